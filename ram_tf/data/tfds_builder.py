@@ -1,0 +1,107 @@
+"""Finds a TFDS builder with its data, downloading them where the network allows."""
+
+import contextlib
+import io
+import logging
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import tensorflow_datasets as tfds
+from absl import logging as absl_logging
+from tensorflow_datasets.core.download import downloader
+
+from ram_tf.errors import RamError
+
+_RETRIES = 2  # TFDS tries ten times, which takes minutes where there is no network.
+_TIMEOUT = (10, 60)  # Seconds to connect, and to wait for more bytes.
+
+
+def open_builder(dataset: str, data_dir: str = "") -> Any:
+    """Returns a builder whose data are on disk.
+
+    Args:
+      dataset: TFDS name, or name/config.
+      data_dir: where TFDS data are; "" is TFDS_DATA_DIR, else TFDS's default.
+
+    Raises:
+      RamError: for an unknown name, and for data that are neither there nor to be
+        had; the message names the ways out.
+    """
+    folder = data_dir or os.environ.get("TFDS_DATA_DIR") or None
+    with quiet():
+        try:
+            builder = tfds.builder(dataset, data_dir=folder)
+        except tfds.core.registered.DatasetNotFoundError:
+            raise RamError(
+                f"--dataset={dataset}: expected a TFDS name, mnist_sample or "
+                "folder:PATH; TFDS knows none of this name"
+            ) from None
+        except Exception as error:  # A builder may fail in any way.
+            raise RamError(
+                f"--dataset={dataset}: TFDS cannot open it: {first_line(error)}"
+            ) from None
+        if builder.is_prepared():
+            return builder
+        try:  # Another version than the installed TFDS makes.
+            return tfds.core.read_only_builder.builder_from_files(
+                dataset, data_dir=builder.data_dir_root
+            )
+        except Exception:  # Not there either, or not readable: make it.
+            pass
+        try:
+            download(builder)
+        except Exception as error:  # No network, no space, a changed archive, ...
+            raise RamError(
+                f"--dataset={dataset}: not in {builder.data_dir_root} and not to be "
+                f"downloaded ({first_line(error)}); give the folder that holds it by "
+                "--data_dir or TFDS_DATA_DIR, make it from archives with python -m "
+                "ram_tf.data.prepare, or use --dataset=mnist_sample"
+            ) from None
+    return builder
+
+
+def download(builder: Any) -> None:
+    """Downloads and prepares, giving up soon; leaves no empty folders behind."""
+    # TFDS has no setting for either.
+    patient = downloader._open_url
+    hurried = mock.patch.object(
+        downloader, "_open_url", lambda *a, **k: patient(*a, timeout=_TIMEOUT, **k)
+    )
+    try:
+        with mock.patch.object(downloader, "MAX_RETRIES", _RETRIES), hurried:
+            builder.download_and_prepare()
+    except BaseException:
+        root = pathlib.Path(builder.data_dir_root)
+        made = [root / "downloads", pathlib.Path(builder.data_dir).parent]
+        for folder in made:
+            for inner, _, _ in os.walk(folder, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(inner)
+        with contextlib.suppress(OSError):
+            os.rmdir(root)
+        raise
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps TFDS from progress bars, prints and warnings of repeated tries."""
+    tfds.disable_progress_bar()
+    retries = logging.getLogger("urllib3.connectionpool")
+    level, verbosity = retries.level, absl_logging.get_verbosity()
+    retries.setLevel(logging.ERROR)
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        retries.setLevel(level)
+        absl_logging.set_verbosity(verbosity)
+
+
+def first_line(error: Exception) -> str:
+    """Returns what an error says, on one line of bounded length."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:197] + "..."

@@ -1,0 +1,95 @@
+"""From a Config to a compiled Keras model."""
+
+from collections.abc import Sequence
+
+import keras
+
+from ram_tf.classifier import ImageClassifier
+from ram_tf.classifiers import ConvClassifier, FCClassifier
+from ram_tf.config import Config
+from ram_tf.errors import RamError
+from ram_tf.model import RecurrentAttentionModel
+
+# Arguments of RecurrentAttentionModel that are fields of Config.
+_RAM_FIELDS = (
+    "patch_size",
+    "num_scales",
+    "num_glimpses",
+    "glimpse_network",
+    "glimpse_units",
+    "core",
+    "core_units",
+    "location_hidden_units",
+    "policy",
+    "location_stddev",
+    "initial_location",
+    "policy_gradient_scope",
+    "num_rollouts",
+    "baseline_weight",
+    "reinforce_weight",
+    "seed",
+)
+
+
+def build_model(
+    config: Config, num_classes: int, image_shape: Sequence[int]
+) -> ImageClassifier:
+    """Returns the built and compiled model of a Config.
+
+    Initial weights are a function of config.seed.
+
+    Args:
+      config: the run.
+      num_classes: classes N of the data.
+      image_shape: (H, W, C) of the images after the task.
+
+    Raises:
+      RamError: when the model does not fit the images.
+    """
+    keras.utils.set_random_seed(config.seed)
+    dtype = config.precision
+    model: ImageClassifier
+    if config.model == "fc":
+        model = FCClassifier(num_classes, config.fc_units, dtype=dtype)
+    elif config.model == "conv":
+        if min(image_shape[:2]) < ConvClassifier.KERNEL_SIZE:
+            raise RamError(
+                f"--model=conv: expected images of at least {ConvClassifier.KERNEL_SIZE} "
+                f"pixels a side, found {image_shape[0]}x{image_shape[1]}"
+            )
+        model = ConvClassifier(num_classes, config.fc_units, dtype=dtype)
+    else:
+        settings = {name: getattr(config, name) for name in _RAM_FIELDS}
+        model = RecurrentAttentionModel(num_classes, dtype=dtype, **settings)
+    model.build((None, *image_shape))
+    model.compile(make_optimizer(config), clip_norm=config.clip_norm)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def make_optimizer(config: Config) -> keras.optimizers.Optimizer:
+    """Returns the Keras optimizer of a Config, with its schedule and average."""
+    average = {}
+    if config.weight_average:
+        average = {"use_ema": True, "ema_momentum": config.weight_average}
+    rate = learning_rate(config)
+    if config.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=config.momentum, **average)
+    return keras.optimizers.Adam(rate, **average)
+
+
+def learning_rate(
+    config: Config,
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """Returns the learning rate, or its schedule over training steps."""
+    schedules = keras.optimizers.schedules
+    rate, steps = config.learning_rate, config.decay_steps
+    if config.lr_schedule == "exponential":
+        return schedules.ExponentialDecay(
+            rate, steps, config.decay_rate, staircase=True
+        )
+    if config.lr_schedule == "linear":
+        return schedules.PolynomialDecay(rate, steps, end_learning_rate=0.0)
+    if config.lr_schedule == "cosine":
+        return schedules.CosineDecay(rate, steps)
+    return rate

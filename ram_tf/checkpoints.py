@@ -1,0 +1,123 @@
+"""Checkpoints: one file each, whole or not there, checked when read.
+
+A checkpoint is an .npz archive (zip, with a CRC32 of every array) that holds every
+variable and the loop's own state as JSON. One file can be replaced atomically;
+TensorFlow's own checkpoints are three.
+"""
+
+import io
+import json
+import pathlib
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from absl import logging
+
+from ram_tf.errors import RamError
+from ram_tf.run_directory import write_atomic
+
+_STATE = "state.json"
+
+
+def save(
+    path: pathlib.Path, variables: Mapping[str, Any], state: dict[str, Any]
+) -> None:
+    """Writes a checkpoint.
+
+    Args:
+      path: the file; its folder is made.
+      variables: variables by a name that is unique and stable from run to run.
+      state: anything that JSON can hold.
+
+    Raises:
+      RamError: when it cannot be written; an older file of that name is kept.
+    """
+    arrays = {name: np.asarray(variable) for name, variable in variables.items()}
+    arrays[_STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, buffer.getvalue())
+
+
+def restore(path: pathlib.Path, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Assigns a checkpoint to variables, all or none, and returns its state.
+
+    Raises:
+      RamError: when the file is missing, damaged, or of another model.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        state = json.loads(arrays.pop(_STATE).tobytes())
+    except FileNotFoundError:
+        raise RamError(f"{path}: expected a checkpoint, found no file") from None
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RamError(
+            f"{path}: expected a whole checkpoint, found: {reason}"
+        ) from None
+    for name, variable in variables.items():
+        found = arrays[name].shape if name in arrays else "nothing"
+        if found != tuple(variable.shape):
+            raise RamError(
+                f"{path}: expected {name} of shape {tuple(variable.shape)}, found {found}"
+            )
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+    return state
+
+
+class CheckpointFolder:
+    """The newest N checkpoints of a run, and the best one apart.
+
+    Args:
+      folder: where they are.
+      keep: how many of the newest are kept.
+    """
+
+    def __init__(self, folder: pathlib.Path, keep: int) -> None:
+        self.folder = folder
+        self.keep = keep
+        self.best = folder / "best.npz"
+
+    def newest(self) -> list[pathlib.Path]:
+        """Returns the checkpoints by step, the newest first."""
+        return sorted(self.folder.glob("step_*.npz"), reverse=True)
+
+    def save(
+        self, step: int, variables: Mapping[str, Any], state: dict[str, Any]
+    ) -> None:
+        """Writes the checkpoint of a step, then removes the oldest beyond `keep`."""
+        save(self.folder / f"step_{step:012d}.npz", variables, state)
+        for path in self.newest()[self.keep :]:
+            path.unlink(missing_ok=True)
+
+    def save_best(self, variables: Mapping[str, Any], state: dict[str, Any]) -> None:
+        """Replaces the best checkpoint."""
+        save(self.best, variables, state)
+
+    def restore(self, variables: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Restores the newest checkpoint that is whole.
+
+        Returns:
+          Its state; None when there is no checkpoint at all.
+
+        Raises:
+          RamError: when there are checkpoints and none is whole: a run never starts
+            again in silence.
+        """
+        paths = self.newest()
+        for path in paths:
+            try:
+                return restore(path, variables)
+            except RamError as error:
+                logging.warning("%s; trying the one before", error)
+        if paths:
+            raise RamError(
+                f"{self.folder}: expected a whole checkpoint among {len(paths)}, found "
+                "none; remove the folder to start again"
+            )
+        return None

@@ -1,0 +1,109 @@
+"""What the recurrent attention model and the baselines share as Keras models."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class ImageClassifier(keras.Model):
+    """A Keras model of images to class probabilities with a loss of its own.
+
+    A subclass calls `learn` in its train_step and `track` in its test_step. `fit`,
+    `evaluate` and the package's training loop all go through these two steps.
+
+    Call arguments:
+      images: float32 [B, H, W, C] in [0, 1], or uint8 0..255.
+
+    Returns:
+      probabilities: float32 [B, N].
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        # Pixels must not be rounded to bfloat16 before they are cut out.
+        super().__init__(autocast=False, **kwargs)
+        self._trackers: dict[str, keras.metrics.Metric] = {}
+
+    def track_terms(self, names: tuple[str, ...]) -> None:
+        """Makes one mean per name; they are what `fit` shows and logs."""
+        self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return list(self._trackers.values())
+
+    def compile(
+        self, optimizer: Any = "adam", clip_norm: float = 0.0, **kwargs: Any
+    ) -> None:
+        """Configures training; without arguments, Adam with Keras' defaults.
+
+        The loss is the model's own, so `loss` and `metrics` are not taken.
+
+        Args:
+          optimizer: a Keras optimizer or its name.
+          clip_norm: largest global norm of the whole batch's gradient; 0 does not
+            clip. (A Keras optimizer's own global_clipnorm clips each replica's part.)
+          **kwargs: as `keras.Model.compile`.
+
+        Raises:
+          ValueError: when a loss or metrics are given.
+        """
+        for name in ("loss", "metrics"):
+            if kwargs.get(name) is not None:
+                raise ValueError(f"{type(self).__name__} has its own {name}")
+        self.clip_norm = clip_norm
+        super().compile(optimizer=optimizer, **kwargs)
+
+    def learn(
+        self, tape: tf.GradientTape, loss: tf.Tensor, terms: dict[str, tf.Tensor]
+    ) -> dict[str, Any]:
+        """Updates the weights once and tracks the terms and the gradient's norm.
+
+        Args:
+          tape: recorded `loss`.
+          loss: the replica's loss, a scalar mean over its share of the batch.
+          terms: scalars by tracker name.
+
+        Returns:
+          The running mean of every tracker, by name.
+        """
+        # The optimizer sums over replicas; the loss is a mean over the global batch.
+        num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        gradients = tape.gradient(
+            loss,
+            self.trainable_variables,
+            output_gradients=tf.constant(1.0 / num_replicas),
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        if self.clip_norm and num_replicas > 1:
+            context = tf.distribute.get_replica_context()
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        norm = tf.linalg.global_norm(gradients)
+        if self.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, norm)
+            # Summed already: the optimizer's own sum must give the same again.
+            gradients = [gradient / num_replicas for gradient in gradients]
+        self.optimizer.apply(gradients, self.trainable_variables)
+        return self.track({**terms, "gradient_norm": norm})
+
+    def track(self, terms: dict[str, tf.Tensor]) -> dict[str, Any]:
+        """Adds scalars to the trackers of their names and returns all means."""
+        for name, value in terms.items():
+            self._trackers[name].update_state(value)
+        return {name: self._trackers[name].result() for name in terms}
+
+
+def unpack(data: Any) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    """Splits what `fit` or the training loop passes to a step.
+
+    Args:
+      data: (images, labels) or (dict with "images", labels); the dict may name
+        further inputs of the model's `rollout`.
+
+    Returns:
+      The dict of inputs, and the labels as int32 [B].
+    """
+    inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    if not isinstance(inputs, dict):
+        inputs = {"images": inputs}
+    return inputs, tf.reshape(tf.cast(labels, tf.int32), [-1])

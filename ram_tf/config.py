@@ -1,0 +1,384 @@
+"""Every hyper-parameter once: type, default, unit, range, place in the paper.
+
+A flag, a Config field, a keyword argument and a key in every JSON file have the
+same name. "Paper" is Jatakia, Rane and Rao, "Recurrent Attention Model for Image
+Classification"; "Mnih" is Mnih et al. 2014, "Recurrent Models of Visual
+Attention".
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from ram_tf.errors import RamError
+
+
+def _setting(
+    default: Any,
+    doc: str,
+    *,
+    choices: Iterable[str] = (),
+    low: float | None = None,
+    high: float | None = None,
+    changes_numbers: bool = True,
+) -> Any:
+    metadata = {
+        "doc": doc,
+        "choices": tuple(choices),
+        "low": low,
+        "high": high,
+        "changes_numbers": changes_numbers,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """One training run, complete.
+
+    Raises:
+      RamError: on construction, when a value is of the wrong type, out of its range
+        or at odds with another; the message names the flag.
+    """
+
+    # What is trained, on which images.
+    model: str = _setting(
+        "ram",
+        "Model: the recurrent attention model, or a baseline classifier (paper 5).",
+        choices=("ram", "fc", "conv"),
+    )
+    fc_units: int = _setting(
+        256, "Units of each of the two hidden layers of model=fc (paper 5).", low=1
+    )
+    dataset: str = _setting(
+        "mnist_sample",
+        "A TFDS name (mnist, cifar10, ...), mnist_sample (embedded: no download) "
+        "or folder:PATH with one folder of images a class.",
+    )
+    image_size: int = _setting(
+        0, "Side in pixels that images are resized to; 0 keeps their size.", low=0
+    )
+    validation_size: int = _setting(
+        -1,
+        "Images cut from the end of the training split for validation; -1 is 5,000, "
+        "1,000 for mnist_sample, a tenth of sets under 50,000 images.",
+        low=-1,
+    )
+    task: str = _setting(
+        "plain",
+        "Images as they are, at a random place of a black canvas, or that with "
+        "clutter (paper 6.1-6.3).",
+        choices=("plain", "translated", "cluttered"),
+    )
+    canvas_size: int = _setting(
+        60, "Side in pixels of the canvas (paper 5: 60).", low=1
+    )
+    num_clutter: int = _setting(4, "Pieces of clutter (Mnih: 4).", low=0)
+    clutter_size: int = _setting(8, "Side of a piece in pixels (Mnih: 8).", low=1)
+    grayscale: bool = _setting(
+        False, "Make colour images gray by ITU-R 601 luma (paper 6.4)."
+    )
+    pixel_range: str = _setting(
+        "unit",
+        "Pixels in [0, 1], or in 0..255 as in the paper's code.",
+        choices=("unit", "byte"),
+    )
+    augmentation: str = _setting(
+        "none",
+        "Random changes of training images: none, left-right flips, or flips and "
+        "shifts by up to 4 pixels.",
+        choices=("none", "flip", "flip_crop"),
+    )
+
+    # Glimpse sensor and networks.
+    patch_size: int = _setting(
+        8, "Side g of a patch in pixels (paper 4.2: 12; Mnih: 8).", low=1
+    )
+    num_scales: int = _setting(
+        1, "Patches K a glimpse, each twice as wide (paper 4.1).", low=1, high=8
+    )
+    num_glimpses: int = _setting(6, "Glimpses T an image (paper 6).", low=1)
+    glimpse_network: str = _setting(
+        "fc",
+        "Mnih's fully connected network, the paper's Inception module (paper 4.2), "
+        "or our convolutional one.",
+        choices=("fc", "inception", "conv"),
+    )
+    glimpse_units: int = _setting(
+        0,
+        "Width of a glimpse's features; 0 is 256, and 24 maps for inception "
+        "(paper 4.2).",
+        low=0,
+    )
+    core: str = _setting(
+        "lstm",
+        "Core network: ReLU RNN (Mnih), LSTM or ConvLSTM (paper 4.3), or none: "
+        "features pass through and nothing recurs.",
+        choices=("rnn", "lstm", "conv_lstm", "none"),
+    )
+    core_units: int = _setting(
+        0, "Core width F; 0 is 256, and 24 filters for conv_lstm (paper 4.2).", low=0
+    )
+    location_hidden_units: int = _setting(
+        0, "ReLU units between core and location mean; 0 is none (paper 4.5).", low=0
+    )
+
+    # The policy.
+    policy: str = _setting(
+        "learned",
+        "Where to look next: learned by REINFORCE (paper 4.5), uniformly random, or "
+        "always at the centre.",
+        choices=("learned", "random", "center"),
+    )
+    location_stddev: float = _setting(
+        0.1,
+        "Standard deviation of the location policy, in units of half an image "
+        "(paper 4.5: fixed, not stated).",
+        low=1e-6,
+    )
+    initial_location: str = _setting(
+        "random",
+        "First location: uniformly random, or the centre.",
+        choices=("random", "center"),
+    )
+    policy_gradient_scope: str = _setting(
+        "location",
+        "What REINFORCE trains: the location network, or the core behind it too.",
+        choices=("location", "core"),
+    )
+    num_rollouts: int = _setting(
+        1, "Rollouts M an image in training (paper equation 2).", low=1
+    )
+
+    # Evaluation.
+    eval_rollouts: int = _setting(
+        10, "Rollouts an image in the final evaluation; the headline is the first.",
+        low=1,
+    )
+    eval_locations: str = _setting(
+        "mean",
+        "Evaluate at the policy's means, or at sampled locations.",
+        choices=("mean", "sample"),
+    )
+    select: str = _setting(
+        "best",
+        "Evaluate the weights that were best on validation, or the last ones.",
+        choices=("best", "final"),
+    )
+
+    # Optimisation.
+    batch_size: int = _setting(128, "Images a step, over all devices.", low=1)
+    train_steps: int = _setting(10_000, "Training steps.", low=1)
+    optimizer: str = _setting(
+        "adam", "Adam (paper 5) or SGD.", choices=("adam", "sgd")
+    )
+    momentum: float = _setting(0.0, "Momentum of sgd (Mnih: 0.9).", low=0, high=0.9999)
+    learning_rate: float = _setting(
+        1e-3, "Learning rate at the first step (paper 5: 1e-4).", low=0
+    )
+    lr_schedule: str = _setting(
+        "constant",
+        "Constant; exponential staircase by decay_rate every decay_steps (paper 5); "
+        "linear or cosine to 0 at decay_steps.",
+        choices=("constant", "exponential", "linear", "cosine"),
+    )
+    decay_steps: int = _setting(
+        0, "Steps of lr_schedule; 0 is train_steps (paper 5: 10,000).", low=0
+    )
+    decay_rate: float = _setting(
+        0.96, "Factor of the exponential schedule.", low=1e-6, high=1
+    )
+    clip_norm: float = _setting(
+        0.0, "Largest global norm of the gradient; 0 does not clip.", low=0
+    )
+    weight_average: float = _setting(
+        0.0,
+        "Decay of the exponential moving average of weights that evaluation uses; "
+        "0 uses the weights themselves.",
+        low=0,
+        high=0.999999,
+    )
+    baseline_weight: float = _setting(1.0, "Weight of the baseline's MSE.", low=0)
+    reinforce_weight: float = _setting(
+        0.01, "Weight of the REINFORCE term, summed over decisions.", low=0
+    )
+    seed: int = _setting(
+        0, "Owns every random number of training.", low=0, high=2**31 - 1
+    )
+
+    # How it runs.
+    jit_compile: str = _setting(
+        "auto",
+        "XLA: on for GPUs and dense models, off for convolutions on a CPU; or by hand.",
+        choices=("auto", "on", "off"),
+    )
+    precision: str = _setting(
+        "float32",
+        "Arithmetic of glimpse and core networks.",
+        choices=("float32", "mixed_bfloat16"),
+    )
+    distribution: str = _setting(
+        "one",
+        "One device, all devices of this machine, or the machines of TF_CONFIG.",
+        choices=("one", "mirrored", "multi_worker"),
+    )
+    steps_per_call: int = _setting(
+        50, "Training steps inside one compiled call.", low=1, changes_numbers=False
+    )
+    checkpoint_every: int = _setting(
+        1000, "Steps between checkpoints.", low=1, changes_numbers=False
+    )
+    keep_checkpoints: int = _setting(
+        3, "Newest checkpoints kept; the best one is kept besides.", low=1,
+        changes_numbers=False,
+    )
+    eval_every: int = _setting(
+        1000, "Steps between evaluations on validation.", low=1
+    )
+    data_dir: str = _setting(
+        "",
+        "Where TFDS data sets are; empty is TFDS_DATA_DIR or TFDS's own default.",
+        changes_numbers=False,
+    )
+    run_dir: str = _setting(
+        "", "Folder of the run: checkpoints, logs, results.", changes_numbers=False
+    )
+    experiment: str = _setting(
+        "",
+        "Name in the results; empty is the flagfile's folder and name.",
+        changes_numbers=False,
+    )
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(
+                self, field.name, check_value(field, getattr(self, field.name))
+            )
+        if self.glimpse_units == 0:
+            units = {"inception": 24}.get(self.glimpse_network, 256)
+            object.__setattr__(self, "glimpse_units", units)
+        if self.core_units == 0:
+            units = {"conv_lstm": 24}.get(self.core, 256)
+            object.__setattr__(self, "core_units", units)
+        if self.decay_steps == 0:
+            object.__setattr__(self, "decay_steps", self.train_steps)
+        if self.model == "ram":
+            self._check_model()
+        if self.dataset in ("", "folder:"):
+            raise RamError(
+                f"--dataset={self.dataset}: expected a TFDS name, mnist_sample or "
+                "folder:PATH"
+            )
+
+    def _check_model(self) -> None:
+        if self.core == "conv_lstm" and self.glimpse_network != "inception":
+            raise RamError(
+                f"--core=conv_lstm: expected --glimpse_network=inception, whose features "
+                f"are maps, found --glimpse_network={self.glimpse_network}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns every field by name, resolved, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Config":
+        """Makes a Config from a dict as `to_dict` writes it.
+
+        Raises:
+          RamError: when a name is unknown or a value does not fit.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise RamError(f"unknown field of Config: {', '.join(unknown)}")
+        return cls(**values)
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the fields that change the numbers and differ from their default.
+
+        Two runs are the same run when their identities are equal. Defaults are left
+        out, so that a new field does not make old results stale; a default is for
+        the same reason never changed while results that rest on it are kept.
+        """
+        default = Config()
+        kept = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            counts = field.metadata["changes_numbers"]
+            if field.name == "eval_every" and self.select == "final":
+                counts = False  # Evaluation then only watches.
+            if counts and value != getattr(default, field.name):
+                kept[field.name] = value
+        return kept
+
+    def digest(self) -> str:
+        """Returns 16 hexadecimal digits that name the `identity`."""
+        text = json.dumps(self.identity(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def differences(self, other: "Config") -> list[str]:
+        """Returns the names of the fields in which the two identities differ."""
+        mine, theirs = self.identity(), other.identity()
+        names = sorted({*mine, *theirs})
+        return [name for name in names if mine.get(name) != theirs.get(name)]
+
+
+def expectation(field: dataclasses.Field) -> str:
+    """Says in words which values a field takes."""
+    metadata = field.metadata
+    if metadata["choices"]:
+        return "one of " + ", ".join(metadata["choices"])
+    kind = {int: "an integer", float: "a number", bool: "true or false", str: "text"}
+    words = kind[type(field.default)]
+    low, high = metadata["low"], metadata["high"]
+    if low is not None and high is not None:
+        return f"{words} from {low:g} to {high:g}"
+    if low is not None:
+        return f"{words} of at least {low:g}"
+    return words
+
+
+def check_value(field: dataclasses.Field, value: Any) -> Any:
+    """Returns `value` as the field's type, or raises a RamError that names the flag."""
+    kind = type(field.default)
+    metadata = field.metadata
+    good: Any = value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        good = float(value)
+    fits = type(good) is kind
+    if fits and metadata["choices"]:
+        fits = good in metadata["choices"]
+    if fits and kind in (int, float):
+        low, high = metadata["low"], metadata["high"]
+        fits = math.isfinite(good)
+        fits = fits and (low is None or good >= low)
+        fits = fits and (high is None or good <= high)
+    if not fits:
+        raise RamError(
+            f"--{field.name}={value}: expected {expectation(field)}, found {value!r}"
+        )
+    return good
+
+
+def parse_value(field: dataclasses.Field, text: str) -> Any:
+    """Reads a field's value from the text of a flag.
+
+    Raises:
+      RamError: when the text does not fit the field.
+    """
+    kind = type(field.default)
+    value: Any = text
+    try:
+        if kind is bool:
+            value = {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+        elif kind is int:
+            value = int(text.replace("_", "x"))  # "1_000" is a slip, not a number.
+        elif kind is float:
+            value = float(text.replace("_", "x"))
+    except (KeyError, ValueError):
+        pass  # check_value says what was expected.
+    return check_value(field, value)

@@ -1,0 +1,66 @@
+"""Measures a finished run: python -m ram_tf.evaluate --run_dir=runs/x"""
+
+import sys
+from collections.abc import Sequence
+
+from ram_tf.flags import Arguments, Setting, config_settings, run_command
+from ram_tf.run_directory import RunDirectory, to_json, write_atomic
+
+USAGE = """Measures the chosen weights of a finished run.
+
+  python -m ram_tf.evaluate --run_dir=runs/x [--split=test] [--policy=random]
+
+Prints the accuracies and writes them to evaluation.json in run_dir. results.json keeps
+what train measured on test."""
+
+SETTINGS = [
+    *config_settings(["run_dir", "data_dir", "jit_compile"]),
+    Setting(
+        "split",
+        "validation",
+        "Which images.",
+        choices=("train", "validation", "test"),
+    ),
+    Setting(
+        "policy",
+        "all",
+        "Which policy; all is the run's own, random and center beside a learned one.",
+        choices=("all", "learned", "random", "center"),
+    ),
+    Setting("eval_rollouts", 0, "Rollouts an image; 0 is the run's own.", low=0),
+    Setting(
+        "eval_locations",
+        "run",
+        "Look at the means or at samples; run is the run's own.",
+        choices=("run", "mean", "sample"),
+    ),
+]
+
+
+def _command(arguments: Arguments) -> None:
+    from ram_tf.devices import use_jit
+    from ram_tf.experiment import load_run
+    from ram_tf.results import evaluate, summary_lines
+
+    experiment = load_run(arguments.run_dir, arguments.data_dir)
+    locations = arguments.eval_locations
+    found, _ = evaluate(
+        experiment,
+        arguments.split,
+        use_jit(arguments.config(experiment.config)),
+        () if arguments.policy == "all" else (arguments.policy,),
+        arguments.eval_rollouts or None,
+        None if locations == "run" else locations,
+    )
+    write_atomic(RunDirectory(arguments.run_dir).evaluation, to_json(found))
+    print(f"{experiment.config.experiment or 'run'} on {arguments.split}")
+    print("\n".join(summary_lines(found)))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    return run_command(_command, SETTINGS, argv, usage=USAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

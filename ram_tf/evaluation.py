@@ -1,0 +1,176 @@
+"""What a model answers on a whole split, by the package's one protocol.
+
+The headline is rollout 0 at the policy's means, from first locations that depend on
+the image's index and the rollout alone, never on the run's seed.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from ram_tf.classifier import ImageClassifier
+from ram_tf.data.pipeline import EVALUATION_SEED, evaluation_batches
+from ram_tf.data.sources import ImageSet
+from ram_tf.data.tasks import Task
+from ram_tf.model import RecurrentAttentionModel
+
+BATCH_SIZE = 250
+
+
+class Answers(NamedTuple):
+    """What one rollout over n images gave.
+
+    Attributes:
+      step_probabilities: float32 [n, T, N]; T is 1 for a baseline classifier.
+      locations: float32 [n, T, 2]; no column for a baseline classifier.
+      labels: int32 [n].
+    """
+
+    step_probabilities: np.ndarray
+    locations: np.ndarray
+    labels: np.ndarray
+
+
+class Evaluator:
+    """Runs a model over a split, compiled once.
+
+    Args:
+      model: any model of the package; its current weights are used at each call.
+      image_set: the images.
+      task: how they are shown.
+      jit_compile: whether XLA compiles the rollout.
+    """
+
+    def __init__(
+        self,
+        model: ImageClassifier,
+        image_set: ImageSet,
+        task: Task,
+        jit_compile: bool = False,
+    ) -> None:
+        self.model = model
+        self.size = len(image_set.labels)
+        self.batch_size = min(BATCH_SIZE, self.size)
+        self.batches = evaluation_batches(image_set, task, self.batch_size)
+        self._compiled: dict[str, Any] = {}
+        self.jit_compile = jit_compile
+
+    def answers(
+        self, policy: str = "learned", rollout: int = 0, sample: bool = False
+    ) -> Answers:
+        """Returns the answers of one rollout on every image.
+
+        Args:
+          policy: learned, random or center; a baseline classifier has none.
+          rollout: which first locations (and draws) to use.
+          sample: draw locations from the learned policy instead of taking its means.
+        """
+        parts = []
+        first, exploration = self._draws(policy, rollout, sample)
+        for images, labels, index in self.batches:
+            missing = self.batch_size - len(labels)
+            if missing:  # One shape, one compilation.
+                images = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
+                index = tf.pad(index, [[0, missing]])
+            given = [
+                None if draws is None else tf.gather(draws, index)
+                for draws in (first, exploration)
+            ]
+            probabilities, locations = self._function(policy)(images, *given)
+            kept = slice(0, len(labels))
+            parts.append((probabilities.numpy()[kept], locations.numpy()[kept], labels))
+        return Answers(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def accuracy(self) -> float:
+        """Returns the headline accuracy, a fraction, of the model's own policy."""
+        found = self.answers(getattr(self.model, "policy", "learned"))
+        return float(np.mean(_right(found.step_probabilities[:, -1], found.labels)))
+
+    def _draws(
+        self, policy: str, rollout: int, sample: bool
+    ) -> tuple[tf.Tensor | None, tf.Tensor | None]:
+        model = self.model
+        if not isinstance(model, RecurrentAttentionModel):
+            return None, None
+        seeds = tf.random.split([EVALUATION_SEED, rollout], 2)
+        first = tf.random.stateless_uniform([self.size, 2], seeds[0], -1.0, 1.0)
+        if policy == "center" or model.initial_location == "center":
+            first = tf.zeros_like(first)
+        shape = [self.size, model.num_glimpses - 1, 2]
+        exploration = None
+        if policy == "random":
+            exploration = tf.random.stateless_uniform(shape, seeds[1], -1.0, 1.0)
+        elif policy == "learned" and sample:
+            exploration = tf.random.stateless_normal(shape, seeds[1])
+        return first, exploration
+
+    def _function(self, policy: str) -> Any:
+        if policy not in self._compiled:
+            model = self.model
+
+            def classify(images: Any, first: Any, exploration: Any) -> Any:
+                return model(images)[:, None], tf.zeros([tf.shape(images)[0], 0, 2])
+
+            def look(images: Any, first: Any, exploration: Any) -> Any:
+                rollout = model.rollout(images, first, exploration, policy)
+                return tf.nn.softmax(rollout.step_logits), rollout.locations
+
+            is_ram = isinstance(model, RecurrentAttentionModel)
+            self._compiled[policy] = tf.function(
+                look if is_ram else classify, jit_compile=self.jit_compile
+            )
+        return self._compiled[policy]
+
+
+def summarise(rollouts: Iterable[Answers]) -> dict[str, Any]:
+    """Returns the measures of design over rollouts of one policy, ready for JSON.
+
+    Returns:
+      accuracy (of rollout 0), accuracy_mean (of all), accuracy_ensemble (of the mean
+      probabilities), num_rollouts, num_images, interval (Wilson 95 % of accuracy),
+      accuracy_by_glimpse (rollout 0), confusion_matrix [N][N] (rows: true class).
+    """
+    rollouts = list(rollouts)
+    first = rollouts[0]
+    labels = first.labels
+    accuracies = []
+    mean = np.zeros_like(first.step_probabilities[:, -1], np.float64)
+    for found in rollouts:
+        last = found.step_probabilities[:, -1]
+        accuracies.append(float(np.mean(_right(last, labels))))
+        mean += last / len(rollouts)
+    steps = first.step_probabilities.shape[1]
+    num_classes = mean.shape[1]
+    confusion = np.zeros([num_classes, num_classes], int)
+    np.add.at(confusion, (labels, first.step_probabilities[:, -1].argmax(-1)), 1)
+    return {
+        "accuracy": accuracies[0],
+        "accuracy_mean": float(np.mean(accuracies)),
+        "accuracy_ensemble": float(np.mean(_right(mean, labels))),
+        "num_rollouts": len(rollouts),
+        "num_images": len(labels),
+        "interval": wilson_interval(accuracies[0], len(labels)),
+        "accuracy_by_glimpse": [
+            float(np.mean(_right(first.step_probabilities[:, t], labels)))
+            for t in range(steps)
+        ],
+        "confusion_matrix": confusion.tolist(),
+    }
+
+
+def wilson_interval(accuracy: float, count: int) -> list[float]:
+    """Returns the 95 % score interval of a fraction (Wilson 1927), [low, high]."""
+    z = 1.959963984540054
+    spread = z**2 / count
+    centre = (accuracy + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * math.sqrt(
+        accuracy * (1 - accuracy) / count + spread / (4 * count)
+    )
+    return [max(0.0, centre - half), min(1.0, centre + half)]
+
+
+def _right(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return probabilities.argmax(-1) == labels

@@ -1,0 +1,41 @@
+"""The baseline network: core output in, the expected reward out."""
+
+import math
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="ram_tf")
+class BaselineNetwork(keras.layers.Layer):
+    """Predicts the reward from the core's output: b_t of paper equation 2.
+
+    Linear, so that it can be neither dead nor capped. Always float32.
+
+    Call arguments:
+      core_output: [B, ...]; maps are flattened.
+
+    Returns:
+      baseline: float32 [B].
+
+    Gradient:
+      To its own weights only: the input is stopped, so that predicting the reward
+      never shapes what the core sees.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.value = keras.layers.Dense(1, dtype=self.dtype_policy, name="value")
+
+    def build(self, core_output_shape: tuple) -> None:
+        size = math.prod(core_output_shape[1:])
+        self.value.build((None, size))
+        self.built = True
+
+    def call(self, core_output: tf.Tensor) -> tf.Tensor:
+        x = tf.reshape(core_output, [-1, self.value.kernel.shape[0]])
+        return self.value(tf.stop_gradient(x))[:, 0]
+
+    def compute_output_shape(self, core_output_shape: tuple) -> tuple:
+        return (core_output_shape[0],)

@@ -1,0 +1,100 @@
+"""The location network: core output in, a Gaussian policy over locations out."""
+
+import math
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+
+@keras.saving.register_keras_serializable(package="ram_tf")
+class LocationNetwork(keras.layers.Layer):
+    """Gives the mean of the next location and owns the Gaussian around it.
+
+    Follows the core, feeds the sensor of the next step (paper 4.5). y and x are
+    independent with one fixed standard deviation. The mean is bounded by tanh, which,
+    unlike clipping, never loses its gradient. Always float32.
+
+    Args:
+      stddev: standard deviation, in units of half an image.
+      hidden_units: width of a ReLU layer before the mean; 0 is none, as in the paper.
+
+    Call arguments:
+      core_output: [B, ...]; maps are flattened.
+
+    Returns:
+      means: float32 [B, 2], (y, x) in [-1, 1].
+
+    Gradient:
+      To the core output; the model stops it there unless
+      policy_gradient_scope=core. `log_prob` passes gradient to the means and never to
+      the locations, which are what was drawn.
+    """
+
+    def __init__(
+        self, stddev: float = 0.1, hidden_units: int = 0, **kwargs: Any
+    ) -> None:
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.stddev = stddev
+        self.hidden_units = hidden_units
+        self.hidden = (
+            keras.layers.Dense(
+                hidden_units, "relu", dtype=self.dtype_policy, name="hidden"
+            )
+            if hidden_units
+            else None
+        )
+        self.mean = keras.layers.Dense(
+            2, "tanh", dtype=self.dtype_policy, name="mean"
+        )
+
+    def build(self, core_output_shape: tuple) -> None:
+        size = math.prod(core_output_shape[1:])
+        self.input_size = size
+        if self.hidden is not None:
+            self.hidden.build((None, size))
+            size = self.hidden_units
+        self.mean.build((None, size))
+        self.built = True
+
+    def call(self, core_output: tf.Tensor) -> tf.Tensor:
+        x = tf.reshape(core_output, [-1, self.input_size])
+        if self.hidden is not None:
+            x = self.hidden(x)
+        return self.mean(x)
+
+    def policy(self, means: tf.Tensor) -> tfd.Distribution:
+        """Returns the policy at means [B, 2]: a distribution over [B, 2]."""
+        return tfd.Independent(
+            tfd.Normal(loc=means, scale=self.stddev), reinterpreted_batch_ndims=1
+        )
+
+    def sample(self, means: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+        """Returns the unclipped locations means + stddev * noise, gradient stopped.
+
+        Args:
+          means: float32 [B, 2].
+          noise: float32 [B, 2], standard normal; given, so that whoever owns the seed
+            draws it.
+        """
+        return tf.stop_gradient(means + self.stddev * noise)
+
+    def log_prob(self, locations: tf.Tensor, means: tf.Tensor) -> tf.Tensor:
+        """Returns log pi(location) [B], summed over y and x (paper equation 2).
+
+        Args:
+          locations: float32 [B, 2], as drawn: not clipped to the image.
+          means: float32 [B, 2].
+        """
+        return self.policy(means).log_prob(tf.stop_gradient(locations))
+
+    def compute_output_shape(self, core_output_shape: tuple) -> tuple:
+        return (core_output_shape[0], 2)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "stddev": self.stddev,
+            "hidden_units": self.hidden_units,
+        }

@@ -1,0 +1,167 @@
+"""The glimpse sensor: image and location in, a pyramid of patches out.
+
+First station of a glimpse; its patches go to the glimpse network.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from ram_tf.errors import RamError
+
+METHODS = ("gather", "tf_image")
+
+
+@keras.saving.register_keras_serializable(package="ram_tf")
+class GlimpseSensor(keras.layers.Layer):
+    """Cuts K square patches with one centre, each twice as wide as the one before.
+
+    Patch k = 1..K has side s = g * 2**(k-1) pixels, is zero outside the image, and is
+    reduced to g x g by averaging (paper 4.1; Mnih et al. 2014, section 3.1). The
+    result stays an image.
+
+    Args:
+      patch_size: side g in pixels.
+      num_scales: patches K.
+      method: "gather" reads only the pixels of the patches, so that its cost does not
+        depend on the image's size, and compiles under XLA. "tf_image" pads the image
+        and uses `tf.image.crop_and_resize` and area resize; XLA has no kernel for it.
+        They agree to 2e-5.
+
+    Call arguments:
+      images: [B, H, W, C], floating point as it is, or uint8 0..255, which is read as
+        [0, 1]. Never cast as a whole: patches are cut first.
+      locations: float32 [B*M, 2], (y, x) in [-1, 1]; -1 is the centre of the first
+        pixel, +1 of the last. Rows i*M .. i*M + M-1 look at image i.
+
+    Returns:
+      [B*M, g, g, K*C] in the layer's compute dtype; channels of scale 1 first.
+
+    Gradient:
+      None to the locations (the crop is at whole pixels). To floating images: exact
+      with "gather".
+
+    Raises:
+      RamError: for a bad argument, or images that are not of rank 4.
+    """
+
+    def __init__(
+        self,
+        patch_size: int = 8,
+        num_scales: int = 1,
+        method: str = "gather",
+        **kwargs: Any,
+    ) -> None:
+        # Images and locations must arrive as they are: bfloat16 has 8 bits.
+        super().__init__(autocast=False, **kwargs)
+        if patch_size < 1:
+            raise RamError(f"patch_size={patch_size}: expected at least 1")
+        if num_scales < 1:
+            raise RamError(f"num_scales={num_scales}: expected at least 1")
+        if method not in METHODS:
+            raise RamError(f"method={method!r}: expected one of {', '.join(METHODS)}")
+        self.patch_size = patch_size
+        self.num_scales = num_scales
+        self.method = method
+
+    def call(self, images: tf.Tensor, locations: tf.Tensor) -> tf.Tensor:
+        if len(images.shape) != 4:
+            raise RamError(
+                f"images of shape {tuple(images.shape)}: expected [B, H, W, C]"
+            )
+        # What is not uint8 counts as real already; other integers are nobody's pixels.
+        scale = 1 / 255 if images.dtype == tf.uint8 else 1.0
+        cut = self._gather if self.method == "gather" else self._crop_and_resize
+        sides = [self.patch_size * 2**k for k in range(self.num_scales)]
+        patches = tf.concat([cut(images, locations, s) for s in sides], axis=-1)
+        if images.dtype == tf.uint8:
+            patches *= scale
+        return tf.cast(patches, self.compute_dtype)
+
+    def _gather(self, images: tf.Tensor, locations: tf.Tensor, side: int) -> tf.Tensor:
+        shape = tf.shape(images)
+        batch, height, width = shape[0], shape[1], shape[2]
+        channels, g = images.shape[-1], self.patch_size
+        top_left_px = top_left(locations, shape[1:3], side)
+        steps = tf.range(side)
+        rows = top_left_px[:, :1] + steps
+        columns = top_left_px[:, 1:] + steps
+        inside_rows = (rows >= 0) & (rows < height)
+        inside_columns = (columns >= 0) & (columns < width)
+        rows = tf.clip_by_value(rows, 0, height - 1)
+        columns = tf.clip_by_value(columns, 0, width - 1)
+        index = rows[:, :, None] * width + columns[:, None, :]
+        inside = inside_rows[:, :, None] & inside_columns[:, None, :]
+        # All M rollouts of an image read the one image; nothing is repeated.
+        pixels = tf.gather(
+            tf.reshape(images, [batch, height * width, channels]),
+            tf.reshape(index, [batch, -1]),
+            batch_dims=1,
+        )
+        pixels = tf.reshape(pixels, [-1, side, side, channels])
+        pixels = tf.where(inside[..., None], _real(pixels), 0.0)
+        if side == g:
+            return pixels
+        pixels = tf.reshape(pixels, [-1, g, side // g, g, side // g, channels])
+        return tf.reduce_mean(pixels, axis=[2, 4])
+
+    def _crop_and_resize(
+        self, images: tf.Tensor, locations: tf.Tensor, side: int
+    ) -> tf.Tensor:
+        shape = tf.shape(images)
+        num_rollouts = tf.shape(locations)[0] // shape[0]
+        # crop_and_resize zeroes border rows unless the image is padded by more than
+        # the side.
+        pad = side + 1
+        margins = [[0, 0], [pad, pad], [pad, pad], [0, 0]]
+        padded = tf.pad(_real(images), margins)
+        top_left_px = tf.cast(top_left(locations, shape[1:3], side) + pad, tf.float32)
+        last_px = tf.cast(shape[1:3] + 2 * pad - 1, tf.float32)
+        boxes = tf.concat(
+            [top_left_px / last_px, (top_left_px + side - 1) / last_px], axis=1
+        )
+        owners = tf.repeat(tf.range(shape[0]), num_rollouts)
+        patches = tf.image.crop_and_resize(padded, boxes, owners, [side, side])
+        g = self.patch_size
+        return tf.image.resize(patches, [g, g], tf.image.ResizeMethod.AREA)
+
+    def compute_output_shape(
+        self, images_shape: tuple, locations_shape: tuple | None = None
+    ) -> tuple:
+        batch = (locations_shape or images_shape)[0]
+        g = self.patch_size
+        return (batch, g, g, self.num_scales * images_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.pop("autocast", None)
+        return {
+            **config,
+            "patch_size": self.patch_size,
+            "num_scales": self.num_scales,
+            "method": self.method,
+        }
+
+
+def top_left(locations: tf.Tensor, image_size_px: tf.Tensor, side: int) -> tf.Tensor:
+    """Returns the first row and column of patches around locations.
+
+    Args:
+      locations: float32 [B, 2] in [-1, 1].
+      image_size_px: int32 [2], (H, W).
+      side: the patch's side in pixels.
+
+    Returns:
+      int32 [B, 2]. An even patch has its centre between pixels: one pixel more lies
+      behind the centre's pixel than before it. An odd one rounds half up.
+    """
+    last_px = tf.cast(image_size_px - 1, tf.float32)
+    centre_px = (tf.cast(locations, tf.float32) + 1.0) / 2.0 * last_px
+    if side % 2:
+        return tf.cast(tf.floor(centre_px + 0.5), tf.int32) - (side - 1) // 2
+    return tf.cast(tf.floor(centre_px), tf.int32) - side // 2 + 1
+
+
+def _real(pixels: tf.Tensor) -> tf.Tensor:
+    return pixels if pixels.dtype == tf.float32 else tf.cast(pixels, tf.float32)

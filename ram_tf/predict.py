@@ -1,0 +1,140 @@
+"""Classifies images by an export: python -m ram_tf.predict --model=exported/x a.png"""
+
+import json
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from ram_tf.errors import RamError
+from ram_tf.flags import Arguments, Setting, run_command
+from ram_tf.run_directory import read_json
+
+USAGE = """Classifies images with an exported model.
+
+  python -m ram_tf.predict --model=exported/x image.png ...
+
+Takes PNG, JPEG, GIF and BMP files, and .npz files with an array `images` (uint8 [n, H,
+W, C]) and perhaps `labels`, as examples.npz of a run. Prints one line an image."""
+
+SETTINGS = [
+    Setting("model", "", "Folder that ram_tf.export wrote."),
+    Setting("resize", False, "Resize images that are not of the model's size."),
+    Setting("json", False, "Print a JSON object an image, with the locations."),
+]
+
+
+def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
+    """Loads an exported model.
+
+    Returns:
+      Its serving_uint8 signature, and its metadata.
+
+    Raises:
+      RamError: when the folder holds no whole export.
+    """
+    import tensorflow as tf
+
+    from ram_tf.export import METADATA
+
+    if not (path / "saved_model.pb").exists():
+        raise RamError(f"--model={path}: expected a folder of ram_tf.export, found none")
+    metadata = read_json(path / METADATA)
+    try:
+        loaded = tf.saved_model.load(str(path))
+        signature = loaded.signatures["serving_uint8"]
+        signature.owner = loaded  # Else its variables are collected.
+        return signature, {**metadata, "image_shape": tuple(metadata["image_shape"])}
+    except Exception as error:  # noqa: BLE001 - TensorFlow raises all kinds for a broken file.
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise RamError(
+            f"--model={path}: expected a whole SavedModel, found: {reason}"
+        ) from None
+
+
+def read_images(path: str, shape: tuple[int, ...], resize: bool) -> Any:
+    """Reads a file into uint8 [n, H, W, C], and labels or None.
+
+    Raises:
+      RamError: when the file is no image, or of another size and `resize` is False.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    labels = None
+    try:
+        if path.endswith(".npz"):
+            with np.load(path, allow_pickle=False) as archive:
+                images = tf.constant(archive["images"], tf.uint8)
+                labels = archive["labels"] if "labels" in archive.files else None
+        else:
+            content = tf.io.read_file(path)
+            images = tf.io.decode_image(content, shape[-1], expand_animations=False)
+            images = images[None]
+    except (OSError, KeyError, ValueError, TypeError, EOFError, tf.errors.OpError) as e:
+        reason = " ".join(str(e).split())[:200] or type(e).__name__
+        raise RamError(
+            f"{path}: expected an image (PNG, JPEG, GIF, BMP) or an .npz with `images`, "
+            f"found: {reason}"
+        ) from None
+    if len(images.shape) != 4 or images.shape[-1] != shape[-1]:
+        raise RamError(
+            f"{path}: expected images [n, H, W, {shape[-1]}], found {images.shape}"
+        )
+    if tuple(images.shape[1:3]) != tuple(shape[:2]):
+        if not resize:
+            raise RamError(
+                f"{path}: expected {shape[0]}x{shape[1]} pixels, found "
+                f"{images.shape[1]}x{images.shape[2]} (--resize resizes)"
+            )
+        resized = tf.image.resize(images, shape[:2], tf.image.ResizeMethod.AREA)
+        images = tf.cast(tf.round(resized), tf.uint8)
+    return images, labels
+
+
+def _command(arguments: Arguments) -> None:
+    if not arguments.positional:
+        raise RamError("expected the path of at least one image, found none")
+    signature, metadata = load_export(pathlib.Path(arguments.model))
+    right = total = 0
+    for path in arguments.positional:
+        images, labels = read_images(
+            path, metadata["image_shape"], arguments.resize
+        )
+        found = signature(images=images)
+        for index in range(images.shape[0]):
+            name = path if images.shape[0] == 1 else f"{path}[{index}]"
+            answer = {key: value[index].numpy() for key, value in found.items()}
+            truth = None if labels is None else int(labels[index])
+            print(_line(name, answer, truth, metadata["class_names"], arguments.json))
+            if truth is not None:
+                total += 1
+                right += truth == answer["label"]
+    if total and not arguments.json:
+        print(f"{right} of {total} right")
+
+
+def _line(
+    name: str,
+    answer: dict[str, Any],
+    truth: int | None,
+    class_names: list[str],
+    as_json: bool,
+) -> str:
+    label = int(answer["label"])
+    if as_json:
+        values = {key: value.tolist() for key, value in answer.items()}
+        return json.dumps({"image": name, "class": class_names[label], **values})
+    text = f"{name}: {class_names[label]} ({100 * answer['probabilities'][label]:.1f} %)"
+    if truth is not None and truth != label:
+        text += f", wrong: it is {class_names[truth]}"
+    return text
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    return run_command(_command, SETTINGS, argv, usage=USAGE, positional=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

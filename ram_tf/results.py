@@ -1,0 +1,192 @@
+"""What a finished run leaves: measures on test, example paths, results.json."""
+
+import importlib.metadata
+import io
+import pathlib
+import subprocess
+from typing import Any
+
+import numpy as np
+
+from ram_tf.data.pipeline import evaluation_batches
+from ram_tf.errors import RamError
+from ram_tf.evaluation import Evaluator, summarise
+from ram_tf.experiment import Experiment
+from ram_tf.model import POLICIES, RecurrentAttentionModel
+from ram_tf.operations import forward_operations, pixel_budget
+from ram_tf.run_directory import RunDirectory, to_json, write_atomic
+
+NUM_EXAMPLES = 20
+_PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy")
+
+
+def evaluate(
+    experiment: Experiment,
+    split: str,
+    jit_compile: bool,
+    policies: tuple[str, ...] = (),
+    num_rollouts: int | None = None,
+    eval_locations: str | None = None,
+) -> tuple[dict[str, Any], Evaluator]:
+    """Measures the model's current weights on a split.
+
+    Args:
+      experiment: with the weights to measure.
+      split: train, validation or test.
+      jit_compile: whether XLA compiles the rollout.
+      policies: which policies; none is the model's own, and for a learned one random
+        and center beside it.
+      num_rollouts: rollouts a policy; None is config.eval_rollouts. One is enough for
+        what does not depend on chance.
+      eval_locations: mean or sample; None is config.eval_locations.
+
+    Returns:
+      What evaluation.json holds, and the evaluator, which can answer more.
+
+    Raises:
+      RamError: when a policy is asked of a model that has none.
+    """
+    config, model = experiment.config, experiment.model
+    is_ram = isinstance(model, RecurrentAttentionModel)
+    if policies and not is_ram:
+        raise RamError(
+            f"--policy={policies[0]}: expected a run of --model=ram, found "
+            f"--model={config.model}"
+        )
+    if not policies:
+        policies = ("whole_image",)
+        if is_ram:
+            own = config.policy
+            policies = (own, *(p for p in POLICIES[1:] if own == "learned"))
+    sample = (eval_locations or config.eval_locations) == "sample"
+    images = experiment.source.split(split)
+    evaluator = Evaluator(model, images, experiment.task, jit_compile)
+    measures = {}
+    for policy in policies:
+        count = num_rollouts or config.eval_rollouts
+        by_chance = policy == "random" or (
+            policy == "learned" and (sample or config.initial_location == "random")
+        )
+        measures[policy] = summarise(
+            evaluator.answers(policy, rollout, sample)
+            for rollout in range(count if by_chance else 1)
+        )
+    found = {
+        "split": split,
+        "policy": policies[0],
+        "eval_locations": "sample" if sample else "mean",
+        "class_names": experiment.source.class_names,
+        "policies": measures,
+    }
+    return found, evaluator
+
+
+def write_results(
+    experiment: Experiment,
+    directory: RunDirectory,
+    jit_compile: bool,
+    wall_seconds: float,
+    validation_accuracy: float,
+) -> dict[str, Any]:
+    """Reads test once with the chosen weights and writes all that a run leaves.
+
+    Args:
+      experiment: with the chosen weights.
+      directory: where to write.
+      jit_compile: whether XLA compiled.
+      wall_seconds: of training, over all resumptions.
+      validation_accuracy: of the chosen weights.
+
+    Returns:
+      What results.json holds, written last.
+    """
+    config, model = experiment.config, experiment.model
+    found, evaluator = evaluate(experiment, "test", jit_compile)
+    write_atomic(directory.evaluation, to_json(found))
+    write_atomic(directory.examples, _examples(experiment, evaluator, found["policy"]))
+    headline = found["policies"][found["policy"]]
+    results = {
+        "experiment": config.experiment,
+        "seed": config.seed,
+        "test_accuracy": headline["accuracy"],
+        "test_error": 1.0 - headline["accuracy"],
+        "validation_accuracy": validation_accuracy,
+        "train_steps": config.train_steps,
+        "num_parameters": model.count_params(),
+        "flops_per_image": forward_operations(model),
+        "pixels_per_image": pixel_budget(model, experiment.image_shape),
+        "image_shape": list(experiment.image_shape),
+        "wall_seconds": round(wall_seconds, 1),
+        "images_per_second": round(
+            config.train_steps * config.batch_size / max(wall_seconds, 1e-9), 1
+        ),
+        "evaluation": found,
+        "split_description": experiment.source.split_description,
+        "config": config.to_dict(),
+        "config_digest": config.digest(),
+        "versions": versions(),
+        "commit": commit(),
+    }
+    write_atomic(directory.results, to_json(results))
+    return results
+
+
+def summary_lines(found: dict[str, Any]) -> list[str]:
+    """Returns a line for each policy of what `evaluate` found."""
+    lines = []
+    for policy, measures in found["policies"].items():
+        low, high = (100 * bound for bound in measures["interval"])
+        lines.append(
+            f"  {policy}: {100 * measures['accuracy']:.2f} % [{low:.2f}, {high:.2f}], "
+            f"mean of {measures['num_rollouts']} rollouts "
+            f"{100 * measures['accuracy_mean']:.2f} %, "
+            f"ensemble {100 * measures['accuracy_ensemble']:.2f} %"
+        )
+    return lines
+
+
+def versions() -> dict[str, str]:
+    """Returns the version of each package that the numbers rest on."""
+    return {name: importlib.metadata.version(name) for name in _PACKAGES}
+
+
+def commit() -> str | None:
+    """Returns the commit of the source tree, None outside git."""
+    folder = pathlib.Path(__file__).parent
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
+
+
+def _examples(experiment: Experiment, evaluator: Evaluator, policy: str) -> bytes:
+    """Returns an .npz of the first test images and what the model did on them."""
+    images, labels, _ = next(
+        iter(
+            evaluation_batches(
+                experiment.source.split("test"),
+                experiment.task,
+                NUM_EXAMPLES,
+                range(min(NUM_EXAMPLES, evaluator.size)),
+            )
+        )
+    )
+    answers = evaluator.answers(policy)
+    scale = 1.0 if experiment.config.pixel_range == "byte" else 255.0
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        images=np.rint(images.numpy() * scale).astype(np.uint8),
+        labels=labels.numpy().astype(np.int32),
+        locations=answers.locations[: len(labels)],
+        probabilities=answers.step_probabilities[: len(labels)],
+        class_names=np.array(experiment.source.class_names),
+    )
+    return buffer.getvalue()

@@ -1,0 +1,150 @@
+"""The folder of a run: who owns it, what it runs, what it found."""
+
+import fcntl
+import json
+import os
+import pathlib
+from typing import Any
+
+from ram_tf.config import Config
+from ram_tf.errors import RamError
+
+
+def write_atomic(path: pathlib.Path, content: bytes | str) -> None:
+    """Writes a file whole or not at all, also through a crash.
+
+    Raises:
+      RamError: when the file cannot be written; nothing is left behind.
+    """
+    if isinstance(content, str):
+        content = content.encode()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RamError(
+            f"{path}: expected to write {len(content)} bytes, found: {error.strerror}"
+        ) from None
+
+
+def to_json(value: Any) -> str:
+    """Returns indented JSON text that ends in a new line."""
+    return json.dumps(value, indent=2) + "\n"
+
+
+def read_json(path: pathlib.Path) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+      RamError: when it is missing or no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RamError(
+            f"{path}: expected a JSON file, found: {error.strerror}"
+        ) from None
+    except ValueError as error:
+        raise RamError(f"{path}: expected JSON, found: {error}") from None
+
+
+class RunDirectory:
+    """Names the files of one run.
+
+    Args:
+      path: the folder.
+
+    Raises:
+      RamError: when the path is empty.
+    """
+
+    def __init__(self, path: str | pathlib.Path) -> None:
+        if not str(path):
+            raise RamError("--run_dir: expected a folder, found none")
+        self.path = pathlib.Path(path)
+        self.flags = self.path / "flags.cfg"
+        self.config = self.path / "config.json"
+        self.checkpoints = self.path / "checkpoints"
+        self.logs = self.path / "logs"
+        self.curve = self.path / "curve.csv"
+        self.examples = self.path / "examples.npz"
+        self.evaluation = self.path / "evaluation.json"
+        self.results = self.path / "results.json"
+        self._lock: Any = None
+
+    def claim(self) -> None:
+        """Makes the folder and takes its lock, which the kernel frees with the process.
+
+        Raises:
+          RamError: when another process has it, or the folder cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = open(self.path / ".lock", "w")  # noqa: SIM115
+        except OSError as error:
+            raise RamError(
+                f"--run_dir={self.path}: expected a folder to write to, found: "
+                f"{error.strerror}"
+            ) from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            raise RamError(
+                f"--run_dir={self.path}: expected no other run in it, found one that "
+                "is running"
+            ) from None
+
+    def release(self) -> None:
+        """Gives the lock back."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def begin(self, config: Config) -> None:
+        """Writes the run's Config, or checks it against what is there.
+
+        Raises:
+          RamError: when the folder holds a run of another Config; the message names
+            the fields.
+        """
+        if self.config.exists():
+            before = self.read_config()
+            names = config.differences(before)
+            if names:
+                changes = ", ".join(
+                    f"{name}={getattr(before, name)} (now {getattr(config, name)})"
+                    for name in names
+                )
+                raise RamError(
+                    f"--run_dir={self.path}: expected the Config of the run that it "
+                    f"holds, found other values: {changes}"
+                )
+            return
+        values = config.to_dict()
+        lines = [f"--{name}={_text(value)}" for name, value in values.items()]
+        write_atomic(self.flags, "\n".join(lines) + "\n")
+        write_atomic(self.config, to_json(values))
+
+    def read_config(self) -> Config:
+        """Reads the run's Config.
+
+        Raises:
+          RamError: when there is none, or it is broken.
+        """
+        values = read_json(self.config)
+        if not isinstance(values, dict):
+            raise RamError(f"{self.config}: expected an object of flags")
+        try:
+            return Config.from_dict(values)
+        except RamError as error:
+            raise RamError(f"{self.config}: {error}") from None
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,122 @@
+"""Trains what a flagfile describes: python -m ram_tf.train --flagfile=... --run_dir=...
+
+Exit status: 0 finished, now or before; 1 an error, told in one line; 130 after Ctrl-C
+and 143 after SIGTERM, when a checkpoint was saved and the same command goes on.
+"""
+
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from ram_tf.config import Config
+from ram_tf.errors import Interrupted
+from ram_tf.flags import Arguments, config_settings, run_command
+from ram_tf.run_directory import RunDirectory, read_json
+
+USAGE = """Trains a recurrent attention model or a baseline classifier.
+
+  python -m ram_tf.train --flagfile=experiments/table1/ram_6g_1s.cfg --run_dir=runs/x
+
+Leaves in run_dir: flags.cfg, config.json, checkpoints, logs, curve.csv, examples.npz,
+evaluation.json and, last, results.json. The same command resumes an unfinished run."""
+
+
+def train(config: Config) -> dict[str, Any]:
+    """Runs, resumes or merely reads a run, and returns its results.
+
+    Raises:
+      RamError: when anything that was given is at fault.
+      Interrupted: on SIGTERM or SIGINT, after saving.
+    """
+    directory = RunDirectory(config.run_dir)
+    directory.claim()
+    try:
+        directory.begin(config)
+        if directory.results.exists():
+            return read_json(directory.results)
+        return _train(config, directory)
+    finally:
+        directory.release()
+
+
+def _train(config: Config, directory: RunDirectory) -> dict[str, Any]:
+    # TensorFlow takes seconds to import: only once there is work for it.
+    from ram_tf.checkpoints import CheckpointFolder
+    from ram_tf.devices import make_strategy, use_jit
+    from ram_tf.evaluation import Evaluator
+    from ram_tf.experiment import assemble, select_weights
+    from ram_tf.progress import ProgressBar, RunLogger
+    from ram_tf.results import write_results
+    from ram_tf.training import Trainer
+
+    strategy = make_strategy(config)
+    with strategy.scope():
+        experiment = assemble(config)
+    jit_compile = use_jit(config)
+    source, task, model = experiment.source, experiment.task, experiment.model
+    validation = Evaluator(model, source.split("validation"), task, jit_compile)
+    trainer = Trainer(
+        config,
+        model,
+        source.split("train"),
+        task,
+        validation.accuracy,
+        jit_compile=jit_compile,
+        strategy=strategy,
+        checkpoints=CheckpointFolder(directory.checkpoints, config.keep_checkpoints),
+    )
+    logger = RunLogger(trainer, directory.curve, directory.logs)
+    trainer.run([logger, ProgressBar(trainer)])
+    select_weights(experiment, directory)
+    chosen = trainer.best if config.select == "best" else trainer.curve[-1]
+    return write_results(
+        experiment,
+        directory,
+        jit_compile,
+        trainer.wall_seconds,
+        chosen["validation_accuracy"],
+    )
+
+
+def experiment_name(flagfile: pathlib.Path) -> str:
+    """Returns folder and name of a flagfile: "table1/fc" of .../table1/fc.cfg."""
+    path = flagfile.absolute()
+    return f"{path.parent.name}/{path.stem}"
+
+
+def summary(results: dict[str, Any]) -> str:
+    """Returns the lines that a finished run prints."""
+    # Not at the top: results imports TensorFlow, and --help should not.
+    from ram_tf.results import summary_lines
+
+    first = (
+        f"{results['experiment'] or 'run'}, seed {results['seed']}: test accuracy "
+        f"{100 * results['test_accuracy']:.2f} %, validation "
+        f"{100 * results['validation_accuracy']:.2f} %, "
+        f"{results['wall_seconds']:.0f} s of training"
+    )
+    return "\n".join([first, *summary_lines(results["evaluation"])])
+
+
+def _command(arguments: Arguments) -> int:
+    config = arguments.config()
+    if not config.experiment and arguments.flagfile is not None:
+        name = experiment_name(arguments.flagfile)
+        config = dataclasses.replace(config, experiment=name)
+    try:
+        print(summary(train(config)))
+    except Interrupted as stop:
+        print(f"{stop}; the same command goes on", file=sys.stderr)
+        return 128 + stop.signal
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    return run_command(_command, config_settings(), argv, usage=USAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

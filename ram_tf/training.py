@@ -79,6 +79,7 @@ class Trainer:
         self._variables = named_variables(model)
         self._steps = tf.function(self._run_steps, jit_compile=jit_compile)
         self._signal: int | None = None
+        self._call_size = 1
 
     def run(self, callbacks: Sequence[keras.callbacks.Callback] = ()) -> None:
         """Trains to the end, or until a callback sets model.stop_training.
@@ -193,15 +194,14 @@ class Trainer:
     def _calls(self, count: int) -> Iterator[tuple[int, int]]:
         """Cuts a block into calls of about a second, from what the last one took."""
         first = 0
-        size = getattr(self, "_call_size", 1)
         while first < count:
-            last = min(count, first + size)
+            last = min(count, first + self._call_size)
             before = time.monotonic()
             yield first, last
             seconds = (time.monotonic() - before) / (last - first)
             # The first call compiles and says little: grow by doubling.
             fitting = max(1, int(_CALL_SECONDS / max(seconds, 1e-9)))
-            size = self._call_size = max(1, min(2 * size, fitting))
+            self._call_size = min(2 * self._call_size, fitting)
             first = last
 
     def _call(self, start: int, images: Any, labels: Any, first: int, last: int) -> None:

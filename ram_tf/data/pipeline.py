@@ -7,6 +7,7 @@ worker makes its own share only.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +18,9 @@ from ram_tf.errors import RamError
 
 EVALUATION_SEED = 20160926  # Of the draws of validation and test images, for every run.
 _BLOCKS_AHEAD = 2
+# Made together: enough to hide what a call costs, few enough to stay in the cache. Parts
+# of more than 32 MB cost twice as much, as malloc takes them from the system each time.
+_IMAGES_AT_ONCE = 512
 
 
 def training_blocks(
@@ -60,46 +64,49 @@ def training_blocks(
     rows = tf.range(worker * share, (worker + 1) * share, dtype=tf.int64)
     pool, labels, shape = _as_tensors(image_set, task)
     num_draws = task.num_draws(training=True)
-    key = tf.constant(_seed_words(seed), tf.int32)
 
-    @tf.autograph.experimental.do_not_convert
-    def draws_of(step: tf.Tensor) -> tf.Tensor:
-        low = tf.cast(step % 2**31, tf.int32)
-        step_key = tf.random.fold_in(key, low)
+    def draw(step: tf.Tensor) -> tf.Tensor:
         drawn = tf.random.stateless_uniform(
-            [batch_size, num_draws], step_key, None, None, tf.uint32
+            [batch_size, num_draws], tf.stack([seed, step]), None, None, tf.uint32
         )
         return drawn[worker * share : (worker + 1) * share]
 
-    @tf.autograph.experimental.do_not_convert
-    def block(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        steps = start + tf.range(steps_per_call, dtype=tf.int64)
-        index = _training_order(steps, rows, count, batch_size, key)
-        draws = tf.map_fn(draws_of, steps, fn_output_signature=tf.uint32)
-        draws = tf.reshape(draws, [steps_per_call * share, num_draws])
-        images = task(tf.gather(pool, index), draws, pool, index, training=True)
-        return (
-            tf.reshape(images, [steps_per_call, share, *shape]),
-            tf.reshape(tf.gather(labels, index), [steps_per_call, share]),
-        )
+    def compose(steps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        index = _training_order(steps, rows, count, batch_size, seed)
+        draws = tf.map_fn(draw, steps, fn_output_signature=tf.uint32)
+        draws = tf.reshape(draws, [-1, num_draws])
+        images = task.compose(tf.gather(pool, index), draws, pool, index, training=True)
+        return images, tf.gather(labels, index)
 
-    dataset = tf.data.Dataset.from_tensor_slices(np.asarray(starts, np.int64))
-    return _parallel_map(dataset, block)
+    def finish(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images = tf.reshape(images, [steps_per_call, share, *shape])
+        return task.to_float(images), tf.reshape(labels, [steps_per_call, share])
+
+    fitting = max(1, min(steps_per_call, _IMAGES_AT_ONCE // share))
+    part = next(size for size in range(fitting, 0, -1) if steps_per_call % size == 0)
+    parts = steps_per_call // part
+    steps = (
+        tf.data.Dataset.from_tensor_slices(np.asarray(starts, np.int64))
+        .map(lambda start: tf.range(start, start + steps_per_call))
+        .map(lambda steps: tf.reshape(steps, [parts, part]))
+        .unbatch()
+    )
+    composed = _parallel_map(steps, compose).batch(parts, drop_remainder=True)
+    return _parallel_map(composed, finish).prefetch(_BLOCKS_AHEAD)
 
 
 def _training_order(
-    steps: tf.Tensor, rows: tf.Tensor, count: int, batch_size: int, key: tf.Tensor
+    steps: tf.Tensor, rows: tf.Tensor, count: int, batch_size: int, seed: int
 ) -> tf.Tensor:
     """Returns int64 [S * b]: which images the rows of these steps show."""
     per_epoch = count // batch_size
-    epoch = tf.cast(steps // per_epoch % 2**31, tf.int32)
     position = (steps % per_epoch)[:, None] * batch_size + rows
-    words = tf.broadcast_to(key, [tf.size(steps), 2])
-    words = tf.concat([words, epoch[:, None]], axis=1)
+    epoch = tf.repeat(steps // per_epoch, tf.size(rows))
+    words = tf.stack([tf.fill(tf.shape(epoch), tf.constant(seed, tf.int64)), epoch], 1)
     # The raw op: tf.random.experimental.index_shuffle mishandles one seed an index.
     return tf.raw_ops.RandomIndexShuffle(
         index=tf.reshape(position, [-1]),
-        seed=tf.repeat(words, tf.size(rows), axis=0),
+        seed=tf.pad(words, [[0, 0], [0, 1]]),
         max_index=tf.constant(count - 1, tf.int64),
     )
 
@@ -136,7 +143,6 @@ def evaluation_batches(
         tf.uint32,
     )
 
-    @tf.autograph.experimental.do_not_convert
     def batch(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         images = task(tf.gather(pool, index), tf.gather(drawn, index), pool, index)
         images = tf.ensure_shape(images, [None, *shape])
@@ -144,7 +150,8 @@ def evaluation_batches(
 
     chosen = np.arange(count) if indices is None else np.asarray(indices)
     dataset = tf.data.Dataset.from_tensor_slices(chosen.astype(np.int64))
-    return _parallel_map(dataset.batch(batch_size), batch)
+    batches = _parallel_map(dataset.batch(batch_size), batch)
+    return batches.prefetch(_BLOCKS_AHEAD)
 
 
 def _as_tensors(
@@ -156,17 +163,12 @@ def _as_tensors(
     return pool, tf.constant(image_set.labels, tf.int32), shape
 
 
-def _seed_words(seed: int) -> tuple[int, int]:
-    """Splits a seed of up to 62 bits into two non-negative int32."""
-    return seed % 2**31, seed // 2**31 % 2**31
-
-
-def _parallel_map(dataset: tf.data.Dataset, function: object) -> tf.data.Dataset:
-    dataset = dataset.map(
-        function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    )
+def _parallel_map(dataset: tf.data.Dataset, function: Any) -> tf.data.Dataset:
+    """Maps in parallel, in order; shared out by `shard`, never by tf.distribute."""
+    function = tf.autograph.experimental.do_not_convert(function)
+    dataset = dataset.map(function, tf.data.AUTOTUNE, deterministic=True)
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.OFF
     )
-    return dataset.with_options(options).prefetch(_BLOCKS_AHEAD)
+    return dataset.with_options(options)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from ram_tf.flags import Arguments, Setting, config_settings, run_command
+from ram_tf.quiet import import_tensorflow
 from ram_tf.run_directory import RunDirectory, to_json, write_atomic
 
 USAGE = """Measures the chosen weights of a finished run.
@@ -38,6 +39,7 @@ SETTINGS = [
 
 
 def _command(arguments: Arguments) -> None:
+    import_tensorflow()
     from ram_tf.devices import use_jit
     from ram_tf.experiment import load_run
     from ram_tf.results import evaluate, summary_lines

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ram_tf.errors import RamError
 from ram_tf.flags import Arguments, Setting, config_settings, run_command
+from ram_tf.quiet import import_tensorflow
 from ram_tf.run_directory import to_json
 
 if TYPE_CHECKING:
@@ -154,10 +155,11 @@ def _module(experiment: "Experiment", initial_location: str) -> Any:
 
 
 def _command(arguments: Arguments) -> None:
-    from ram_tf.experiment import load_run
-
     if not arguments.export_dir:
         raise RamError("--export_dir: expected a folder, found none")
+    import_tensorflow()
+    from ram_tf.experiment import load_run
+
     experiment = load_run(arguments.run_dir, arguments.data_dir)
     path = pathlib.Path(arguments.export_dir)
     metadata = export(experiment, path, arguments.initial_location)

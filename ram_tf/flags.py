@@ -5,8 +5,8 @@ The only module that touches absl.flags. A command is a function of parsed flags
 """
 
 import dataclasses
-import os
 import pathlib
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -257,17 +257,18 @@ def run_command(
       positional: whether it takes words that are no flags.
 
     Returns:
-      0 when all went well and for --help; 1 after an error, told in one line on
-      standard error; else what the command returned.
+      0 when all went well and for --help; 1 after an error and 130 after Ctrl-C, told
+      in one line on standard error; else what the command returned.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if any(word in ("--help", "-h", "-help", "--helpfull") for word in words):
         print(help_text(usage, settings))
         return 0
-    # TensorFlow's C++ log would bury the one line that matters; set before its import.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         return command(parse(settings, words, positional=positional)) or 0
     except RamError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT

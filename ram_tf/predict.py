@@ -8,6 +8,7 @@ from typing import Any
 
 from ram_tf.errors import RamError
 from ram_tf.flags import Arguments, Setting, run_command
+from ram_tf.quiet import import_tensorflow
 from ram_tf.run_directory import read_json
 
 USAGE = """Classifies images with an exported model.
@@ -95,6 +96,7 @@ def read_images(path: str, shape: tuple[int, ...], resize: bool) -> Any:
 def _command(arguments: Arguments) -> None:
     if not arguments.positional:
         raise RamError("expected the path of at least one image, found none")
+    import_tensorflow()
     signature, metadata = load_export(pathlib.Path(arguments.model))
     right = total = 0
     for path in arguments.positional:

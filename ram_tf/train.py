@@ -13,6 +13,7 @@ from typing import Any
 from ram_tf.config import Config
 from ram_tf.errors import Interrupted
 from ram_tf.flags import Arguments, config_settings, run_command
+from ram_tf.quiet import import_tensorflow
 from ram_tf.run_directory import RunDirectory, read_json
 
 USAGE = """Trains a recurrent attention model or a baseline classifier.
@@ -43,6 +44,7 @@ def train(config: Config) -> dict[str, Any]:
 
 def _train(config: Config, directory: RunDirectory) -> dict[str, Any]:
     # TensorFlow takes seconds to import: only once there is work for it.
+    import_tensorflow()
     from ram_tf.checkpoints import CheckpointFolder
     from ram_tf.devices import make_strategy, use_jit
     from ram_tf.evaluation import Evaluator
@@ -89,6 +91,7 @@ def experiment_name(flagfile: pathlib.Path) -> str:
 def summary(results: dict[str, Any]) -> str:
     """Returns the lines that a finished run prints."""
     # Not at the top: results imports TensorFlow, and --help should not.
+    import_tensorflow()
     from ram_tf.results import summary_lines
 
     first = (

@@ -1,0 +1,49 @@
+"""Imports TensorFlow without the lines that its libraries write while they load.
+
+TensorFlow 2.21 logs to standard error before it reads TF_CPP_MIN_LOG_LEVEL. A command
+has one line to say there, and it must not drown.
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow and drops what the import writes to standard error.
+
+    Commands call it before the package's own modules import TensorFlow. It does nothing
+    when TensorFlow is there already.
+
+    Raises:
+      ImportError: as the import itself; what was written is then shown.
+    """
+    if "tensorflow" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _standard_error_held_back():
+        import tensorflow  # noqa: F401
+
+
+@contextlib.contextmanager
+def _standard_error_held_back() -> Iterator[None]:
+    """Holds back what any library writes to file descriptor 2, dropped if all is well.
+
+    C++ code writes to the descriptor, not to sys.stderr.
+    """
+    descriptor = 2
+    sys.stderr.flush()
+    original = os.dup(descriptor)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), descriptor)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(original, held.read())
+            raise
+        finally:
+            os.dup2(original, descriptor)
+            os.close(original)

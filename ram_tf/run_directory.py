@@ -106,25 +106,29 @@ class RunDirectory:
             self._lock.close()
             self._lock = None
 
-    def begin(self, config: Config) -> None:
-        """Writes the run's Config, or checks it against what is there.
+    def check(self, config: Config) -> None:
+        """Checks that the folder holds no run, or one of the same Config.
 
         Raises:
-          RamError: when the folder holds a run of another Config; the message names
-            the fields.
+          RamError: when it holds a run of another Config; the message names the fields.
         """
+        if not self.config.exists():
+            return
+        before = self.read_config()
+        names = config.differences(before)
+        if names:
+            changes = ", ".join(
+                f"{name}={getattr(before, name)} (now {getattr(config, name)})"
+                for name in names
+            )
+            raise RamError(
+                f"--run_dir={self.path}: expected the Config of the run that it "
+                f"holds, found other values: {changes}"
+            )
+
+    def begin(self, config: Config) -> None:
+        """Writes the run's Config, unless the folder holds its run already."""
         if self.config.exists():
-            before = self.read_config()
-            names = config.differences(before)
-            if names:
-                changes = ", ".join(
-                    f"{name}={getattr(before, name)} (now {getattr(config, name)})"
-                    for name in names
-                )
-                raise RamError(
-                    f"--run_dir={self.path}: expected the Config of the run that it "
-                    f"holds, found other values: {changes}"
-                )
             return
         values = config.to_dict()
         lines = [f"--{name}={_text(value)}" for name, value in values.items()]

@@ -34,7 +34,7 @@ def train(config: Config) -> dict[str, Any]:
     directory = RunDirectory(config.run_dir)
     directory.claim()
     try:
-        directory.begin(config)
+        directory.check(config)
         if directory.results.exists():
             return read_json(directory.results)
         return _train(config, directory)
@@ -56,6 +56,8 @@ def _train(config: Config, directory: RunDirectory) -> dict[str, Any]:
     strategy = make_strategy(config)
     with strategy.scope():
         experiment = assemble(config)
+    # Only now: what is wrong with data or model must not bind the folder to it.
+    directory.begin(config)
     jit_compile = use_jit(config)
     source, task, model = experiment.source, experiment.task, experiment.model
     validation = Evaluator(model, source.split("validation"), task, jit_compile)

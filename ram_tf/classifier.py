@@ -71,7 +71,8 @@ class ImageClassifier(keras.Model):
         num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
         gradients = tape.gradient(
             loss,
-            self.trainable_variables,
+            # TensorFlow's own variables: a Keras one has no zeros of its dtype.
+            [variable.value for variable in self.trainable_variables],
             output_gradients=tf.constant(1.0 / num_replicas),
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )

@@ -62,7 +62,11 @@ def build_model(
         settings = {name: getattr(config, name) for name in _RAM_FIELDS}
         model = RecurrentAttentionModel(num_classes, dtype=dtype, **settings)
     model.build((None, *image_shape))
-    model.compile(make_optimizer(config), clip_norm=config.clip_norm)
+    model.compile(
+        make_optimizer(config),
+        clip_norm=config.clip_norm,
+        jit_update=config.jit_compile != "off" and config.distribution == "one",
+    )
     model.optimizer.build(model.trainable_variables)
     return model
 

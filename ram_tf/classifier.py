@@ -33,7 +33,11 @@ class ImageClassifier(keras.Model):
         return list(self._trackers.values())
 
     def compile(
-        self, optimizer: Any = "adam", clip_norm: float = 0.0, **kwargs: Any
+        self,
+        optimizer: Any = "adam",
+        clip_norm: float = 0.0,
+        jit_update: bool = False,
+        **kwargs: Any,
     ) -> None:
         """Configures training; without arguments, Adam with Keras' defaults.
 
@@ -43,6 +47,8 @@ class ImageClassifier(keras.Model):
           optimizer: a Keras optimizer or its name.
           clip_norm: largest global norm of the whole batch's gradient; 0 does not
             clip. (A Keras optimizer's own global_clipnorm clips each replica's part.)
+          jit_update: compile the optimizer's update by XLA even where the step is not:
+            hundreds of small operations become one. Not under tf.distribute.
           **kwargs: as `keras.Model.compile`.
 
         Raises:
@@ -52,7 +58,40 @@ class ImageClassifier(keras.Model):
             if kwargs.get(name) is not None:
                 raise ValueError(f"{type(self).__name__} has its own {name}")
         self.clip_norm = clip_norm
+        self.jit_update = jit_update
+        self._apply = tf.function(self._update, jit_compile=True)
         super().compile(optimizer=optimizer, **kwargs)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        return {
+            "optimizer": keras.saving.serialize_keras_object(self.optimizer),
+            "clip_norm": self.clip_norm,
+            "jit_update": self.jit_update,
+        }
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def unpack(self, data: Any) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Splits what `fit` or the training loop passes to a step.
+
+        Args:
+          data: (images, labels) or (dict with "images", labels); the dict may name
+            further inputs of the model's `rollout`.
+
+        Returns:
+          The dict of inputs, and the labels as int32 [B].
+        """
+        inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        if not isinstance(inputs, dict):
+            inputs = {"images": inputs}
+        if not self.built:  # `fit` was the first to show it an image.
+            with tf.init_scope():
+                self.build((None, *inputs["images"].shape[1:]))
+                self.optimizer.build(self.trainable_variables)
+        return inputs, tf.reshape(tf.cast(labels, tf.int32), [-1])
 
     def learn(
         self, tape: tf.GradientTape, loss: tf.Tensor, terms: dict[str, tf.Tensor]
@@ -84,27 +123,14 @@ class ImageClassifier(keras.Model):
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, norm)
             # Summed already: the optimizer's own sum must give the same again.
             gradients = [gradient / num_replicas for gradient in gradients]
-        self.optimizer.apply(gradients, self.trainable_variables)
+        (self._apply if self.jit_update else self._update)(gradients)
         return self.track({**terms, "gradient_norm": norm})
+
+    def _update(self, gradients: list[tf.Tensor]) -> None:
+        self.optimizer.apply(gradients, self.trainable_variables)
 
     def track(self, terms: dict[str, tf.Tensor]) -> dict[str, Any]:
         """Adds scalars to the trackers of their names and returns all means."""
         for name, value in terms.items():
             self._trackers[name].update_state(value)
         return {name: self._trackers[name].result() for name in terms}
-
-
-def unpack(data: Any) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-    """Splits what `fit` or the training loop passes to a step.
-
-    Args:
-      data: (images, labels) or (dict with "images", labels); the dict may name
-        further inputs of the model's `rollout`.
-
-    Returns:
-      The dict of inputs, and the labels as int32 [B].
-    """
-    inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-    if not isinstance(inputs, dict):
-        inputs = {"images": inputs}
-    return inputs, tf.reshape(tf.cast(labels, tf.int32), [-1])

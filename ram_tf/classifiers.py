@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ram_tf.classifier import ImageClassifier, unpack
+from ram_tf.classifier import ImageClassifier
 from ram_tf.losses import cross_entropy, reward
 
 
@@ -37,14 +37,14 @@ class _BaselineClassifier(ImageClassifier):
         return tf.nn.softmax(self.logits(images))
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        inputs, labels = unpack(data)
+        inputs, labels = self.unpack(data)
         with tf.GradientTape() as tape:
             logits = self.logits(inputs["images"])
             loss = cross_entropy(logits, labels)
         return self.learn(tape, loss, self._terms(loss, logits, labels))
 
     def test_step(self, data: Any) -> dict[str, Any]:
-        inputs, labels = unpack(data)
+        inputs, labels = self.unpack(data)
         logits = self.logits(inputs["images"])
         return self.track(self._terms(cross_entropy(logits, labels), logits, labels))
 

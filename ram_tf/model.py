@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from ram_tf.classifier import ImageClassifier, unpack
+from ram_tf.classifier import ImageClassifier
 from ram_tf.layers import (
     CORES,
     GLIMPSE_NETWORKS,
@@ -197,7 +197,7 @@ class RecurrentAttentionModel(ImageClassifier):
         return tf.nn.softmax(self._look(**inputs).logits)
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        inputs, labels = unpack(data)
+        inputs, labels = self.unpack(data)
         with tf.GradientTape() as tape:
             rollout = self.rollout(**self._draw(**inputs))
             labels = tf.repeat(labels, self.num_rollouts)
@@ -205,7 +205,7 @@ class RecurrentAttentionModel(ImageClassifier):
         return self.learn(tape, losses.loss, self._terms(losses, rollout, labels))
 
     def test_step(self, data: Any) -> dict[str, Any]:
-        inputs, labels = unpack(data)
+        inputs, labels = self.unpack(data)
         rollout = self._look(**inputs)
         losses = self._hybrid_loss(rollout, labels)
         return self.track(self._terms(losses, rollout, labels))

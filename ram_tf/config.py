@@ -279,6 +279,16 @@ class Config:
                 f"--core=conv_lstm: expected --glimpse_network=inception, whose features "
                 f"are maps, found --glimpse_network={self.glimpse_network}"
             )
+        if self.glimpse_network == "inception" and self.glimpse_units % 4:
+            raise RamError(
+                f"--glimpse_units={self.glimpse_units}: expected a multiple of the 4 "
+                "branches of --glimpse_network=inception"
+            )
+        if self.glimpse_network == "conv" and self.patch_size < 2:
+            raise RamError(
+                f"--patch_size={self.patch_size}: expected at least 2, which "
+                "--glimpse_network=conv pools"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns every field by name, resolved, ready for JSON."""

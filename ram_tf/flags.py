@@ -222,7 +222,7 @@ def parse(
 
 def _flagfile(argv: Sequence[str]) -> pathlib.Path | None:
     found = None
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+    for word, following in zip(argv, [*argv, ""][1:], strict=True):
         name, equals, value = word.lstrip("-").partition("=")
         if word.startswith("-") and name == "flagfile":
             found = pathlib.Path(value if equals else following)
@@ -267,7 +267,8 @@ def run_command(
     try:
         return command(parse(settings, words, positional=positional)) or 0
     except RamError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # One line, whatever text it quotes.
+        print("error: " + " ".join(str(error).split()), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ram_tf.errors import RamError
+
 NUM_BRANCHES = 4
 
 
@@ -32,13 +34,13 @@ class InceptionGlimpseNetwork(keras.layers.Layer):
       To patches and locations alike; the model stops its locations before.
 
     Raises:
-      ValueError: when `filters` is no multiple of 4.
+      RamError: when `filters` is no multiple of 4.
     """
 
     def __init__(self, filters: int = 24, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if filters < NUM_BRANCHES or filters % NUM_BRANCHES:
-            raise ValueError(f"filters={filters}: expected a multiple of {NUM_BRANCHES}")
+            raise RamError(f"filters={filters}: expected a multiple of {NUM_BRANCHES}")
         self.filters = filters
         width = filters // NUM_BRANCHES
 

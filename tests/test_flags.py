@@ -1,0 +1,284 @@
+"""Tests of command lines: flags, flagfiles, help and errors."""
+
+import dataclasses
+import os
+
+import pytest
+from absl import flags as absl_flags
+
+from ram_tf.config import Config
+from ram_tf.errors import RamError
+from ram_tf.flags import Setting, config_settings, help_text, parse, run_command
+from ram_tf.run_directory import RunDirectory
+
+CONFIG = config_settings()
+
+
+def refusal(argv, settings=CONFIG, **options) -> str:
+    with pytest.raises(RamError) as caught:
+        parse(settings, argv, **options)
+    return str(caught.value)
+
+
+def test_parse_gives_defaults_and_what_was_given():
+    found = parse(CONFIG, ["--batch_size=20", "--core", "rnn", "-seed=3"])
+    assert (found.batch_size, found.core, found.seed) == (20, "rnn", 3)
+    assert found.given == {"batch_size", "core", "seed"}
+    assert found.train_steps == Config().train_steps
+    assert found.config() == Config(batch_size=20, core="rnn", seed=3)
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("--grayscale", True),
+        ("--nograyscale", False),
+        ("--grayscale=true", True),
+        ("--grayscale=false", False),
+        ("--grayscale=0", False),
+    ],
+)
+def test_parse_reads_truth_values(word, value):
+    assert parse(CONFIG, [word]).grayscale is value
+
+
+def test_parse_takes_the_last_value():
+    assert parse(CONFIG, ["--seed=1", "--seed=2"]).seed == 2
+
+
+def test_parse_keeps_values_with_signs_and_equals():
+    found = parse(CONFIG, ["--dataset=folder:a=b", "--validation_size", "-1"])
+    assert found.dataset == "folder:a=b"
+    assert found.validation_size == -1
+
+
+def test_config_settings_selects_fields_by_name():
+    names = [setting.name for setting in config_settings(["seed", "run_dir"])]
+    assert sorted(names) == ["run_dir", "seed"]
+    everything = [field.name for field in dataclasses.fields(Config)]
+    assert [setting.name for setting in CONFIG] == everything
+
+
+def test_arguments_change_only_the_given_fields_of_a_config():
+    base = Config(seed=5, batch_size=7)
+    found = parse(CONFIG, ["--seed=6"]).config(base)
+    assert found == Config(seed=6, batch_size=7)
+
+
+def test_arguments_have_no_other_attributes():
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = parse(CONFIG, []).nothing
+
+
+def test_flags_leave_absl_alone():
+    parse(CONFIG, ["--seed=1"])
+    assert "seed" not in absl_flags.FLAGS
+
+
+def test_setting_is_checked_like_a_field():
+    settings = [
+        Setting("rollouts", 0, "How many.", low=0),
+        Setting("split", "test", "Which.", choices=("train", "test")),
+    ]
+    assert parse(settings, ["--rollouts=3"]).rollouts == 3
+    assert refusal(["--rollouts=-1"], settings) == (
+        "--rollouts=-1: expected an integer of at least 0, found -1"
+    )
+    assert "expected one of train, test" in refusal(["--split=dev"], settings)
+
+
+@pytest.mark.parametrize("argv", [["--sed=1"], ["--sed", "1"], ["--nosed"]])
+def test_unknown_flag_is_named(argv):
+    message = refusal(argv)
+    assert "sed" in message
+    assert "--help" in message
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (
+            ["--batch_size=0"],
+            "--batch_size=0: expected an integer of at least 1, found 0",
+        ),
+        (
+            ["--batch_size", "many"],
+            "--batch_size=many: expected an integer of at least 1, found 'many'",
+        ),
+        (
+            ["--core=gru"],
+            "--core=gru: expected one of rnn, lstm, conv_lstm, none, found 'gru'",
+        ),
+        (
+            ["--grayscale=maybe"],
+            "--grayscale=maybe: expected true or false, found 'maybe'",
+        ),
+    ],
+)
+def test_bad_value_is_named_with_what_was_expected(argv, message):
+    assert refusal(argv) == message
+
+
+def test_flag_without_its_value_is_named():
+    assert "seed" in refusal(["--seed"])
+
+
+def test_words_that_are_no_flags_are_refused_unless_wanted():
+    assert "'image.png'" in refusal(["image.png"])
+    found = parse(CONFIG, ["a.png", "--seed=1", "b.png"], positional=True)
+    assert found.positional == ("a.png", "b.png")
+    assert found.seed == 1
+
+
+def test_flagfile_is_read_with_comments_and_later_words_win(tmp_path):
+    path = tmp_path / "a.cfg"
+    path.write_text("# A comment.\n\n  --seed=1\n// Another.\n--core=rnn\n")
+    found = parse(CONFIG, [f"--flagfile={path}", "--seed=2"])
+    assert (found.seed, found.core) == (2, "rnn")
+    assert found.flagfile == path
+    assert parse(CONFIG, ["--seed=2", "--flagfile", str(path)]).seed == 1
+
+
+def test_flagfiles_nest_relative_to_the_file_that_names_them(tmp_path, monkeypatch):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "table").mkdir()
+    (tmp_path / "shared" / "base.cfg").write_text("--seed=1\n--core=rnn\n")
+    (tmp_path / "shared" / "more.cfg").write_text("--flagfile=base.cfg\n--seed=2\n")
+    row = tmp_path / "table" / "row.cfg"
+    row.write_text("--flagfile=../shared/more.cfg\n--batch_size=9\n")
+    for folder, name in [
+        (tmp_path, "table/row.cfg"),
+        (tmp_path / "table", "row.cfg"),
+        (tmp_path / "shared", "../table/row.cfg"),
+        (os.sep, str(row)),
+    ]:
+        monkeypatch.chdir(folder)
+        config = parse(CONFIG, [f"--flagfile={name}"]).config()
+        assert config == Config(seed=2, core="rnn", batch_size=9)
+
+
+def test_flagfile_property_is_the_last_on_the_command_line(tmp_path):
+    inner, first, last = (tmp_path / f"{name}.cfg" for name in "abc")
+    inner.write_text("")
+    first.write_text("--flagfile=a.cfg\n")
+    last.write_text("")
+    argv = [f"--flagfile={last}", "--flagfile", str(first), "--seed=1"]
+    assert parse(CONFIG, argv).flagfile == first
+    assert parse(CONFIG, ["--seed=1"]).flagfile is None
+
+
+def test_flagfile_error_names_file_and_line(tmp_path):
+    path = tmp_path / "a.cfg"
+    path.write_text("--seed=1\n--batch_size=none\n")
+    assert refusal([f"--flagfile={path}"]).startswith(f"{path}:2: --batch_size=none: ")
+    path.write_text("--seed=1\n\n--sed=1\n")
+    assert refusal([f"--flagfile={path}"]).startswith(f"{path}:3: ")
+    path.write_text("seed=1\n")
+    assert refusal([f"--flagfile={path}"]) == (
+        f"{path}:1: expected --name=value or a # comment, found 'seed=1'"
+    )
+
+
+def test_flagfile_error_names_the_inner_file(tmp_path):
+    (tmp_path / "inner.cfg").write_text("--core=gru\n")
+    outer = tmp_path / "outer.cfg"
+    outer.write_text("--flagfile=inner.cfg\n")
+    message = refusal([f"--flagfile={outer}"])
+    assert message.startswith(f"{tmp_path / 'inner.cfg'}:1: --core=gru: ")
+
+
+def test_flagfile_that_cannot_be_read_is_named(tmp_path):
+    missing = tmp_path / "missing.cfg"
+    assert refusal([f"--flagfile={missing}"]) == (
+        f"--flagfile={missing}: expected a text file of flags, found: "
+        "No such file or directory"
+    )
+    assert "directory" in refusal([f"--flagfile={tmp_path}"])
+    binary = tmp_path / "binary.cfg"
+    binary.write_bytes(b"\xff\xfe\x00--seed=1")
+    assert refusal([f"--flagfile={binary}"]).endswith("found: not a text file")
+
+
+def test_flagfiles_that_include_each_other_are_refused(tmp_path):
+    (tmp_path / "a.cfg").write_text("--flagfile=b.cfg\n")
+    (tmp_path / "b.cfg").write_text("--flagfile=a.cfg\n")
+    message = refusal([f"--flagfile={tmp_path / 'a.cfg'}"])
+    assert "include each other" in message
+
+
+def test_flags_file_of_a_run_gives_its_config_back(tmp_path):
+    config = Config(
+        core="rnn",
+        grayscale=True,
+        learning_rate=1.25e-7,
+        validation_size=-1,
+        dataset="folder:/a b",
+        run_dir=str(tmp_path),
+    )
+    directory = RunDirectory(tmp_path)
+    directory.begin(config)
+    assert parse(CONFIG, [f"--flagfile={directory.flags}"]).config() == config
+
+
+def test_help_lists_every_flag_with_default_and_range():
+    text = help_text("Usage.", CONFIG)
+    assert text.startswith("Usage.\n")
+    assert "--flagfile=PATH" in text
+    for setting in CONFIG:
+        assert f"--{setting.name}={setting.default}\n" in text
+    assert "(one of ram, fc, conv)" in text
+
+
+@pytest.mark.parametrize("word", ["--help", "-h", "--helpfull"])
+def test_run_command_answers_help_before_all_else(word, capsys):
+    status = run_command(
+        lambda arguments: 5, CONFIG, ["--nonsense", word], usage="Usage."
+    )
+    assert status == 0
+    found = capsys.readouterr()
+    assert found.out.startswith("Usage.\n")
+    assert found.err == ""
+
+
+@pytest.mark.parametrize(("returned", "status"), [(None, 0), (0, 0), (143, 143)])
+def test_run_command_returns_the_commands_status(returned, status):
+    argv = ["--seed=4"]
+    seen = []
+
+    def command(arguments):
+        seen.append(arguments.seed)
+        return returned
+
+    assert run_command(command, CONFIG, argv, usage="") == status
+    assert seen == [4]
+
+
+def test_run_command_tells_an_error_in_one_line(capsys):
+    def command(arguments):
+        raise RamError("a file\nwith a line break in its name")
+
+    assert run_command(command, CONFIG, [], usage="") == 1
+    found = capsys.readouterr()
+    assert found.err == "error: a file with a line break in its name\n"
+    assert found.out == ""
+
+
+def test_run_command_tells_of_an_interruption_in_one_line(capsys):
+    def command(arguments):
+        raise KeyboardInterrupt
+
+    assert run_command(command, CONFIG, [], usage="") == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
+
+
+def test_run_command_hides_no_fault_of_its_own():
+    def command(arguments):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_command(command, CONFIG, [], usage="")
+
+
+def test_run_command_reads_the_processs_own_words(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["ram-train", "--seed=8"])
+    assert run_command(lambda arguments: arguments.seed, CONFIG, None, usage="") == 8

@@ -41,7 +41,7 @@ class FolderSource(Source):
     def __init__(
         self, path: str, validation_size: int = -1, image_size: int = 0
     ) -> None:
-        self.name = FOLDER_PREFIX + path
+        super().__init__(FOLDER_PREFIX + path)
         root = pathlib.Path(path)
         has_splits = any(folder.is_dir() for folder in _folders(root / "train"))
         train_root = root / "train" if has_splits else root

@@ -23,12 +23,6 @@ def decode(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return image[:, :, :channels], channels
 
 
-def with_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
-    """Repeats a gray uint8 [h, w, 1] to [h, w, 3] when 3 channels are wanted."""
-    repeats = channels // tf.shape(image)[2]
-    return tf.ensure_shape(tf.tile(image, [1, 1, repeats]), [None, None, channels])
-
-
 def resize(images: tf.Tensor, size: int) -> tf.Tensor:
     """Resizes uint8 [..., h, w, C] to a square; proportions are not kept.
 

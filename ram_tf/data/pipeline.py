@@ -18,9 +18,10 @@ from ram_tf.errors import RamError
 
 EVALUATION_SEED = 20160926  # Of the draws of validation and test images, for every run.
 _BLOCKS_AHEAD = 2
-# Made together: enough to hide what a call costs, few enough to stay in the cache. Parts
-# of more than 32 MB cost twice as much, as malloc takes them from the system each time.
+# Made together: enough to hide what a call costs, few enough to stay in the cache.
+# Tensors of more than 32 MB cost far more, as malloc gives them back each time.
 _IMAGES_AT_ONCE = 512
+_GRAY_AT_ONCE = 4096
 
 
 def training_blocks(
@@ -71,7 +72,12 @@ def training_blocks(
         )
         return drawn[worker * share : (worker + 1) * share]
 
-    def compose(steps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    fitting = max(1, min(steps_per_call, _IMAGES_AT_ONCE // share))
+    part = next(size for size in range(fitting, 0, -1) if steps_per_call % size == 0)
+    parts = steps_per_call // part
+
+    def compose(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        steps = start + tf.range(part, dtype=tf.int64)
         index = _training_order(steps, rows, count, batch_size, seed)
         draws = tf.map_fn(draw, steps, fn_output_signature=tf.uint32)
         draws = tf.reshape(draws, [-1, num_draws])
@@ -82,17 +88,10 @@ def training_blocks(
         images = tf.reshape(images, [steps_per_call, share, *shape])
         return task.to_float(images), tf.reshape(labels, [steps_per_call, share])
 
-    fitting = max(1, min(steps_per_call, _IMAGES_AT_ONCE // share))
-    part = next(size for size in range(fitting, 0, -1) if steps_per_call % size == 0)
-    parts = steps_per_call // part
-    steps = (
-        tf.data.Dataset.from_tensor_slices(np.asarray(starts, np.int64))
-        .map(lambda start: tf.range(start, start + steps_per_call))
-        .map(lambda steps: tf.reshape(steps, [parts, part]))
-        .unbatch()
-    )
-    composed = _parallel_map(steps, compose).batch(parts, drop_remainder=True)
-    return _parallel_map(composed, finish).prefetch(_BLOCKS_AHEAD)
+    part_starts = np.asarray(starts, np.int64)[:, None] + part * np.arange(parts)
+    dataset = tf.data.Dataset.from_tensor_slices(part_starts.reshape(-1))
+    dataset = _parallel_map(dataset, compose).batch(parts, drop_remainder=True)
+    return _parallel_map(dataset, finish).prefetch(_BLOCKS_AHEAD)
 
 
 def _training_order(
@@ -159,8 +158,13 @@ def _as_tensors(
 ) -> tuple[tf.Tensor, tf.Tensor, tuple[int, int, int]]:
     """Returns images (gray already if the task is), labels, shape of an output."""
     shape = task.output_shape(image_set.images.shape[1:])
-    pool = task.to_gray(tf.constant(image_set.images))
-    return pool, tf.constant(image_set.labels, tf.int32), shape
+    with tf.device("CPU"):
+        # In parts: the work in between takes several times the memory of the result.
+        parts = range(0, len(image_set.labels), _GRAY_AT_ONCE)
+        pool = tf.concat(
+            [task.to_gray(image_set.images[at : at + _GRAY_AT_ONCE]) for at in parts], 0
+        )
+        return pool, tf.constant(image_set.labels, tf.int32), shape
 
 
 def _parallel_map(dataset: tf.data.Dataset, function: Any) -> tf.data.Dataset:

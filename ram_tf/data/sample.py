@@ -32,7 +32,7 @@ class MnistSample(Source):
         image_size: int = 0,
         path: pathlib.Path = SAMPLE_FILE,
     ) -> None:
-        self.name = "mnist_sample"
+        super().__init__("mnist_sample")
         self.class_names = [str(digit) for digit in range(10)]
         side = image_size or 28
         self.image_shape = (side, side, 1)

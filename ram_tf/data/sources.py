@@ -46,8 +46,12 @@ class Source(abc.ABC):
     image_shape: tuple[int, int, int]
     split_description: dict[str, str]
 
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._read_splits: dict[str, ImageSet] = {}
+
     def split(self, name: SplitName) -> ImageSet:
-        """Reads a split. Only this one is decoded; call once and keep the result.
+        """Reads a split: only this one, and only once.
 
         Raises:
           RamError: for an unknown or empty split, and for broken data: the message
@@ -55,13 +59,15 @@ class Source(abc.ABC):
         """
         if name not in SPLITS:
             raise RamError(f"split {name!r}: expected one of {', '.join(SPLITS)}")
-        image_set = self._read(name)
-        if not len(image_set.labels):
-            raise RamError(
-                f"--dataset={self.name}: the {name} split "
-                f"({self.split_description[name]}) is empty, expected images"
-            )
-        return image_set
+        if name not in self._read_splits:
+            image_set = self._read(name)
+            if not len(image_set.labels):
+                raise RamError(
+                    f"--dataset={self.name}: the {name} split "
+                    f"({self.split_description[name]}) is empty, expected images"
+                )
+            self._read_splits[name] = image_set
+        return self._read_splits[name]
 
     @abc.abstractmethod
     def _read(self, name: SplitName) -> ImageSet: ...

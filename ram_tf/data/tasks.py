@@ -8,16 +8,16 @@ import dataclasses
 
 import tensorflow as tf
 
+from ram_tf.data import paste
 from ram_tf.errors import RamError
 
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, weights of red, green and blue.
+LUMA = (299, 587, 114)  # ITU-R BT.601: thousandths of red, green and blue.
 SHIFT = 4  # Pixels of padding before the random crop of augmentation=flip_crop.
 _PLACE_DRAWS = 2  # Row and column of the image on its canvas.
 _PIECE_DRAWS = 5  # Other image; row and column in it; row and column on the canvas.
 _AUGMENTATION_DRAWS = {"none": 0, "flip": 1, "flip_crop": 3}
 
 Shape = tuple[int, int, int]
-Place = tuple[tf.Tensor, tf.Tensor]  # Top and left in pixels, int32 [B] each.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,8 +130,8 @@ class Task:
         """Makes uint8 [..., 3] gray, uint8 [..., 1], if the task wants that."""
         if not self.grayscale or images.shape[-1] == 1:
             return images
-        luma = tf.tensordot(tf.cast(images, tf.float32), tf.constant(LUMA), 1)
-        return tf.cast(tf.round(luma), tf.uint8)[..., None]
+        luma = tf.reduce_sum(tf.cast(images, tf.int32) * LUMA, -1, keepdims=True)
+        return tf.cast((luma + 500) // 1000, tf.uint8)
 
     def compose(
         self,
@@ -174,7 +174,7 @@ class Task:
                 raise RamError("--task=cluttered: expected a split of 2 images or more")
             step = 1 + draw(pool.shape[0] - 1)  # Never a whole round: another image.
             other = (tf.cast(index, tf.int32) + step) % pool.shape[0]
-            cut = _cut(
+            cut = paste.cut(
                 pool, other, draw(rows - size + 1), draw(columns - size + 1), size
             )
             pieces.append((self.to_gray(cut), draw_place(size, size)))
@@ -185,66 +185,8 @@ class Task:
             images = tf.where(flip, images[:, :, ::-1], images)
         if training and self.augmentation == "flip_crop":
             shift = draw(2 * SHIFT + 1), draw(2 * SHIFT + 1)
-            padded = _place(images, shift, rows + 2 * SHIFT, columns + 2 * SHIFT)
+            padded = paste.place(images, shift, rows + 2 * SHIFT, columns + 2 * SHIFT)
             images = padded[:, SHIFT:-SHIFT, SHIFT:-SHIFT]
         if place is not None:
-            images = _place(images, place, height, width)
-        return _cover(images, pieces) if pieces else images
-
-
-def _cut(
-    pool: tf.Tensor, image: tf.Tensor, top: tf.Tensor, left: tf.Tensor, size: int
-) -> tf.Tensor:
-    """Cuts [B, size, size, C] at (top, left) from images of [n, h, w, C]."""
-    _, height, width, channels = pool.shape
-    start = tf.cast(image, tf.int64) * (height * width)
-    start += tf.cast(top * width + left, tf.int64)
-    square = tf.range(size)[:, None] * width + tf.range(size)
-    where = start[:, None, None] + tf.cast(square, tf.int64)
-    return tf.gather(tf.reshape(pool, [-1, channels]), where)
-
-
-def _place(images: tf.Tensor, place: Place, height: int, width: int) -> tf.Tensor:
-    """Puts [B, h, w, C], whole, at (top, left) on black [B, height, width, C].
-
-    Whole columns, then whole rows are copied: several times as fast as pixel by pixel.
-    """
-    top, left = place
-    columns = _place_rows(tf.transpose(images, [0, 2, 1, 3]), left, width)
-    return _place_rows(tf.transpose(columns, [0, 2, 1, 3]), top, height)
-
-
-def _place_rows(images: tf.Tensor, top: tf.Tensor, height: int) -> tf.Tensor:
-    """Puts [B, h, w, C] at rows top, ... of black [B, height, w, C]."""
-    rows, width, channels = images.shape[1:]
-    batch = tf.shape(images)[0]
-    black = tf.zeros([1, width * channels], images.dtype)
-    flat = tf.concat([tf.reshape(images, [-1, width * channels]), black], 0)
-    row = tf.range(height) - top[:, None]
-    inside = (row >= 0) & (row < rows)
-    row = tf.where(inside, tf.range(batch)[:, None] * rows + row, batch * rows)
-    return tf.reshape(tf.gather(flat, row), [-1, height, width, channels])
-
-
-def _cover(images: tf.Tensor, pieces: list[tuple[tf.Tensor, Place]]) -> tf.Tensor:
-    """Puts pieces [B, s, s, C] on [B, H, W, C]: by maximum if gray, else in order."""
-    height, width, channels = images.shape[1:]
-    size = pieces[0][0].shape[1]
-    square = tf.range(size)[:, None] * width + tf.range(size)
-    first = tf.range(tf.shape(images)[0]) * (height * width)
-    where = [
-        tf.reshape((first + top * width + left)[:, None, None] + square, [-1])
-        for _, (top, left) in pieces
-    ]
-    pixels = [tf.reshape(piece, [-1, channels]) for piece, _ in pieces]
-    canvas = tf.reshape(images, [-1, channels])
-    if channels == 1:
-        # The maximum of no pixel is the least uint8, 0: black.
-        clutter = tf.math.unsorted_segment_max(
-            tf.concat(pixels, 0)[:, 0], tf.concat(where, 0), tf.shape(canvas)[0]
-        )
-        canvas = tf.maximum(canvas, clutter[:, None])
-    else:
-        for index, piece in zip(where, pixels, strict=True):
-            canvas = tf.tensor_scatter_nd_update(canvas, index[:, None], piece)
-    return tf.reshape(canvas, [-1, height, width, channels])
+            images = paste.place(images, place, height, width)
+        return paste.cover(images, pieces) if pieces else images

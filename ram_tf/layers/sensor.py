@@ -43,7 +43,8 @@ class GlimpseSensor(keras.layers.Layer):
       with "gather".
 
     Raises:
-      RamError: for a bad argument, or images that are not of rank 4.
+      RamError: for a bad argument, images that are not of rank 4, or locations that are
+        no whole number of rollouts an image.
     """
 
     def __init__(
@@ -69,6 +70,11 @@ class GlimpseSensor(keras.layers.Layer):
         if len(images.shape) != 4:
             raise RamError(
                 f"images of shape {tuple(images.shape)}: expected [B, H, W, C]"
+            )
+        batch, rows = images.shape[0], locations.shape[0]
+        if batch and rows and rows % batch:
+            raise RamError(
+                f"{rows} locations: expected a multiple of the {batch} images"
             )
         sides = [self.patch_size * 2**k for k in range(self.num_scales)]
         see = self._gather if self.method == "gather" else self._crop_and_resize

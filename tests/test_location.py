@@ -1,0 +1,106 @@
+"""Tests of the location network, its Gaussian policy and the other two heads."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ram_tf.layers import ActionNetwork, BaselineNetwork, LocationNetwork
+
+
+def random_locations(count=5, spread=1.0, seed=0):
+    return np.random.default_rng(seed).normal(0, spread, (count, 2)).astype(np.float32)
+
+
+def gaussian_log_prob(locations, means, stddev):
+    """Returns log N(l; mu, stddev^2 I), summed over y and x."""
+    squares = ((locations - means) / stddev) ** 2
+    return np.sum(-squares / 2 - np.log(stddev) - np.log(2 * np.pi) / 2, axis=-1)
+
+
+@pytest.mark.parametrize("stddev", [0.03, 0.1, 1.0])
+def test_log_prob_is_the_gaussians_summed_over_y_and_x(stddev):
+    layer = LocationNetwork(stddev)
+    means = random_locations(seed=1)
+    # Beyond the image too: nothing is clipped.
+    locations = means + random_locations(spread=3 * stddev, seed=2)
+    found = layer.log_prob(locations, means)
+    assert found.shape == (5,)
+    expected = gaussian_log_prob(locations, means, stddev)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_log_prob_passes_gradient_to_means_and_none_to_locations():
+    layer = LocationNetwork(0.2)
+    means, locations = tf.Variable(random_locations()), tf.Variable(random_locations(3))
+    locations = tf.Variable(random_locations(seed=4))
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer.log_prob(locations, means))
+    to_means, to_locations = tape.gradient(total, [means, locations])
+    assert to_locations is None
+    # d/dmu of -(l - mu)^2 / (2 stddev^2).
+    expected = (locations.numpy() - means.numpy()) / 0.2**2
+    np.testing.assert_allclose(to_means, expected, rtol=1e-5)
+
+
+def test_sample_is_mean_plus_scaled_noise_without_gradient():
+    layer = LocationNetwork(0.5)
+    means, noise = tf.Variable(random_locations()), random_locations(seed=1)
+    with tf.GradientTape() as tape:
+        sample = layer.sample(means, noise)
+        total = tf.reduce_sum(sample)
+    np.testing.assert_allclose(sample, means.numpy() + 0.5 * noise, rtol=1e-6)
+    assert tape.gradient(total, means) is None
+
+
+def test_policy_is_a_distribution_over_places():
+    layer = LocationNetwork(0.3)
+    policy = layer.policy(tf.zeros([20_000, 2]))
+    assert policy.event_shape == (2,)
+    assert policy.batch_shape == (20_000,)
+    drawn = policy.sample(seed=(1, 2)).numpy()
+    # Standard errors of mean and spread: 0.3 / sqrt(20,000) and that by sqrt(2).
+    np.testing.assert_allclose(drawn.mean(axis=0), [0, 0], atol=3 * 0.0022)
+    np.testing.assert_allclose(drawn.std(axis=0), [0.3, 0.3], atol=3 * 0.0015)
+    assert abs(np.corrcoef(drawn.T)[0, 1]) < 3 / np.sqrt(20_000)
+
+
+@pytest.mark.parametrize("hidden_units", [0, 6])
+def test_means_are_the_bounded_answer_of_dense_layers(hidden_units):
+    core_output = random_locations(40, spread=20.0).reshape(10, 2, 2, 2)
+    layer = LocationNetwork(0.1, hidden_units)
+    found = layer(core_output).numpy()
+    x = core_output.reshape(10, 8)
+    if hidden_units:
+        hidden = layer.hidden
+        x = np.maximum(x @ hidden.kernel.numpy() + hidden.bias.numpy(), 0)
+    expected = np.tanh(x @ layer.mean.kernel.numpy() + layer.mean.bias.numpy())
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert np.all(np.abs(found) <= 1)
+
+
+def test_baseline_is_linear_and_stops_its_input():
+    core_output = tf.Variable(random_locations(12).reshape(4, 2, 3))
+    layer = BaselineNetwork()
+    layer.build((None, 2, 3))
+    layer.value.bias.assign([0.7])
+    with tf.GradientTape() as tape:
+        found = layer(core_output)
+        total = tf.reduce_sum(found**2)
+    to_input, to_kernel = tape.gradient(total, [core_output, layer.value.kernel])
+    x = core_output.numpy().reshape(4, 6)
+    expected = x @ layer.value.kernel.numpy()[:, 0] + 0.7
+    assert found.shape == (4,)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert to_input is None
+    assert np.all(to_kernel.numpy() != 0)
+
+
+def test_action_gives_linear_logits_and_passes_gradient():
+    core_output = tf.Variable(random_locations(12).reshape(4, 2, 3))
+    layer = ActionNetwork(3)
+    with tf.GradientTape() as tape:
+        found = layer(core_output)
+        total = tf.reduce_sum(found**2)
+    x = core_output.numpy().reshape(4, 6)
+    np.testing.assert_allclose(found, x @ layer.logits.kernel.numpy(), rtol=1e-4)
+    assert np.all(tape.gradient(total, core_output).numpy() != 0)

@@ -32,8 +32,8 @@ $(INSTALLED): setup.cfg setup.py constraints.txt
 		else "error: PYTHON=$(PYTHON): expected Python 3.11 to 3.13, found " + sys.version.split()[0])'
 	@echo "Installing into $(VENV): some minutes, about 3 GB."
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --use-pep517 --constraint constraints.txt $(PIP_ARGS) \
-		--editable '.[dev]'
+	$(PY) -m pip --disable-pip-version-check install --quiet --use-pep517 \
+		--constraint constraints.txt $(PIP_ARGS) --editable '.[dev]'
 	@touch $@
 
 constraints:  ## Re-make constraints.txt from the newest versions that setup.cfg allows.

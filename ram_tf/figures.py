@@ -1,0 +1,67 @@
+"""Draws glimpse paths of a run: python -m ram_tf.figures --run_dir=... --out=x.png.
+
+Reads config.json, examples.npz and results.json; needs matplotlib and no TensorFlow.
+"""
+
+import io
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from ram_tf.flags import Arguments, Setting, config_settings, run_command
+from ram_tf.glimpse_paths import PathRecord, choose_paths, read_paths
+from ram_tf.path_figure import draw_paths
+from ram_tf.run_directory import RunDirectory, read_json, write_atomic
+
+USAGE = """Draws what a run's model looked at, saw and answered on test images.
+
+  python -m ram_tf.figures --run_dir=runs/x --out=x.png [--num_examples=6]
+
+For every image: the path of its glimpses, the patches that each of them saw, and the
+probability of every class after each of them. A wrong answer is among them if the run
+left one."""
+
+SETTINGS = [
+    *config_settings(["run_dir"]),
+    Setting("out", "", "PNG file to write; empty is demo.png in run_dir."),
+    Setting("num_examples", 6, "Images to draw.", low=1),
+]
+
+
+def _captions(record: PathRecord, directory: RunDirectory) -> tuple[str, str]:
+    """What is drawn, and what the run's results say of it."""
+    config = record.config
+    scales = f" at {config.num_scales} scales" if config.num_scales > 1 else ""
+    side, (height, width, channels) = config.patch_size, record.paths[0].image.shape
+    title = (
+        f"Where the model looks: {config.num_glimpses} glimpses of "
+        f"{side}×{side} pixels{scales}"
+    )
+    budget = config.num_glimpses * config.num_scales * side**2 * channels
+    subtitle = f"{budget:,} values read, {height * width * channels:,} in the image"
+    if directory.results.exists():
+        accuracy = 100 * read_json(directory.results)["test_accuracy"]
+        subtitle = f"Test accuracy {accuracy:.2f} %.  {subtitle}"
+    return title, subtitle
+
+
+def _command(arguments: Arguments) -> None:
+    directory = RunDirectory(arguments.run_dir)
+    record = read_paths(directory)
+    paths = choose_paths(record.paths, arguments.num_examples)
+    figure = draw_paths(paths, record, *_captions(record, directory))
+    out = pathlib.Path(arguments.out or directory.path / "demo.png")
+    buffer = io.BytesIO()
+    # Without the version of matplotlib, which would make equal pictures differ.
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    write_atomic(out, buffer.getvalue())
+    print(f"{out}: {len(paths)} images, {sum(p.is_right for p in paths)} right")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    return run_command(_command, SETTINGS, argv, usage=USAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

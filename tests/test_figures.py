@@ -1,0 +1,63 @@
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from test_glimpse_paths import write_run
+
+from ram_tf.figures import main
+from ram_tf.glimpse_paths import read_paths
+from ram_tf.path_figure import draw_paths
+
+
+def test_figure_marks_right_and_wrong_answers(tmp_path):
+    record = read_paths(write_run(tmp_path, [0, 1], [0, 3]))
+    figure = draw_paths(record.paths, record, "title")
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert "✓ answers a (70 %)" in titles
+    assert "✗ answers d (70 %), is b" in titles
+
+
+@pytest.mark.parametrize("num_scales", [1, 2])
+def test_figure_draws_the_outline_of_every_patch(tmp_path, num_scales):
+    record = read_paths(write_run(tmp_path, [0], [0], num_scales=num_scales))
+    image_axes = draw_paths(record.paths, record, "title").axes[0]
+    sides = sorted(box.get_width() for box in image_axes.patches)
+    assert sides == sorted([4 * 2**k for k in range(num_scales)] * 3)
+
+
+def test_figure_draws_the_path_at_its_pixels(tmp_path):
+    record = read_paths(write_run(tmp_path, [0], [0]))
+    line = draw_paths(record.paths, record, "title").axes[0].lines[0]
+    places = record.paths[0].locations
+    expected = (places + 1) / 2 * np.array([11, 9])  # Of 12 x 10 pixels.
+    np.testing.assert_allclose(line.get_ydata(), expected[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(line.get_xdata(), expected[:, 1], rtol=1e-5)
+
+
+def test_figures_command_writes_equal_pngs_without_tensorflow(tmp_path):
+    write_run(tmp_path, [0, 1, 2], [0, 1, 3])
+    first, second = tmp_path / "a.png", tmp_path / "b.png"
+    assert main([f"--run_dir={tmp_path}", f"--out={first}"]) == 0
+    code = (
+        "import sys; from ram_tf.figures import main; "
+        "status = main(sys.argv[1:]); assert 'tensorflow' not in sys.modules; "
+        "sys.exit(status)"
+    )
+    words = [f"--run_dir={tmp_path}", f"--out={second}"]
+    root = pathlib.Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=root, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "3 images, 2 right" in done.stdout
+    assert first.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_figures_command_tells_a_missing_run_in_one_line(tmp_path, capsys):
+    assert main([f"--run_dir={tmp_path / 'none'}"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+    assert "config.json" in error

@@ -1,0 +1,17 @@
+# The report and its picture in the README.
+
+REPORT_DIR ?= report
+RESULTS_DIR ?= results
+CHROMIUM ?= chromium
+
+.PHONY: report screenshot
+
+report: $(INSTALLED)  ## Make the report, one HTML page of all results.
+	$(PY) -m ram_tf.report --results_dir=$(RESULTS_DIR) --out_dir=$(REPORT_DIR)
+
+screenshot: report  ## Take docs/report.png, the picture of the report in the README.
+	mkdir -p docs
+	$(CHROMIUM) --headless --no-sandbox --disable-gpu --no-first-run \
+		--disable-background-networking --disable-component-update --disable-sync \
+		--hide-scrollbars --virtual-time-budget=5000 --window-size=1280,1320 \
+		--screenshot=docs/report.png file://$(abspath $(REPORT_DIR))/index.html

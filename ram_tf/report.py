@@ -1,0 +1,100 @@
+"""Makes the report, one HTML page of all results.
+
+python -m ram_tf.report --results_dir=results --out_dir=report
+"""
+
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from ram_tf.errors import RamError
+from ram_tf.flags import Arguments, Setting, run_command
+from ram_tf.reporting import render_page
+from ram_tf.run_directory import write_atomic
+from ram_tf.tables import Table, collect, read_sources
+
+USAGE = """Makes one HTML page of all results, which opens from disk and loads nothing.
+
+  python -m ram_tf.report --results_dir=results --out_dir=report
+
+Writes index.html into out_dir."""
+
+SETTINGS = [
+    Setting("results_dir", "results", "Where results/<table>/<row>/seed<k>.json are."),
+    Setting("out_dir", "report", "Folder that index.html is written to."),
+    Setting("experiments_dir", "experiments", "Flagfiles and paper.json of the rows."),
+    Setting("quick", False, "The results are of the tiny budget of QUICK=1."),
+]
+
+
+def make_report(
+    results_dir: pathlib.Path,
+    out_dir: pathlib.Path,
+    experiments_dir: pathlib.Path,
+    quick: bool = False,
+) -> tuple[pathlib.Path, list[Table]]:
+    """Reads results and writes the page.
+
+    Args:
+      results_dir: results/<table>/<row>/seed<k>.json and what stands beside them.
+      out_dir: made when it is missing.
+      experiments_dir: flagfiles and paper.json.
+      quick: whether the results are of the tiny budget.
+
+    Returns:
+      The page's path, and the tables that it shows.
+
+    Raises:
+      RamError: when a folder is missing or a file is broken. A result of another
+        Config or a failed run is no error: the page says so.
+    """
+    if not results_dir.is_dir():
+        raise RamError(
+            f"--results_dir={results_dir}: expected a folder of results, found none"
+        )
+    if not (experiments_dir / "paper.json").is_file():
+        raise RamError(
+            f"--experiments_dir={experiments_dir}: expected a folder with paper.json, "
+            "found none"
+        )
+    tables = collect(experiments_dir, results_dir, quick=quick)
+    for table in tables:
+        for row in table.rows:
+            for result in row.seeds:
+                if result.status == "broken":
+                    raise RamError(result.reason)
+    page = render_page(tables, read_sources(experiments_dir))
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RamError(
+            f"--out_dir={out_dir}: expected a folder to write to, found: "
+            f"{error.strerror}"
+        ) from None
+    path = out_dir / "index.html"
+    write_atomic(path, page)
+    return path, tables
+
+
+def _command(arguments: Arguments) -> None:
+    path, tables = make_report(
+        pathlib.Path(arguments.results_dir),
+        pathlib.Path(arguments.out_dir),
+        pathlib.Path(arguments.experiments_dir),
+        arguments.quick,
+    )
+    rows = [row for table in tables for row in table.rows]
+    measured = sum(row.status == "complete" for row in rows)
+    print(
+        f"{path}: {measured} of {len(rows)} rows measured, "
+        f"{path.stat().st_size / 1e6:.2f} MB"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    return run_command(_command, SETTINGS, argv, usage=USAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""Numbers as the page writes them."""
+
+from collections.abc import Callable
+from typing import Any
+
+MINUS = "\N{MINUS SIGN}"
+NONE = "\N{EN DASH}"
+
+
+def accuracy(value: float | None) -> str:
+    """Writes percent with two decimals: "98.93"."""
+    return NONE if value is None else f"{value:.2f}"
+
+
+def fraction(value: float | None) -> str:
+    """Writes a fraction as `accuracy` writes percent."""
+    return NONE if value is None else accuracy(100 * value)
+
+
+def signed(value: float | None) -> str:
+    """Writes a difference in points: "+4.72", "−0.31"."""
+    if value is None:
+        return NONE
+    return f"{value:+.2f}".replace("-", MINUS)
+
+
+def count(value: float | None) -> str:
+    """Writes a whole number with separators: "242,061"."""
+    return NONE if value is None else f"{value:,.0f}"
+
+
+def operations(value: float | None) -> str:
+    """Writes operations: "2.8 M"."""
+    if value is None:
+        return NONE
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.0f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Writes a duration: "42 s", "18 min", "2 h 05 min"."""
+    if seconds is None:
+        return NONE
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def times(product: str) -> str:
+    """Writes a product with the sign for it: "6 × 8 × 8"."""
+    return product.replace("*", " \N{MULTIPLICATION SIGN} ")
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "accuracy": accuracy,
+    "fraction": fraction,
+    "signed": signed,
+    "count": count,
+    "operations": operations,
+    "duration": duration,
+    "times": times,
+}

@@ -1,0 +1,136 @@
+"""What the figures are held against: the machine's own rate, and memory."""
+
+import os
+import pathlib
+import platform
+import resource
+import statistics
+import time
+from typing import Any
+
+import tensorflow as tf
+
+from ram_tf.benchmarks.stopwatch import Budget, Clock
+from ram_tf.classifier import ImageClassifier
+from ram_tf.config import Config
+from ram_tf.operations import forward_operations
+from ram_tf.results import versions
+
+_STATUS = pathlib.Path("/proc/self/status")
+
+
+def matmul_gflops(budget: Budget, clock: Clock = time.perf_counter) -> float:
+    """Returns 1e9 float32 operations a second of a square matrix product.
+
+    The fastest of several products of [n, n] by [n, n], 2 n^3 operations each, as
+    TensorFlow computes it outside XLA.
+    """
+    size = budget.matmul_size
+    left, right = tf.random.normal([2, size, size])
+    # Reading one number waits for the product, and copies nothing.
+    multiply = tf.function(lambda: tf.matmul(left, right))
+    multiply()[0, 0].numpy()
+    fastest = float("inf")
+    for _ in range(budget.matmul_repeats):
+        before = clock()
+        multiply()[0, 0].numpy()
+        fastest = min(fastest, clock() - before)
+    return 2 * size**3 / fastest / 1e9
+
+
+def mfu(operations: float, images_per_second: float, gflops: float) -> float:
+    """Returns the share of the machine's float32 rate that an amount of work takes.
+
+    Args:
+      operations: of one image.
+      images_per_second: images done.
+      gflops: the machine's rate, from `matmul_gflops`.
+    """
+    return operations * images_per_second / (gflops * 1e9)
+
+
+def training_operations(model: ImageClassifier) -> int:
+    """Returns the operations of a training image: 3 times the forward products.
+
+    Once forward, once back to the inputs, once back to the weights; times the rollouts
+    an image.
+    """
+    return 3 * answer_operations(model) * int(getattr(model, "num_rollouts", 1))
+
+
+def answer_operations(model: ImageClassifier) -> int:
+    """Returns the operations of one answer: the forward products alone."""
+    return forward_operations(model)
+
+
+def rate_fields(
+    operations: int, images_per_second: float, before: float, after: float
+) -> dict[str, Any]:
+    """Returns the fields of a line that has a rate of images.
+
+    Args:
+      operations: of one image.
+      images_per_second: images done.
+      before: the machine's rate before the measure, in GFLOP/s.
+      after: and after it; their mean is the denominator.
+    """
+    gflops = statistics.mean([before, after])
+    return {
+        "images_per_second": images_per_second,
+        "images_per_gflop": images_per_second / gflops,
+        "mfu": mfu(operations, images_per_second, gflops),
+        "matmul_gflops": gflops,
+    }
+
+
+def peak_mb() -> float:
+    """Returns the largest resident memory of this process so far, in 2**20 bytes.
+
+    From Linux' own mark where there is one: ru_maxrss of a process that was forked
+    starts at the size of its parent.
+    """
+    if _STATUS.exists():
+        return _status_mb("VmHWM")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def resident_mb() -> float:
+    """Returns the resident memory of this process now, in 2**20 bytes."""
+    return _status_mb("VmRSS") if _STATUS.exists() else peak_mb()
+
+
+def reset_peak() -> None:
+    """Lets `peak_mb` start again from what is resident now, where Linux allows it."""
+    try:
+        pathlib.Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass  # The peak then still holds what came before: too large, never too small.
+
+
+def machine(config: Config, budget: Budget) -> dict[str, Any]:
+    """Measures the machine alone.
+
+    Returns:
+      cores, processor, versions and matmul_gflops.
+    """
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": _processor(),
+        "devices": [d.device_type for d in tf.config.list_logical_devices()],
+        "versions": {"python": platform.python_version(), **versions()},
+        "matmul_gflops": matmul_gflops(budget),
+    }
+
+
+def _processor() -> str:
+    info = pathlib.Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.machine()
+
+
+def _status_mb(name: str) -> float:
+    for line in _STATUS.read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) / 1024
+    raise KeyError(name)

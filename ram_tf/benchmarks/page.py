@@ -1,0 +1,114 @@
+"""Writes measured figures into the docs: python -m ram_tf.benchmarks.page.
+
+From the lines of `python -m ram_tf.benchmark --suite=all --json`, so that no figure is
+typed by hand.
+"""
+
+import json
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from ram_tf.benchmarks.tables import insert, markdown
+from ram_tf.errors import RamError
+from ram_tf.flags import Arguments, Setting, run_command
+from ram_tf.run_directory import write_atomic
+
+USAGE = """Writes the figures of a benchmark run into a Markdown page, and their plot.
+
+  python -m ram_tf.benchmark --suite=all --json > docs/performance.jsonl
+  python -m ram_tf.benchmarks.page
+
+Replaces what stands between the page's two marks and leaves the rest alone."""
+
+SETTINGS = [
+    Setting("lines", "docs/performance.jsonl", "What benchmark --json printed."),
+    Setting("page", "docs/performance.md", "The page to write into."),
+    Setting(
+        "figure", "docs/image_size.png", "The plot of time against side; empty: none."
+    ),
+]
+
+
+def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
+    """Reads what the benchmark printed.
+
+    Raises:
+      RamError: when the file is missing, or is not of such lines.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise RamError(
+            f"--lines={path}: expected output of ram_tf.benchmark, found: {reason}"
+        ) from None
+    lines = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            value = json.loads(line)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict) or "measure" not in value:
+            raise RamError(
+                f"{path}:{number}: expected a line of ram_tf.benchmark --json, found "
+                f"{line[:40]!r}"
+            )
+        if value.get("quick"):
+            raise RamError(
+                f"{path}:{number}: expected measured figures, found a --quick run"
+            )
+        lines.append(value)
+    return lines
+
+
+def plot(line: dict[str, Any], path: pathlib.Path) -> None:
+    """Draws a line of measure "image_curve" as PNG.
+
+    Raises:
+      RamError: when matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise RamError(
+            "--figure: expected matplotlib, found none; pip install 'ram-tf[figures]'"
+        ) from None
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot()
+    sides = line["sides"]
+    axes.loglog(sides, line["ram_ms"], "o-", label=f"RAM ({line['experiment']})")
+    axes.loglog(sides, line["conv_ms"], "s--", label="convolutional classifier")
+    axes.set_xticks(sides, [str(side) for side in sides])
+    axes.set_xticks([], minor=True)
+    axes.set_xlabel("side of the image, pixels")
+    axes.set_ylabel("one answer, milliseconds (median)")
+    axes.grid(True, alpha=0.3)
+    axes.legend()
+    figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
+
+
+def _command(arguments: Arguments) -> None:
+    lines = read_lines(pathlib.Path(arguments.lines))
+    path = pathlib.Path(arguments.page)
+    try:
+        page = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise RamError(f"--page={path}: expected a page, found: {reason}") from None
+    page = insert(page, markdown(lines))
+    curves = [line for line in lines if line["measure"] == "image_curve"]
+    if curves and arguments.figure:
+        plot(curves[-1], pathlib.Path(arguments.figure))
+    write_atomic(path, page)
+    print(f"{path}: figures of {len(lines)} measurements")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    return run_command(_command, SETTINGS, argv, usage=USAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

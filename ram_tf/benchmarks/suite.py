@@ -1,0 +1,149 @@
+"""The standard list: which measure of which experiment, with which goals."""
+
+import dataclasses
+import operator
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ram_tf.config import Config
+from ram_tf.errors import RamError
+from ram_tf.flags import config_settings, parse
+
+Line = Mapping[str, Any]  # As ram_tf.benchmark --json prints it.
+_COMPARE = {"at least": operator.ge, "at most": operator.le}
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    """What a figure should be.
+
+    Attributes:
+      field: of the line.
+      bound: "at least" or "at most".
+      value: the bound itself.
+    """
+
+    field: str
+    bound: str
+    value: float
+
+    def fields(self, line: Line) -> dict[str, Any]:
+        """Returns the goal in words, and whether a line meets it."""
+        return {
+            "goal": f"{self.field} {self.bound} {self.value:g}",
+            "met": bool(_COMPARE[self.bound](line[self.field], self.value)),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One measure of one experiment.
+
+    Attributes:
+      group: what --suite selects it by.
+      measure: a key of fresh.MEASURES.
+      experiment: folder and name of a flagfile; "" is the defaults.
+      flags: changes on top of it.
+      options: further arguments of the measure.
+      goals: of its line.
+    """
+
+    group: str
+    measure: str
+    experiment: str = ""
+    flags: tuple[str, ...] = ()
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    goals: tuple[Goal, ...] = ()
+
+    def config(self, experiments_dir: str, given: Sequence[str] = ()) -> Config:
+        """Returns the Config to measure.
+
+        Args:
+          experiments_dir: where the experiments' flagfiles are.
+          given: flags that stand above all others.
+
+        Raises:
+          RamError: when there is no such experiment.
+        """
+        words = []
+        if self.experiment:
+            path = pathlib.Path(experiments_dir) / f"{self.experiment}.cfg"
+            if not path.exists():
+                raise RamError(
+                    f"--experiments_dir={experiments_dir}: expected the flagfile "
+                    f"{self.experiment}.cfg in it, found none"
+                )
+            words.append(f"--flagfile={path}")
+        config = parse(config_settings(), [*words, *self.flags, *given]).config()
+        return dataclasses.replace(config, experiment=self.experiment)
+
+
+RNN, LSTM = "mnih/mnist_6g", "table1/ram_6g_1s"
+INCEPTION, CLUTTERED = "table5/ram_inception_4g", "mnih/cluttered60_4g"
+# XLA or not, and precision: the "best setting" is looked for among these.
+_CONV_SETTINGS = (
+    ("--jit_compile=on",),
+    ("--jit_compile=off",),
+    ("--jit_compile=off", "--precision=mixed_bfloat16"),
+)
+
+
+def _training(
+    group: str, experiment: str, batch_size: int, *flags: str, goals: Any = ()
+) -> Row:
+    words = (f"--batch_size={batch_size}", *flags)
+    return Row(group, "training", experiment, words, goals=goals)
+
+
+ROWS: tuple[Row, ...] = (
+    Row("start", "machine"),
+    Row("start", "train_help", goals=(Goal("seconds", "at most", 1.5),)),
+    Row("start", "first_step", RNN, goals=(Goal("seconds", "at most", 25),)),
+    Row("start", "first_step", INCEPTION, goals=(Goal("seconds", "at most", 25),)),
+    _training("dense", RNN, 20, goals=(Goal("images_per_gflop", "at least", 45),)),
+    _training("dense", RNN, 128, goals=(Goal("images_per_gflop", "at least", 70),)),
+    _training("dense", LSTM, 20, goals=(Goal("mfu", "at least", 0.33),)),
+    _training("dense", LSTM, 512, goals=(Goal("mfu", "at least", 0.75),)),
+    *(
+        _training("conv", INCEPTION, batch_size, *setting)
+        for setting in _CONV_SETTINGS
+        for batch_size in (20, 128)
+    ),
+    Row("data", "pipeline", RNN, ("--batch_size=128",)),
+    *(
+        Row("data", measure, CLUTTERED, (f"--batch_size={batch_size}",))
+        for batch_size in (20, 128)
+        for measure in ("pipeline", "training")
+    ),
+    Row("serving", "evaluation", RNN),
+    Row("serving", "evaluation", INCEPTION),
+    *(
+        row
+        for experiment in (RNN, LSTM)
+        for row in (
+            Row(
+                "serving",
+                "serving_latency",
+                experiment,
+                goals=(Goal("p50_ms", "at most", 1),),
+            ),
+            Row("serving", "serving_throughput", experiment),
+        )
+    ),
+    *(
+        Row(
+            "image_size",
+            "image_size",
+            RNN,
+            (f"--jit_compile={jit}",),
+            goals=(Goal("ratio", "at most", 1.1),),
+        )
+        for jit in ("on", "off")
+    ),
+    Row("image_size", "image_memory", RNN, options={"side": 28}),
+    Row("image_size", "image_memory", RNN, options={"side": 2048}),
+    Row("image_size", "image_curve", RNN),
+)
+
+GROUPS = tuple(dict.fromkeys(row.group for row in ROWS))

@@ -1,0 +1,116 @@
+"""Measured figures as Markdown: a table a measure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ram_tf.errors import RamError
+
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+
+# Title and, by heading, the field and format of each column of a measure's table.
+_WHAT = {"Experiment": ("experiment", "{}"), "Batch": ("batch_size", "{}")}
+_RATE = {
+    "Images/s": ("images_per_second", "{:,.0f}"),
+    "a GFLOP/s": ("images_per_gflop", "{:.1f}"),
+}
+_COST = {"Compile s": ("compile_s", "{:.1f}"), "Peak MB": ("peak_mb", "{:,.0f}")}
+_HOW = {"XLA": ("jit_compile", "{}"), "Precision": ("precision", "{}")}
+_MACHINE = {"MFU": ("mfu", "{:.3f}"), "GFLOP/s": ("matmul_gflops", "{:.0f}")}
+_TIME = {"p50 ms": ("p50_ms", "{:.3f}"), "p99 ms": ("p99_ms", "{:.3f}")}
+_SECONDS = {"Experiment": ("experiment", "{}"), "Seconds": ("seconds", "{:.2f}")}
+
+TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
+    "training": ("Training", {**_WHAT, **_HOW, **_RATE, **_MACHINE, **_COST}),
+    "pipeline": ("Input pipeline alone", {**_WHAT, **_RATE}),
+    "evaluation": ("Evaluation", {**_WHAT, **_HOW, **_RATE, **_MACHINE, **_COST}),
+    "serving_latency": ("SavedModel, one image", {**_WHAT, **_TIME, **_COST}),
+    "serving_throughput": (
+        "SavedModel, many images",
+        {**_WHAT, **_RATE, **_MACHINE, **_COST},
+    ),
+    "image_size": (
+        "One answer on a small and a large image",
+        {
+            "XLA": ("jit_compile", "{}"),
+            "Sides": ("sides", "{}"),
+            "Small, p50 ms": ("small_p50_ms", "{:.3f}"),
+            "Large, p50 ms": ("p50_ms", "{:.3f}"),
+            "Ratio": ("ratio", "{:.3f}"),
+        },
+    ),
+    "image_memory": (
+        "Memory of answers",
+        {
+            "Sides": ("sides", "{}"),
+            "Peak MB": ("peak_mb", "{:.1f}"),
+            "Image MB": ("image_mb", "{:.1f}"),
+            "Beyond it MB": ("beyond_image_mb", "{:.1f}"),
+            "Raised by the calls MB": ("call_mb", "{:.1f}"),
+        },
+    ),
+    "train_help": ("`train --help`", _SECONDS),
+    "first_step": ("From start to the first training step", _SECONDS),
+    "comparison": (
+        "Side by side",
+        {"What": ("name", "{}"), "Value": ("value", "{:.3f}")},
+    ),
+}
+
+
+def markdown(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the figures as Markdown: the machine, then a table a measure."""
+    parts = []
+    for line in lines:
+        if line["measure"] == "machine":
+            packages = ", ".join(f"{k} {v}" for k, v in line["versions"].items())
+            parts.append(
+                f"Measured on {line['cores']} cores of {line['processor']} with "
+                f"{packages}. Matrix products of the idle machine: "
+                f"{line['matmul_gflops']:.0f} GFLOP/s."
+            )
+    for measure, (title, columns) in TABLES.items():
+        rows = [line for line in lines if line["measure"] == measure]
+        if rows:
+            parts.append(f"### {title}")
+            parts.append(_table(rows, columns))
+            commands = dict.fromkeys(r["command"] for r in rows if "command" in r)
+            if commands:
+                parts.append("```\n" + "\n".join(commands) + "\n```")
+    return "\n\n".join(parts)
+
+
+def insert(page: str, figures: str) -> str:
+    """Returns a page with the text between its marks replaced.
+
+    Raises:
+      RamError: when the page does not have both marks, once each and in order.
+    """
+    head, begin, rest = page.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise RamError(f"--page: expected the marks {BEGIN} and {END}, found none")
+    return f"{head}{BEGIN}\n\n{figures}\n\n{END}{tail}"
+
+
+def _table(
+    rows: Sequence[Mapping[str, Any]], columns: dict[str, tuple[str, str]]
+) -> str:
+    used = {
+        heading: column
+        for heading, column in columns.items()
+        if any(column[0] in row for row in rows)
+    }
+    headings = [*used]
+    if any("goal" in row for row in rows):
+        headings.append("Goal")
+    lines = [headings, ["---"] * len(headings)]
+    for row in rows:
+        cells = [
+            text.format(row[field]) if field in row else ""
+            for field, text in used.values()
+        ]
+        if "Goal" in headings:
+            verdict = "met" if row.get("met") else "**missed**"
+            cells.append(f"{row['goal']}: {verdict}" if "goal" in row else "")
+        lines.append(cells)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -182,9 +182,11 @@ def _figures(printed: dict[str, Any], table: str, row: str) -> Iterable[Figure]:
         elif "error" in figure:
             accuracy = round(100 - figure["error"], 4)
             text = f"{figure['error']:g} % error"
+        # The table's own place is a place in the table's own source.
+        where = "" if "source" in figure else entry.get("where", "")
         yield Figure(
             figure.get("source", entry.get("source", "")),
-            figure.get("where", entry.get("where", "")),
+            figure.get("where", where),
             text,
             accuracy,
             figure.get("from_memory", False),

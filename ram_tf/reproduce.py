@@ -1,0 +1,195 @@
+"""Trains every row that has no current result: python -m ram_tf.reproduce --tables=...
+
+A failed run does not stop the others. Exit status: 0 all rows have their results; 1
+some run failed, all are named; 130 or 143 after Ctrl-C or SIGTERM: the run in work
+saved, and the same command goes on.
+"""
+
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from ram_tf.errors import RamError
+from ram_tf.flags import Arguments, Setting, config_settings, run_command
+from ram_tf.run_directory import RunDirectory, write_atomic
+from ram_tf.tables.catalogue import (
+    Experiment,
+    find_experiments,
+    read_sources,
+    read_tables,
+)
+from ram_tf.tables.collect import collect
+from ram_tf.tables.command import (
+    EXPERIMENTS_DIR,
+    QUICK,
+    RESULTS_DIR,
+    TABLES,
+    names_of,
+    require_no_faults,
+    seeds_of,
+)
+from ram_tf.tables.markdown import render
+from ram_tf.tables.seeds import SeedResult, read_seed
+from ram_tf.trainings import Trainings
+
+USAGE = """Trains and evaluates what has no current result, then prints the tables.
+
+  python -m ram_tf.reproduce --tables=table1,table2 [--seeds=0,1]
+  python -m ram_tf.reproduce --experiments=table1/fc,best/mnist_6g
+
+A result is current when <results_dir>/<table>/<row>/seed<k>.json has the
+config_digest of the flagfile. Runs, in <runs_dir>/<table>/<row>/seed<k>, resume where
+they stopped."""
+
+SETTINGS = [
+    Setting("experiments", "", "Rows, <table>/<row>, by comma."),
+    TABLES,
+    Setting("seeds", "0", "Seeds, by comma."),
+    EXPERIMENTS_DIR,
+    RESULTS_DIR,
+    Setting("runs_dir", "runs", "Folder of the runs."),
+    *config_settings(["data_dir"]),
+    QUICK,
+]
+
+
+class Reproduction:
+    """Makes results current, row by row.
+
+    Args:
+      results_dir: where results go.
+      runs_dir: where runs are.
+      data_dir: passed on to ram_tf.train, unless empty.
+      quick: the tiny budget of QUICK=1.
+    """
+
+    def __init__(
+        self, results_dir: str, runs_dir: str, data_dir: str = "", quick: bool = False
+    ) -> None:
+        self.results_dir = results_dir
+        self.runs_dir = pathlib.Path(runs_dir)
+        self.data_dir = data_dir
+        self.quick = quick
+
+    def result(self, experiment: Experiment, seed: int) -> SeedResult:
+        """Returns the result of a row and seed, which needs work unless current."""
+        return read_seed(experiment, self.results_dir, seed, self.quick)
+
+    def make(self, experiment: Experiment, seed: int, trainings: Trainings) -> str:
+        """Trains one row and seed, from where it stopped, and files its result.
+
+        A failure is filed too, as seed<k>.failed, unless a signal was the reason.
+
+        Returns:
+          The error, one line; empty when the result is current now.
+        """
+        run = RunDirectory(self.runs_dir / experiment.name / f"seed{seed}")
+        flags = [*experiment.flags(seed, self.quick), f"--run_dir={run.path}"]
+        if self.data_dir:
+            flags.append(f"--data_dir={self.data_dir}")
+        error = trainings.run(flags)
+        if error and trainings.stopped_by is not None:
+            return error
+        try:
+            self._file(run, self.result(experiment, seed), error)
+        except OSError as fault:
+            return f"{fault.filename}: {fault.strerror}"
+        except RamError as fault:
+            return str(fault)
+        if not error and self.result(experiment, seed).status != "current":
+            return f"{run.results}: expected the Config of the flagfile, found another"
+        return error
+
+    def _file(self, run: RunDirectory, result: SeedResult, error: str) -> None:
+        result.path.parent.mkdir(parents=True, exist_ok=True)
+        if error:
+            write_atomic(result.failure, error + "\n")
+            return
+        write_atomic(result.curve, run.curve.read_bytes())
+        write_atomic(result.examples, run.examples.read_bytes())
+        # Last: once it is there, the result counts.
+        write_atomic(result.path, run.results.read_bytes())
+        result.failure.unlink(missing_ok=True)
+
+
+def _experiments(arguments: Arguments) -> tuple[list[Experiment], list[str]]:
+    """Returns the rows to make and the tables to print."""
+    folder = arguments.experiments_dir
+    named = find_experiments(folder, names_of(arguments.experiments))
+    tables = names_of(arguments.tables)
+    if not named and not tables:
+        raise RamError("--tables, --experiments: expected at least one, found none")
+    rows = {experiment.name: experiment for experiment in named}
+    if tables:
+        for table in read_tables(folder, tables):
+            rows.update((found.name, found) for found in table.experiments)
+    shown = dict.fromkeys([*tables, *(row.table for row in rows.values())])
+    return list(rows.values()), list(shown)
+
+
+def _require_no_real_results(
+    experiments: Sequence[Experiment], seeds: Sequence[int], results_dir: str
+) -> None:
+    for experiment in experiments:
+        for seed in seeds:
+            if read_seed(experiment, results_dir, seed).status == "current":
+                raise RamError(
+                    f"--quick, --results_dir={results_dir}: expected a folder without "
+                    f"real results, found that of {experiment.name} seed {seed}"
+                )
+
+
+def _command(arguments: Arguments) -> int | None:
+    experiments, shown = _experiments(arguments)
+    seeds = seeds_of(arguments.seeds)
+    quick, results_dir = arguments.quick, arguments.results_dir
+    reproduction = Reproduction(
+        results_dir, arguments.runs_dir, arguments.data_dir, quick
+    )
+    if quick:
+        _require_no_real_results(experiments, seeds, results_dir)
+    failures = []
+    jobs = [(experiment, seed) for seed in seeds for experiment in experiments]
+    with Trainings() as trainings:
+        for number, (experiment, seed) in enumerate(jobs, start=1):
+            title = f"[{number}/{len(jobs)}] {experiment.name} seed {seed}"
+            if reproduction.result(experiment, seed).status == "current":
+                print(f"{title}: current", flush=True)
+                continue
+            print(f"{title}: training", flush=True)
+            error = reproduction.make(experiment, seed, trainings)
+            if trainings.stopped_by is not None:
+                print(
+                    f"stopped by signal {trainings.stopped_by} in {experiment.name} "
+                    f"seed {seed}; the same command goes on",
+                    file=sys.stderr,
+                )
+                return 128 + trainings.stopped_by
+            if error:
+                failures.append(f"{experiment.name} seed {seed}")
+                print(f"{title}: failed, {error}", flush=True)
+            else:
+                accuracy = reproduction.result(experiment, seed).measures["accuracy"]
+                print(f"{title}: {100 * accuracy:.2f} %", flush=True)
+    sources = read_sources(arguments.experiments_dir)
+    tables = collect(arguments.experiments_dir, results_dir, quick=quick, seeds=seeds)
+    if any(row.seeds for table in tables for row in table.rows):
+        page = collect(arguments.experiments_dir, results_dir, quick=quick)
+        write_atomic(pathlib.Path(results_dir) / "tables.md", render(page, sources))
+    tables = [table for table in tables if table.table in shown]
+    print(render(tables, sources), end="")
+    if failures:
+        raise RamError(
+            f"{len(failures)} of {len(jobs)} runs failed: {', '.join(failures)}"
+        )
+    require_no_faults(tables)
+    return None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    return run_command(_command, SETTINGS, argv, usage=USAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

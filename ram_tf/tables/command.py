@@ -1,0 +1,86 @@
+"""The command that prints tables: python -m ram_tf.tables --results_dir=results."""
+
+import pathlib
+from collections.abc import Sequence
+
+from ram_tf.errors import RamError
+from ram_tf.flags import Arguments, Setting, run_command
+from ram_tf.run_directory import write_atomic
+from ram_tf.tables.catalogue import read_sources
+from ram_tf.tables.collect import Table, collect
+from ram_tf.tables.markdown import render
+
+USAGE = """Prints the tables of results as Markdown, the printed figures beside ours.
+
+  python -m ram_tf.tables --results_dir=results [--tables=table1,table2] [--seeds=0,1]
+
+Rows that were not run yet are shown so. A stale, missing, failed or broken seed has no
+part in any mean: it is named, and the exit status is 1."""
+
+EXPERIMENTS_DIR = Setting("experiments_dir", "experiments", "Folder of the flagfiles.")
+RESULTS_DIR = Setting("results_dir", "results", "Folder of the results.")
+TABLES = Setting("tables", "", "Tables, by comma; empty is all.")
+QUICK = Setting("quick", False, "Results of the tiny budget of QUICK=1, not real ones.")
+
+SETTINGS = [
+    EXPERIMENTS_DIR,
+    RESULTS_DIR,
+    TABLES,
+    Setting(
+        "seeds",
+        "",
+        "Seeds that a row must have once it has any, by comma; empty is those it has.",
+    ),
+    QUICK,
+    Setting("out", "", "File to write instead of standard output."),
+]
+
+
+def names_of(text: str) -> list[str]:
+    """Returns the words of a list by comma."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def seeds_of(text: str) -> list[int]:
+    """Returns the seeds of a list by comma.
+
+    Raises:
+      RamError: when one is no seed, or there twice.
+    """
+    words = names_of(text)
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise RamError(f"--seeds={text}: expected integers by comma, such as 0,1,2")
+    seeds = [int(word) for word in words]
+    if len(set(seeds)) != len(seeds):
+        raise RamError(f"--seeds={text}: expected every seed once")
+    return seeds
+
+
+def require_no_faults(tables: Sequence[Table]) -> None:
+    """Raises a RamError that names every faulty seed, if there is one."""
+    faults = [fault for table in tables for fault in table.faults]
+    if faults:
+        raise RamError(
+            f"expected a current result of every seed, found {'; '.join(faults)}"
+        )
+
+
+def _command(arguments: Arguments) -> None:
+    tables = collect(
+        arguments.experiments_dir,
+        arguments.results_dir,
+        tables=names_of(arguments.tables),
+        seeds=seeds_of(arguments.seeds),
+        quick=arguments.quick,
+    )
+    text = render(tables, read_sources(arguments.experiments_dir))
+    if arguments.out:
+        write_atomic(pathlib.Path(arguments.out), text)
+    else:
+        print(text, end="")
+    require_no_faults(tables)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    return run_command(_command, SETTINGS, argv, usage=USAGE)

@@ -1,0 +1,138 @@
+"""The head of every row's flagfile, filled from paper.json, its Config and its results.
+
+The head is the first lines of a flagfile that start with one of `KEYS`; all behind it
+is written by hand. make headers re-makes them, and a test holds them up to date.
+"""
+
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Mapping, Sequence
+
+from ram_tf.flags import Arguments, run_command
+from ram_tf.run_directory import write_atomic
+from ram_tf.tables.catalogue import read_sources
+from ram_tf.tables.collect import Table, TableRow, collect
+from ram_tf.tables.command import EXPERIMENTS_DIR, RESULTS_DIR, require_no_faults
+from ram_tf.tables.markdown import (
+    NOT_RUN,
+    duration_text,
+    figure_text,
+    ours_text,
+    render,
+)
+
+USAGE = """Fills the head of every row's flagfile and RESULTS_DIR/tables.md.
+
+  python -m ram_tf.tables.headers [--results_dir=results]"""
+
+KEYS = (
+    "Paper",
+    "Table",
+    "Row",
+    "Printed",
+    "Ours",
+    "Pixels",
+    "Wall time",
+    "Command",
+)
+
+
+def head(table: Table, row: TableRow, sources: Mapping[str, str]) -> list[str]:
+    """Returns the lines of the head of a row's flagfile."""
+    experiment, pixels = row.experiment, row.pixels
+    values = {
+        "Paper": _papers(row, sources),
+        "Table": table.title,
+        "Row": experiment.label,
+        "Printed": _printed(row, sources),
+        "Ours": _ours(row),
+        "Pixels": "known once it ran",
+        "Wall time": duration_text(row.wall_seconds) or NOT_RUN,
+        "Command": f"make row ROW={experiment.name}",
+    }
+    if pixels is not None:
+        values["Pixels"] = (
+            f"{pixels.read_product} = {pixels.read} of {pixels.image_product} = "
+            f"{pixels.image} ({pixels.share:.0f} %)"
+        )
+    return [f"# {key}: {values[key]}" for key in KEYS]
+
+
+def with_head(text: str, lines: Sequence[str]) -> str:
+    """Returns the text of a flagfile with its head replaced."""
+    rest = text.splitlines()
+    while rest and rest[0].startswith(tuple(f"# {key}: " for key in KEYS)):
+        rest.pop(0)
+    return "\n".join([*lines, *rest]) + "\n"
+
+
+def outdated(
+    experiments_dir: str | pathlib.Path, results_dir: str | pathlib.Path
+) -> dict[pathlib.Path, str]:
+    """Returns what has to be written: the new text of flagfiles and of tables.md.
+
+    Raises:
+      RamError: when a flagfile or paper.json is at fault.
+    """
+    sources = read_sources(experiments_dir)
+    tables = [
+        dataclasses.replace(table, rows=tuple(map(_without_failures, table.rows)))
+        for table in collect(experiments_dir, results_dir)
+    ]
+    new = {}
+    for table in tables:
+        for row in table.rows:
+            path = row.experiment.flagfile
+            old = path.read_text(encoding="utf-8")
+            new[path] = with_head(old, head(table, row, sources))
+    if any(row.seeds for table in tables for row in table.rows):
+        new[pathlib.Path(results_dir) / "tables.md"] = render(tables, sources)
+    return {
+        path: text
+        for path, text in new.items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    }
+
+
+def _without_failures(row: TableRow) -> TableRow:
+    # A failed run is news on the machine that it failed on, not in the repository.
+    seeds = tuple(result for result in row.seeds if result.status != "failed")
+    return dataclasses.replace(row, seeds=seeds)
+
+
+def _papers(row: TableRow, sources: Mapping[str, str]) -> str:
+    names = dict.fromkeys(figure.source for figure in row.experiment.figures)
+    return "; ".join(sources.get(name, name) for name in names) or "none"
+
+
+def _printed(row: TableRow, sources: Mapping[str, str]) -> str:
+    figures = row.experiment.figures
+    return "; ".join(figure_text(figure, sources) for figure in figures) or "nothing"
+
+
+def _ours(row: TableRow) -> str:
+    text = ours_text(row)
+    if row.status != "complete":
+        return text
+    seeds = ", ".join(str(result.seed) for result in row.seeds)
+    if len(row.seeds) == 1:
+        return f"{text} % (seed {seeds})"
+    return f"{text} % (mean, standard deviation of {len(row.seeds)} seeds: {seeds})"
+
+
+def _command(arguments: Arguments) -> None:
+    new = outdated(arguments.experiments_dir, arguments.results_dir)
+    for path, text in new.items():
+        write_atomic(path, text)
+        print(f"{path}: filled")
+    require_no_faults(collect(arguments.experiments_dir, arguments.results_dir))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    return run_command(_command, [EXPERIMENTS_DIR, RESULTS_DIR], argv, usage=USAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

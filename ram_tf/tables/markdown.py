@@ -1,0 +1,139 @@
+"""Tables as Markdown: the printed figure beside ours.
+
+Follows collect. Every accuracy is in percent, every difference in points.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from ram_tf.tables.catalogue import Figure
+from ram_tf.tables.collect import Table, TableRow
+from ram_tf.tables.pixels import PixelBudget
+
+NOT_RUN = "not run yet"
+
+_COLUMNS = (
+    ("Row", "---"),
+    ("Model", "---"),
+    ("Printed %", "---:"),
+    ("Ours %", "---:"),
+    ("Difference", "---:"),
+    ("Seeds", "---"),
+    ("95 % interval", "---"),
+    ("Steps", "---:"),
+    ("Parameters", "---:"),
+    ("Pixels read", "---:"),
+    ("Wall time", "---:"),
+)
+
+_EXPLANATION = (
+    "Ours: test accuracy of one rollout at the policy's means, mean ± standard "
+    "deviation over the seeds. Interval: Wilson's, of the first seed. Pixels read: "
+    "pixel values that reach the model against those of the image. Wall time: of "
+    "training one seed."
+)
+
+
+def render(tables: Sequence[Table], sources: Mapping[str, str]) -> str:
+    """Returns tables as Markdown.
+
+    Args:
+      tables: what `collect` gave.
+      sources: the publications, as `read_sources` gives them.
+    """
+    parts = [_EXPLANATION, *(render_table(table, sources) for table in tables)]
+    return "\n\n".join(parts) + "\n"
+
+
+def render_table(table: Table, sources: Mapping[str, str]) -> str:
+    """Returns one table as Markdown, without a new line at its end."""
+    title = table.title
+    if table.quick:
+        title = f"QUICK, a tiny budget, no results: {title}"
+    lines = [f"## {title}", ""]
+    printed = [row.figure.source for row in table.rows if row.figure]
+    if printed:
+        first = max(printed, key=printed.count)
+        lines += [f"Printed: {sources.get(first, first)}.", ""]
+    lines.append(_line([name for name, _ in _COLUMNS]))
+    lines.append(_line([rule for _, rule in _COLUMNS]))
+    lines += [_line(_cells(row)) for row in table.rows]
+    notes = [note for row in table.rows for note in _notes(row, sources)]
+    if notes:
+        lines += ["", *notes]
+    return "\n".join(lines)
+
+
+def ours_text(row: TableRow) -> str:
+    """Returns our accuracy: "94.21", "94.21 ± 0.12", what is wrong, or not run yet."""
+    if row.status == "not run":
+        return NOT_RUN
+    if row.mean is None:
+        faulty = [result for result in row.seeds if result.status != "current"]
+        return ", ".join(f"seed {result.seed} {result.status}" for result in faulty)
+    if row.stddev is None:
+        return f"{row.mean:.2f}"
+    return f"{row.mean:.2f} ± {row.stddev:.2f}"
+
+
+def pixels_text(pixels: PixelBudget | None) -> str:
+    """Returns "384 of 784 (49 %)"."""
+    if pixels is None:
+        return ""
+    return f"{pixels.read:,} of {pixels.image:,} ({pixels.share:.0f} %)"
+
+
+def duration_text(seconds: float | None) -> str:
+    """Returns seconds as a person says them: "41 s", "12 min", "1 h 50 min"."""
+    if seconds is None:
+        return ""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def figure_text(figure: Figure, sources: Mapping[str, str]) -> str:
+    """Returns a printed figure with its place: "93.79 % (Table 1)"."""
+    places = [figure.where or sources.get(figure.source, figure.source)]
+    if figure.from_memory:
+        places.append("from memory")
+    return f"{figure.printed} ({', '.join(places)})"
+
+
+def _cells(row: TableRow) -> list[str]:
+    figure, interval = row.figure, row.interval
+    printed = ""
+    if figure is not None:
+        printed = figure.printed
+        if figure.accuracy is not None:
+            printed = f"{figure.accuracy:.2f}"
+    return [
+        f"`{row.experiment.row}`",
+        row.experiment.label,
+        printed,
+        ours_text(row),
+        "" if row.difference is None else f"{row.difference:+.2f}",
+        ", ".join(str(result.seed) for result in row.seeds),
+        "" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}",
+        f"{row.config.train_steps:,}",
+        "" if row.num_parameters is None else f"{row.num_parameters:,}",
+        pixels_text(row.pixels),
+        duration_text(row.wall_seconds),
+    ]
+
+
+def _notes(row: TableRow, sources: Mapping[str, str]) -> list[str]:
+    notes = []
+    figures = row.experiment.figures
+    if figures and figures[0].from_memory:
+        notes.append(f"- `{row.experiment.row}`: the printed figure is from memory.")
+    for figure in figures[1:]:
+        text = figure_text(figure, sources)
+        notes.append(f"- `{row.experiment.row}`: also {text}.")
+    return notes
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"

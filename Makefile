@@ -94,4 +94,4 @@ clean:  ## Remove caches and builds; runs, exports and the environment stay.
 	find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
 
 # The paper's tables: make table1 ... table5, text, mnih, best, ablation, tables.
--include experiments/tables.mk
+-include $(wildcard experiments/*.mk)

@@ -30,6 +30,12 @@ _RAM_FIELDS = (
     "seed",
 )
 
+_NAMES = {
+    "ram": "recurrent_attention_model",
+    "fc": "fc_classifier",
+    "conv": "conv_classifier",
+}
+
 
 def build_model(
     config: Config, num_classes: int, image_shape: Sequence[int]
@@ -48,19 +54,23 @@ def build_model(
     """
     keras.utils.set_random_seed(config.seed)
     dtype = config.precision
+    # Checkpoints name variables by it. Keras numbers its own names within a process, so
+    # a second model of the process could not read the checkpoint of the first.
+    name = _NAMES[config.model]
     model: ImageClassifier
     if config.model == "fc":
-        model = FCClassifier(num_classes, config.fc_units, dtype=dtype)
+        model = FCClassifier(num_classes, config.fc_units, dtype=dtype, name=name)
     elif config.model == "conv":
-        if min(image_shape[:2]) < ConvClassifier.KERNEL_SIZE:
+        least = ConvClassifier.KERNEL_SIZE
+        if min(image_shape[:2]) < least:
             raise RamError(
-                f"--model=conv: expected images of at least {ConvClassifier.KERNEL_SIZE} "
-                f"pixels a side, found {image_shape[0]}x{image_shape[1]}"
+                f"--model=conv: expected images of at least {least} pixels a side, "
+                f"found {image_shape[0]}x{image_shape[1]}"
             )
-        model = ConvClassifier(num_classes, config.fc_units, dtype=dtype)
+        model = ConvClassifier(num_classes, config.fc_units, dtype=dtype, name=name)
     else:
         settings = {name: getattr(config, name) for name in _RAM_FIELDS}
-        model = RecurrentAttentionModel(num_classes, dtype=dtype, **settings)
+        model = RecurrentAttentionModel(num_classes, dtype=dtype, name=name, **settings)
     model.build((None, *image_shape))
     model.compile(
         make_optimizer(config),

@@ -1,0 +1,89 @@
+"""Tests of a run's folder: who owns it, and whose Config it holds."""
+
+import json
+
+import pytest
+
+from ram_tf.config import Config
+from ram_tf.errors import RamError
+from ram_tf.run_directory import RunDirectory, read_json, to_json
+
+
+def test_run_directory_needs_a_path():
+    with pytest.raises(RamError, match="--run_dir: expected a folder, found none"):
+        RunDirectory("")
+
+
+def test_claim_makes_the_folder_and_keeps_others_out(tmp_path):
+    path = tmp_path / "a" / "b"
+    first, second = RunDirectory(path), RunDirectory(path)
+    first.claim()
+    with pytest.raises(RamError) as caught:
+        second.claim()
+    assert str(caught.value) == (
+        f"--run_dir={path}: expected no other run in it, found one that is running"
+    )
+    first.release()
+    second.claim()
+    second.release()
+
+
+def test_claim_of_a_file_is_refused(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("")
+    with pytest.raises(RamError, match=f"--run_dir={path}: expected a folder to write"):
+        RunDirectory(path).claim()
+
+
+def test_begin_writes_the_config_once(tmp_path):
+    directory = RunDirectory(tmp_path)
+    config = Config(seed=3, run_dir=str(tmp_path))
+    directory.begin(config)
+    assert json.loads(directory.config.read_text()) == config.to_dict()
+    assert directory.read_config() == config
+    assert "--seed=3\n" in directory.flags.read_text()
+    assert "--grayscale=false\n" in directory.flags.read_text()
+    directory.begin(Config(seed=3, steps_per_call=1))
+    assert directory.read_config() == config
+
+
+def test_check_refuses_another_config_and_names_its_fields(tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.check(Config(seed=3))  # Nothing there yet.
+    directory.begin(Config(seed=3))
+    directory.check(Config(seed=3, steps_per_call=1, data_dir="elsewhere"))
+    with pytest.raises(RamError) as caught:
+        directory.check(Config(seed=4, core="rnn"))
+    message = str(caught.value)
+    assert message.startswith(f"--run_dir={tmp_path}: ")
+    assert message.endswith("core=lstm (now rnn), seed=3 (now 4)")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "expected JSON"),
+        ("[]", "expected an object of flags"),
+        ('{"speed": 1}', "unknown field of Config: speed"),
+        ('{"batch_size": 0}', "--batch_size=0: expected an integer of at least 1"),
+    ],
+)
+def test_read_config_names_a_broken_file(text, reason, tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.config.write_text(text)
+    with pytest.raises(RamError) as caught:
+        directory.read_config()
+    assert str(caught.value).startswith(f"{directory.config}: {reason}")
+
+
+def test_json_is_readable_and_comes_back(tmp_path):
+    path, value = tmp_path / "a.json", {"a": [1, 2.5, None], "b": "text"}
+    path.write_text(to_json(value))
+    assert path.read_text().endswith("}\n")
+    assert read_json(path) == value
+
+
+def test_missing_json_is_named(tmp_path):
+    path = tmp_path / "a.json"
+    with pytest.raises(RamError, match=f"{path}: expected a JSON file, found: No such"):
+        read_json(path)

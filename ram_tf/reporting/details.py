@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from ram_tf.reporting.charts import Chart, glimpse_chart
-from ram_tf.reporting.rows import row_key
+from ram_tf.reporting.rows import row_key, shown_interval
 from ram_tf.tables import SeedResult, Table, TableRow
 
 # Pairs that the paper discusses (section 6.5).
@@ -92,6 +92,11 @@ class Detail:
     policies: dict[str, dict[str, Any]]
     by_glimpse: Chart | None
     confusion: Confusion | None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """What to show beside its accuracy."""
+        return shown_interval(self.row)
 
     @property
     def is_ram(self) -> bool:

@@ -55,6 +55,11 @@ class RowView:
     chart: Chart | None
 
     @property
+    def interval(self) -> tuple[float, float] | None:
+        """What to show beside ours."""
+        return shown_interval(self.row)
+
+    @property
     def difference(self) -> float | None:
         """Ours less `compared`, in points."""
         if self.row.mean is None or self.compared is None:
@@ -95,6 +100,13 @@ class TableView:
 def row_key(row: TableRow) -> str:
     """Returns the name of a row in the page."""
     return row.experiment.name.replace("/", "-")
+
+
+def shown_interval(row: TableRow) -> tuple[float, float] | None:
+    """Returns the interval of one seed, or the range of several, in percent."""
+    if len(row.accuracies) > 1:
+        return min(row.accuracies), max(row.accuracies)
+    return row.interval
 
 
 def view_table(table: Table, sources: dict[str, str]) -> TableView:
@@ -169,7 +181,7 @@ def _scale(
     values = [value for value in compared if value is not None]
     for row in rows:
         values += row.accuracies
-        values += row.interval or ()
+        values += shown_interval(row) or ()
     if not values:
         return 0.0, 100.0
     span = max(max(values) - min(values), 0.5)
@@ -183,9 +195,7 @@ def _strip(
 ) -> Strip | None:
     if row.mean is None and compared is None:
         return None
-    ends = row.interval or (None, None)
-    if len(row.accuracies) > 1:  # With several seeds their range says more.
-        ends = min(row.accuracies), max(row.accuracies)
+    ends = shown_interval(row) or (None, None)
 
     def place(value: float | None) -> float | None:
         if value is None:

@@ -4,31 +4,45 @@ Used by tasks. Indices are made for whole rows or for the pasted pixels only, ne
 every pixel of a canvas.
 """
 
+import numpy as np
 import tensorflow as tf
 
-Place = tuple[tf.Tensor, tf.Tensor]  # Top and left in pixels, int32 [B] each.
 
+def cut(pool: tf.Tensor, corners: tf.Tensor, size: int) -> tf.Tensor:
+    """Cuts squares out of many images.
 
-def cut(
-    pool: tf.Tensor, image: tf.Tensor, top: tf.Tensor, left: tf.Tensor, size: int
-) -> tf.Tensor:
-    """Cuts [B, size, size, C] at (top, left) from images of [n, h, w, C]."""
+    Args:
+      pool: uint8 [n, h, w, C].
+      corners: int32 [B, P, 3]: image, top and left of each of P squares.
+      size: their side s in pixels.
+
+    Returns:
+      uint8 [B, P, s, s, C].
+    """
     _, height, width, channels = pool.shape
-    start = tf.cast(image, tf.int64) * (height * width)
-    start += tf.cast(top * width + left, tf.int64)
-    square = tf.range(size)[:, None] * width + tf.range(size)
-    where = start[:, None, None] + tf.cast(square, tf.int64)
+    image, top, left = tf.unstack(tf.cast(corners, tf.int64), 3, axis=-1)
+    first = (image * height + top) * width + left
+    where = first[..., None, None] + _square(size, width)
     return tf.gather(tf.reshape(pool, [-1, channels]), where)
 
 
-def place(images: tf.Tensor, place: Place, height: int, width: int) -> tf.Tensor:
-    """Puts [B, h, w, C], whole, at (top, left) on black [B, height, width, C].
+def place(images: tf.Tensor, corners: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Puts images, whole, on black canvases.
 
     Whole columns, then whole rows are copied: several times as fast as pixel by pixel.
+
+    Args:
+      images: uint8 [B, h, w, C].
+      corners: int32 [B, 2]: top and left of each.
+      height: of the canvas.
+      width: of the canvas.
+
+    Returns:
+      uint8 [B, height, width, C].
     """
-    top, left = place
-    columns = _place_rows(tf.transpose(images, [0, 2, 1, 3]), left, width)
-    return _place_rows(tf.transpose(columns, [0, 2, 1, 3]), top, height)
+    columns = tf.transpose(images, [0, 2, 1, 3])
+    columns = _place_rows(columns, corners[:, 1], width)
+    return _place_rows(tf.transpose(columns, [0, 2, 1, 3]), corners[:, 0], height)
 
 
 def _place_rows(images: tf.Tensor, top: tf.Tensor, height: int) -> tf.Tensor:
@@ -37,31 +51,45 @@ def _place_rows(images: tf.Tensor, top: tf.Tensor, height: int) -> tf.Tensor:
     batch = tf.shape(images)[0]
     black = tf.zeros([1, width * channels], images.dtype)
     flat = tf.concat([tf.reshape(images, [-1, width * channels]), black], 0)
-    row = tf.range(height) - top[:, None]
+    row = np.arange(height, dtype=np.int32) - top[:, None]
     inside = (row >= 0) & (row < rows)
     row = tf.where(inside, tf.range(batch)[:, None] * rows + row, batch * rows)
     return tf.reshape(tf.gather(flat, row), [-1, height, width, channels])
 
 
-def cover(images: tf.Tensor, pieces: list[tuple[tf.Tensor, Place]]) -> tf.Tensor:
-    """Puts pieces [B, s, s, C] on [B, H, W, C]: by maximum if gray, else in order."""
+def cover(images: tf.Tensor, pieces: tf.Tensor, corners: tf.Tensor) -> tf.Tensor:
+    """Pastes squares over images: by maximum if gray, else the later one covers.
+
+    Args:
+      images: uint8 [B, H, W, C].
+      pieces: uint8 [B, P, s, s, C].
+      corners: int32 [B, P, 2]: top and left of each, so that it lies inside.
+
+    Returns:
+      uint8 [B, H, W, C].
+    """
     height, width, channels = images.shape[1:]
-    size = pieces[0][0].shape[1]
-    square = tf.range(size)[:, None] * width + tf.range(size)
-    first = tf.range(tf.shape(images)[0]) * (height * width)
-    where = [
-        tf.reshape((first + top * width + left)[:, None, None] + square, [-1])
-        for _, (top, left) in pieces
-    ]
-    pixels = [tf.reshape(piece, [-1, channels]) for piece, _ in pieces]
+    count, size = pieces.shape[1:3]
+    first = tf.range(tf.shape(images)[0])[:, None] * (height * width)
+    first += corners[..., 0] * width + corners[..., 1]
+    where = first[..., None, None] + _square(size, width)
     canvas = tf.reshape(images, [-1, channels])
     if channels == 1:
         # The maximum of no pixel is the least uint8, 0: black.
         clutter = tf.math.unsorted_segment_max(
-            tf.concat(pixels, 0)[:, 0], tf.concat(where, 0), tf.shape(canvas)[0]
+            pieces[..., 0], where, tf.shape(canvas)[0]
         )
         canvas = tf.maximum(canvas, clutter[:, None])
     else:
-        for index, piece in zip(where, pixels, strict=True):
-            canvas = tf.tensor_scatter_nd_update(canvas, index[:, None], piece)
+        # One after the other: of equal indices in one update, any may win.
+        for piece in range(count):
+            index = tf.reshape(where[:, piece], [-1, 1])
+            pixels = tf.reshape(pieces[:, piece], [-1, channels])
+            canvas = tf.tensor_scatter_nd_update(canvas, index, pixels)
     return tf.reshape(canvas, [-1, height, width, channels])
+
+
+def _square(size: int, width: int) -> np.ndarray:
+    """Returns int32 [size, size]: places of a square's pixels in rows of a width."""
+    steps = np.arange(size, dtype=np.int32)
+    return steps[:, None] * width + steps

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ram_tf.data.permutation import ROUNDS, permute
 from ram_tf.data.sources import ImageSet
 from ram_tf.data.tasks import Task
 from ram_tf.errors import RamError
@@ -66,11 +67,11 @@ def training_blocks(
     pool, labels, shape = _as_tensors(image_set, task)
     num_draws = task.num_draws(training=True)
 
-    def draw(step: tf.Tensor) -> tf.Tensor:
-        drawn = tf.random.stateless_uniform(
-            [batch_size, num_draws], tf.stack([seed, step]), None, None, tf.uint32
-        )
-        return drawn[worker * share : (worker + 1) * share]
+    def draw(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        # Epochs are counted downwards, so that they share no seed with a step.
+        keys = _random([ROUNDS], seed, -1 - step // (count // batch_size))
+        drawn = _random([batch_size, num_draws], seed, step)
+        return keys, drawn[worker * share : (worker + 1) * share]
 
     fitting = max(1, min(steps_per_call, _IMAGES_AT_ONCE // share))
     part = next(size for size in range(fitting, 0, -1) if steps_per_call % size == 0)
@@ -78,8 +79,9 @@ def training_blocks(
 
     def compose(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         steps = start + tf.range(part, dtype=tf.int64)
-        index = _training_order(steps, rows, count, batch_size, seed)
-        draws = tf.map_fn(draw, steps, fn_output_signature=tf.uint32)
+        keys, draws = tf.map_fn(draw, steps, fn_output_signature=(tf.uint32, tf.uint32))
+        places = (steps % (count // batch_size))[:, None] * batch_size + rows
+        index = permute(tf.reshape(places, [-1]), tf.repeat(keys, share, axis=0), count)
         draws = tf.reshape(draws, [-1, num_draws])
         images = task.compose(tf.gather(pool, index), draws, pool, index, training=True)
         return images, tf.gather(labels, index)
@@ -92,22 +94,6 @@ def training_blocks(
     dataset = tf.data.Dataset.from_tensor_slices(part_starts.reshape(-1))
     dataset = _parallel_map(dataset, compose).batch(parts, drop_remainder=True)
     return _parallel_map(dataset, finish).prefetch(_BLOCKS_AHEAD)
-
-
-def _training_order(
-    steps: tf.Tensor, rows: tf.Tensor, count: int, batch_size: int, seed: int
-) -> tf.Tensor:
-    """Returns int64 [S * b]: which images the rows of these steps show."""
-    per_epoch = count // batch_size
-    position = (steps % per_epoch)[:, None] * batch_size + rows
-    epoch = tf.repeat(steps // per_epoch, tf.size(rows))
-    words = tf.stack([tf.fill(tf.shape(epoch), tf.constant(seed, tf.int64)), epoch], 1)
-    # The raw op: tf.random.experimental.index_shuffle mishandles one seed an index.
-    return tf.raw_ops.RandomIndexShuffle(
-        index=tf.reshape(position, [-1]),
-        seed=tf.pad(words, [[0, 0], [0, 1]]),
-        max_index=tf.constant(count - 1, tf.int64),
-    )
 
 
 def evaluation_batches(
@@ -131,23 +117,18 @@ def evaluation_batches(
       RamError: when the split is empty.
     """
     count = len(image_set.labels)
-    if not count:
-        raise RamError("the split to evaluate has no images, expected at least 1")
+    chosen = np.arange(count) if indices is None else np.asarray(indices)
+    if not len(chosen):
+        raise RamError("no images to evaluate, expected at least 1")
     pool, labels, shape = _as_tensors(image_set, task)
-    drawn = tf.random.stateless_uniform(
-        [count, task.num_draws(training=False)],
-        [EVALUATION_SEED, 0],
-        None,
-        None,
-        tf.uint32,
-    )
+    with tf.device("CPU"):
+        drawn = _random([count, task.num_draws(training=False)], EVALUATION_SEED, 0)
 
     def batch(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         images = task(tf.gather(pool, index), tf.gather(drawn, index), pool, index)
         images = tf.ensure_shape(images, [None, *shape])
         return images, tf.gather(labels, index), index
 
-    chosen = np.arange(count) if indices is None else np.asarray(indices)
     dataset = tf.data.Dataset.from_tensor_slices(chosen.astype(np.int64))
     batches = _parallel_map(dataset.batch(batch_size), batch)
     return batches.prefetch(_BLOCKS_AHEAD)
@@ -165,6 +146,12 @@ def _as_tensors(
             [task.to_gray(image_set.images[at : at + _GRAY_AT_ONCE]) for at in parts], 0
         )
         return pool, tf.constant(image_set.labels, tf.int32), shape
+
+
+def _random(shape: Sequence[int], seed: int, counter: int | tf.Tensor) -> tf.Tensor:
+    """Returns uint32, uniform over all values: a pure function of seed and counter."""
+    words = tf.stack([tf.constant(seed, tf.int64), tf.cast(counter, tf.int64)])
+    return tf.random.stateless_uniform(shape, words, None, None, tf.uint32)
 
 
 def _parallel_map(dataset: tf.data.Dataset, function: Any) -> tf.data.Dataset:

@@ -124,7 +124,8 @@ class Task:
     def to_float(self, images: tf.Tensor) -> tf.Tensor:
         """Makes uint8 0..255 to float32, in [0, 1] or, by pixel_range, 0..255."""
         images = tf.cast(images, tf.float32)
-        return images / 255.0 if self.pixel_range == "unit" else images
+        # Times, not over: TensorFlow turns a division into this in graphs only.
+        return images * (1 / 255) if self.pixel_range == "unit" else images
 
     def to_gray(self, images: tf.Tensor) -> tf.Tensor:
         """Makes uint8 [..., 3] gray, uint8 [..., 1], if the task wants that."""
@@ -159,34 +160,38 @@ class Task:
         """
         rows, columns, _ = images.shape[1:]
         height, width, _ = self.output_shape(tuple(images.shape[1:]))
-        chance = iter(tf.unstack(draws, self.num_draws(training), axis=1))
+        images, read = self.to_gray(images), 0
 
-        def draw(count: int) -> tf.Tensor:
-            return tf.cast(next(chance) % tf.constant(count, tf.uint32), tf.int32)
+        def draw(*choices: int) -> tf.Tensor:
+            nonlocal read
+            first, read = read, read + len(choices)
+            drawn = draws[:, first:read] % tf.constant(choices, tf.uint32)
+            return tf.cast(drawn, tf.int32)
 
-        def draw_place(size_y: int, size_x: int) -> tuple[tf.Tensor, tf.Tensor]:
-            return draw(height - size_y + 1), draw(width - size_x + 1)
-
-        place = None if self.task == "plain" else draw_place(rows, columns)
-        size, pieces = self.clutter_size, []
-        for _ in range(self.num_pieces):
-            if pool.shape[0] < 2:
+        if self.task != "plain":
+            corners = draw(height - rows + 1, width - columns + 1)
+        if self.num_pieces:
+            count, size = pool.shape[0], self.clutter_size
+            if count < 2:
                 raise RamError("--task=cluttered: expected a split of 2 images or more")
-            step = 1 + draw(pool.shape[0] - 1)  # Never a whole round: another image.
-            other = (tf.cast(index, tf.int32) + step) % pool.shape[0]
-            cut = paste.cut(
-                pool, other, draw(rows - size + 1), draw(columns - size + 1), size
-            )
-            pieces.append((self.to_gray(cut), draw_place(size, size)))
-
-        images = self.to_gray(images)
+            cut_choices = (count - 1, rows - size + 1, columns - size + 1)
+            choices = (*cut_choices, height - size + 1, width - size + 1)
+            drawn = draw(*choices * self.num_pieces)
+            drawn = tf.reshape(drawn, [-1, self.num_pieces, _PIECE_DRAWS])
+            # Less than a whole round from itself: always another image.
+            other = (tf.cast(index, tf.int32)[:, None] + 1 + drawn[..., 0]) % count
+            source = tf.concat([other[..., None], drawn[..., 1:3]], axis=-1)
+            pieces = self.to_gray(paste.cut(pool, source, size))
         if training and self.augmentation != "none":
-            flip = draw(2)[:, None, None, None] == 1
-            images = tf.where(flip, images[:, :, ::-1], images)
+            images = tf.where(
+                draw(2)[:, :, None, None] == 1, images[:, :, ::-1], images
+            )
         if training and self.augmentation == "flip_crop":
-            shift = draw(2 * SHIFT + 1), draw(2 * SHIFT + 1)
+            shift = draw(2 * SHIFT + 1, 2 * SHIFT + 1)
             padded = paste.place(images, shift, rows + 2 * SHIFT, columns + 2 * SHIFT)
             images = padded[:, SHIFT:-SHIFT, SHIFT:-SHIFT]
-        if place is not None:
-            images = paste.place(images, place, height, width)
-        return paste.cover(images, pieces) if pieces else images
+        if self.task != "plain":
+            images = paste.place(images, corners, height, width)
+        if self.num_pieces:
+            images = paste.cover(images, pieces, drawn[..., 3:])
+        return images

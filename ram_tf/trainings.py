@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+TRAIN = (sys.executable, "-m", "ram_tf.train")
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -40,7 +41,7 @@ class Trainings:
           The error that it ended with, one line; empty when it finished.
         """
         process = subprocess.Popen(
-            [sys.executable, "-m", "ram_tf.train", *flags],
+            [*TRAIN, *flags],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             # Ctrl-C would reach it twice, from the terminal and from here.
@@ -61,8 +62,10 @@ class Trainings:
             return ""
         lines = tail.decode(errors="replace").replace("\r", "\n").splitlines()
         errors = [line for line in lines if line.startswith("error: ")]
-        text = errors[-1] if errors else (lines or [""])[-1].strip()
-        return text or f"ram_tf.train ended with status {status}"
+        if errors:
+            return errors[-1].removeprefix("error: ")
+        last = lines[-1].strip() if lines else "no word"
+        return f"ram_tf.train ended with status {status} after: {last}"
 
     def _on_signal(self, number: int, frame: Any) -> None:
         self.stopped_by = number

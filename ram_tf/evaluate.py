@@ -1,4 +1,4 @@
-"""Measures a finished run: python -m ram_tf.evaluate --run_dir=runs/x"""
+"""Measures a finished run: python -m ram_tf.evaluate --run_dir=runs/x."""
 
 import sys
 from collections.abc import Sequence

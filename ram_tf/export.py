@@ -1,4 +1,4 @@
-"""Exports a run: python -m ram_tf.export --run_dir=runs/x --export_dir=exported/x"""
+"""Exports a run: python -m ram_tf.export --run_dir=runs/x --export_dir=exported/x."""
 
 import pathlib
 import shutil
@@ -61,14 +61,14 @@ def export(
     import numpy as np
     import tensorflow as tf
 
-    from ram_tf.evaluation import BATCH_SIZE
     from ram_tf.data.pipeline import evaluation_batches
+    from ram_tf.evaluation import BATCH_SIZE
 
     config = experiment.config
     if config.model == "ram" and config.policy == "random":
         raise RamError(
-            "--run_dir: expected a run whose policy is learned or center, found random, "
-            "which has no deterministic answer"
+            "--run_dir: expected a run whose policy is learned or center, found "
+            "random, which has no deterministic answer"
         )
     if export_dir.exists():
         raise RamError(

@@ -231,7 +231,12 @@ def _flagfile(argv: Sequence[str]) -> pathlib.Path | None:
 
 def help_text(usage: str, settings: Sequence[Any]) -> str:
     """Returns what `--help` prints."""
-    lines = [usage, "", "  --flagfile=PATH", "      Reads flags from a file, one a line."]
+    lines = [
+        usage,
+        "",
+        "  --flagfile=PATH",
+        "      Reads flags from a file, one a line.",
+    ]
     for setting in settings:
         lines.append(f"  --{setting.name}={setting.default}")
         doc = setting.metadata["doc"]

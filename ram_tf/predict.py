@@ -1,4 +1,4 @@
-"""Classifies images by an export: python -m ram_tf.predict --model=exported/x a.png"""
+"""Classifies images by an export: python -m ram_tf.predict --model=exported/x a.png."""
 
 import json
 import pathlib
@@ -39,7 +39,9 @@ def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
     from ram_tf.export import METADATA
 
     if not (path / "saved_model.pb").exists():
-        raise RamError(f"--model={path}: expected a folder of ram_tf.export, found none")
+        raise RamError(
+            f"--model={path}: expected a folder of ram_tf.export, found none"
+        )
     metadata = read_json(path / METADATA)
     try:
         loaded = tf.saved_model.load(str(path))
@@ -75,8 +77,8 @@ def read_images(path: str, shape: tuple[int, ...], resize: bool) -> Any:
     except (OSError, KeyError, ValueError, TypeError, EOFError, tf.errors.OpError) as e:
         reason = " ".join(str(e).split())[:200] or type(e).__name__
         raise RamError(
-            f"{path}: expected an image (PNG, JPEG, GIF, BMP) or an .npz with `images`, "
-            f"found: {reason}"
+            f"{path}: expected an image (PNG, JPEG, GIF, BMP) or an .npz with "
+            f"`images`, found: {reason}"
         ) from None
     if len(images.shape) != 4 or images.shape[-1] != shape[-1]:
         raise RamError(
@@ -100,9 +102,7 @@ def _command(arguments: Arguments) -> None:
     signature, metadata = load_export(pathlib.Path(arguments.model))
     right = total = 0
     for path in arguments.positional:
-        images, labels = read_images(
-            path, metadata["image_shape"], arguments.resize
-        )
+        images, labels = read_images(path, metadata["image_shape"], arguments.resize)
         found = signature(images=images)
         for index in range(images.shape[0]):
             name = path if images.shape[0] == 1 else f"{path}[{index}]"
@@ -127,7 +127,9 @@ def _line(
     if as_json:
         values = {key: value.tolist() for key, value in answer.items()}
         return json.dumps({"image": name, "class": class_names[label], **values})
-    text = f"{name}: {class_names[label]} ({100 * answer['probabilities'][label]:.1f} %)"
+    text = (
+        f"{name}: {class_names[label]} ({100 * answer['probabilities'][label]:.1f} %)"
+    )
     if truth is not None and truth != label:
         text += f", wrong: it is {class_names[truth]}"
     return text

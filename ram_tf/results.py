@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ram_tf.data.pipeline import evaluation_batches
+from ram_tf.data.sources import SplitName
 from ram_tf.errors import RamError
 from ram_tf.evaluation import Evaluator, summarise
 from ram_tf.experiment import Experiment
@@ -22,7 +23,7 @@ _PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy")
 
 def evaluate(
     experiment: Experiment,
-    split: str,
+    split: SplitName,
     jit_compile: bool,
     policies: tuple[str, ...] = (),
     num_rollouts: int | None = None,

@@ -63,9 +63,7 @@ class ConvGlimpseNetwork(keras.layers.Layer):
             name="where",
         )
 
-    def build(
-        self, patches_shape: tuple, locations_shape: tuple | None = None
-    ) -> None:
+    def build(self, patches_shape: tuple, locations_shape: tuple | None = None) -> None:
         shape = (None, *patches_shape[1:])
         for layer in self.stack:
             layer.build(shape)

@@ -38,9 +38,7 @@ class ConvLSTMCore(keras.layers.Layer):
       RamError: when the features are no maps.
     """
 
-    def __init__(
-        self, filters: int = 24, kernel_size: int = 3, **kwargs: Any
-    ) -> None:
+    def __init__(self, filters: int = 24, kernel_size: int = 3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters = filters
         self.kernel_size = kernel_size

@@ -45,9 +45,7 @@ class FCGlimpseNetwork(keras.layers.Layer):
         self.what = dense(units, dtype=self.dtype_policy, name="what")
         self.where = dense(units, dtype=self.dtype_policy, name="where")
 
-    def build(
-        self, patches_shape: tuple, locations_shape: tuple | None = None
-    ) -> None:
+    def build(self, patches_shape: tuple, locations_shape: tuple | None = None) -> None:
         height, width, channels = patches_shape[1:]
         self.what_hidden.build((None, height * width * channels))
         self.where_hidden.build((None, 2))

@@ -79,9 +79,7 @@ class InceptionGlimpseNetwork(keras.layers.Layer):
         self.where_first = deconv(filters, "where_first", activation="relu")
         self.where = deconv(filters, "where")
 
-    def build(
-        self, patches_shape: tuple, locations_shape: tuple | None = None
-    ) -> None:
+    def build(self, patches_shape: tuple, locations_shape: tuple | None = None) -> None:
         self.side = patches_shape[1]
         self.start = -(-self.side // 4)  # Doubled twice, it covers the patch.
         self.where_hidden = keras.layers.Dense(

@@ -45,9 +45,7 @@ class LocationNetwork(keras.layers.Layer):
             if hidden_units
             else None
         )
-        self.mean = keras.layers.Dense(
-            2, "tanh", dtype=self.dtype_policy, name="mean"
-        )
+        self.mean = keras.layers.Dense(2, "tanh", dtype=self.dtype_policy, name="mean")
 
     def build(self, core_output_shape: tuple) -> None:
         size = math.prod(core_output_shape[1:])

@@ -106,9 +106,7 @@ class GlimpseSensor(keras.layers.Layer):
     ) -> list[tf.Tensor]:
         return [self._crop(images, locations, side) for side in sides]
 
-    def _crop(
-        self, images: tf.Tensor, locations: tf.Tensor, side: int
-    ) -> tf.Tensor:
+    def _crop(self, images: tf.Tensor, locations: tf.Tensor, side: int) -> tf.Tensor:
         shape = tf.shape(images)
         num_rollouts = tf.shape(locations)[0] // shape[0]
         # crop_and_resize zeroes border rows unless the image is padded by more than

@@ -15,17 +15,23 @@ from ram_tf.training import Trainer
 pytestmark = pytest.mark.gpu
 
 STEPS, BATCH_SIZE = 20, 16
+# SGD: Adam would blow tiny differences of tiny gradients up to whole updates.
+SHARED = {
+    "batch_size": BATCH_SIZE,
+    "optimizer": "sgd",
+    "momentum": 0.9,
+    "learning_rate": 0.01,
+}
 MODELS = {
-    "fc + rnn": Config(core="rnn", batch_size=BATCH_SIZE, learning_rate=1e-4),
-    "fc + lstm": Config(core="lstm", batch_size=BATCH_SIZE, learning_rate=1e-4),
+    "fc + rnn": Config(core="rnn", **SHARED),
+    "fc + lstm": Config(core="lstm", **SHARED),
     "inception + conv_lstm": Config(
         core="conv_lstm",
         glimpse_network="inception",
         patch_size=12,
         num_scales=2,
         num_glimpses=4,
-        batch_size=BATCH_SIZE,
-        learning_rate=1e-4,
+        **SHARED,
     ),
 }
 

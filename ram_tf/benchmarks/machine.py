@@ -23,8 +23,17 @@ def matmul_gflops(budget: Budget, clock: Clock = time.perf_counter) -> float:
     """Returns 1e9 float32 operations a second of a square matrix product.
 
     The fastest of several products of [n, n] by [n, n], 2 n^3 operations each, as
-    TensorFlow computes it outside XLA.
+    TensorFlow computes it outside XLA. On a GPU without TF32, which is not float32.
     """
+    tf32 = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        return _matmul_gflops(budget, clock)
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(tf32)
+
+
+def _matmul_gflops(budget: Budget, clock: Clock) -> float:
     size = budget.matmul_size
     left, right = tf.random.normal([2, size, size])
     # Reading one number waits for the product, and copies nothing.

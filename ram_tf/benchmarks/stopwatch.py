@@ -23,9 +23,9 @@ class Budget:
       matmul_repeats: products, of which the fastest counts.
     """
 
-    warmup_seconds: float = 2.0
+    warmup_seconds: float = 1.5
     warmup_laps: int = 8
-    window_seconds: float = 1.5
+    window_seconds: float = 1.2
     windows: int = 5
     calls: int = 1000
     matmul_size: int = 2048

@@ -18,7 +18,8 @@ from ram_tf.data.pipeline import training_blocks
 from ram_tf.devices import make_strategy, use_jit
 from ram_tf.evaluation import Evaluator
 from ram_tf.experiment import Experiment, assemble
-from ram_tf.training import Trainer, plan_blocks
+from ram_tf.feeding import plan_blocks
+from ram_tf.training import Trainer
 
 _ENDLESS_STEPS = 1_000_000  # More than any budget does; an evaluation never comes.
 

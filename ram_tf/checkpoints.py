@@ -8,7 +8,6 @@ TensorFlow's own checkpoints are three.
 import io
 import json
 import pathlib
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from absl import logging
 
 from ram_tf.errors import RamError
 from ram_tf.run_directory import write_atomic
+from ram_tf.weights import local_copies
 
 _STATE = "state.json"
 
@@ -34,11 +34,12 @@ def save(
     Raises:
       RamError: when it cannot be written; an older file of that name is kept.
     """
-    arrays = {name: np.asarray(variable) for name, variable in variables.items()}
+    arrays: dict[str, Any] = {
+        name: np.asarray(local_copies(v)[0]) for name, v in variables.items()
+    }
     arrays[_STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, buffer.getvalue())
 
 
@@ -52,21 +53,25 @@ def restore(path: pathlib.Path, variables: Mapping[str, Any]) -> dict[str, Any]:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         state = json.loads(arrays.pop(_STATE).tobytes())
+        step = state["step"]
     except FileNotFoundError:
         raise RamError(f"{path}: expected a checkpoint, found no file") from None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # Damage can take zip and header readers anywhere.
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RamError(
             f"{path}: expected a whole checkpoint, found: {reason}"
         ) from None
+    if not isinstance(step, int):
+        raise RamError(f"{path}: expected the number of a step, found {step!r}")
     for name, variable in variables.items():
-        found = arrays[name].shape if name in arrays else "nothing"
-        if found != tuple(variable.shape):
-            raise RamError(
-                f"{path}: expected {name} of shape {tuple(variable.shape)}, found {found}"
-            )
+        expected = f"{variable.dtype}{list(variable.shape)}"
+        array = arrays.get(name)
+        found = "nothing" if array is None else f"{array.dtype}{list(array.shape)}"
+        if found != expected:
+            raise RamError(f"{path}: expected {name} {expected}, found {found}")
     for name, variable in variables.items():
-        variable.assign(arrays[name])
+        for copy in local_copies(variable):
+            copy.assign(arrays[name])
     return state
 
 
@@ -83,6 +88,10 @@ class CheckpointFolder:
         self.keep = keep
         self.best = folder / "best.npz"
 
+    def at(self, step: int) -> pathlib.Path:
+        """Returns where the checkpoint of a step is."""
+        return self.folder / f"step_{step:012d}.npz"
+
     def newest(self) -> list[pathlib.Path]:
         """Returns the checkpoints by step, the newest first."""
         return sorted(self.folder.glob("step_*.npz"), reverse=True)
@@ -91,7 +100,7 @@ class CheckpointFolder:
         self, step: int, variables: Mapping[str, Any], state: dict[str, Any]
     ) -> None:
         """Writes the checkpoint of a step, then removes the oldest beyond `keep`."""
-        save(self.folder / f"step_{step:012d}.npz", variables, state)
+        save(self.at(step), variables, state)
         for path in self.newest()[self.keep :]:
             path.unlink(missing_ok=True)
 

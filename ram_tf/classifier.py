@@ -61,6 +61,9 @@ class ImageClassifier(keras.Model):
         self.jit_update = jit_update
         self._apply = tf.function(self._update, jit_compile=True)
         super().compile(optimizer=optimizer, **kwargs)
+        # `learn` sums over the replicas itself, because clipping needs the whole
+        # gradient; twice would double what goes over the network.
+        self.optimizer._all_reduce_sum_gradients = _summed_already
 
     def get_compile_config(self) -> dict[str, Any]:
         return {
@@ -98,15 +101,18 @@ class ImageClassifier(keras.Model):
     ) -> dict[str, Any]:
         """Updates the weights once and tracks the terms and the gradient's norm.
 
+        A gradient that is not finite, or comes with such a term, counts as zero, so
+        that no weight is spoiled; the trackers show it.
+
         Args:
           tape: recorded `loss`.
           loss: the replica's loss, a scalar mean over its share of the batch.
-          terms: scalars by tracker name.
+          terms: scalars by tracker name, means over the same share.
 
         Returns:
-          The running mean of every tracker, by name.
+          The running mean of every tracker, by name, the same on every replica.
         """
-        # The optimizer sums over replicas; the loss is a mean over the global batch.
+        # Gradients are summed over replicas; the loss is a mean over the global batch.
         num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
         gradients = tape.gradient(
             loss,
@@ -115,18 +121,22 @@ class ImageClassifier(keras.Model):
             output_gradients=tf.constant(1.0 / num_replicas),
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
-        if self.clip_norm and num_replicas > 1:
+        values = tf.stack(list(terms.values()))
+        if num_replicas > 1:
             context = tf.distribute.get_replica_context()
-            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+            gradients, values = context.all_reduce(
+                tf.distribute.ReduceOp.SUM, (gradients, values / num_replicas)
+            )
+            terms = dict(zip(terms, tf.unstack(values), strict=True))
         norm = tf.linalg.global_norm(gradients)
+        sound = tf.reduce_all(tf.math.is_finite(values)) & tf.math.is_finite(norm)
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, norm)
-            # Summed already: the optimizer's own sum must give the same again.
-            gradients = [gradient / num_replicas for gradient in gradients]
-        (self._apply if self.jit_update else self._update)(gradients)
+        (self._apply if self.jit_update else self._update)(gradients, sound)
         return self.track({**terms, "gradient_norm": norm})
 
-    def _update(self, gradients: list[tf.Tensor]) -> None:
+    def _update(self, gradients: list[tf.Tensor], sound: tf.Tensor) -> None:
+        gradients = [tf.where(sound, g, tf.zeros_like(g)) for g in gradients]
         self.optimizer.apply(gradients, self.trainable_variables)
 
     def track(self, terms: dict[str, tf.Tensor]) -> dict[str, Any]:
@@ -134,3 +144,7 @@ class ImageClassifier(keras.Model):
         for name, value in terms.items():
             self._trackers[name].update_state(value)
         return {name: self._trackers[name].result() for name in terms}
+
+
+def _summed_already(gradients_and_variables: Any) -> Any:
+    return gradients_and_variables

@@ -155,7 +155,8 @@ class Config:
 
     # Evaluation.
     eval_rollouts: int = _setting(
-        10, "Rollouts an image in the final evaluation; the headline is the first.",
+        10,
+        "Rollouts an image in the final evaluation; the headline is the first.",
         low=1,
     )
     eval_locations: str = _setting(
@@ -172,9 +173,7 @@ class Config:
     # Optimisation.
     batch_size: int = _setting(128, "Images a step, over all devices.", low=1)
     train_steps: int = _setting(10_000, "Training steps.", low=1)
-    optimizer: str = _setting(
-        "adam", "Adam (paper 5) or SGD.", choices=("adam", "sgd")
-    )
+    optimizer: str = _setting("adam", "Adam (paper 5) or SGD.", choices=("adam", "sgd"))
     momentum: float = _setting(0.0, "Momentum of sgd (Mnih: 0.9).", low=0, high=0.9999)
     learning_rate: float = _setting(
         1e-3, "Learning rate at the first step (paper 5: 1e-4).", low=0
@@ -225,6 +224,13 @@ class Config:
         "One device, all devices of this machine, or the machines of TF_CONFIG.",
         choices=("one", "mirrored", "multi_worker"),
     )
+    cpu_devices: int = _setting(
+        1,
+        "Logical devices that distribution=mirrored makes of this machine's CPU when "
+        "it has no GPU.",
+        low=1,
+        high=64,
+    )
     steps_per_call: int = _setting(
         50, "Training steps inside one compiled call.", low=1, changes_numbers=False
     )
@@ -232,12 +238,12 @@ class Config:
         1000, "Steps between checkpoints.", low=1, changes_numbers=False
     )
     keep_checkpoints: int = _setting(
-        3, "Newest checkpoints kept; the best one is kept besides.", low=1,
+        3,
+        "Newest checkpoints kept; the best one is kept besides.",
+        low=1,
         changes_numbers=False,
     )
-    eval_every: int = _setting(
-        1000, "Steps between evaluations on validation.", low=1
-    )
+    eval_every: int = _setting(1000, "Steps between evaluations on validation.", low=1)
     data_dir: str = _setting(
         "",
         "Where TFDS data sets are; empty is TFDS_DATA_DIR or TFDS's own default.",
@@ -276,8 +282,8 @@ class Config:
     def _check_model(self) -> None:
         if self.core == "conv_lstm" and self.glimpse_network != "inception":
             raise RamError(
-                f"--core=conv_lstm: expected --glimpse_network=inception, whose features "
-                f"are maps, found --glimpse_network={self.glimpse_network}"
+                f"--core=conv_lstm: expected --glimpse_network=inception, whose "
+                f"features are maps, found --glimpse_network={self.glimpse_network}"
             )
         if self.glimpse_network == "inception" and self.glimpse_units % 4:
             raise RamError(
@@ -380,7 +386,7 @@ def parse_value(field: dataclasses.Field, text: str) -> Any:
     Raises:
       RamError: when the text does not fit the field.
     """
-    kind = type(field.default)
+    kind: Any = type(field.default)
     value: Any = text
     try:
         if kind is bool:

@@ -1,26 +1,39 @@
 """Where a run runs: strategy, XLA or not, precision of the machine."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 from absl import logging
 
+from ram_tf.cluster import Cluster
 from ram_tf.config import Config
 from ram_tf.errors import RamError
 
+_JOIN_SECONDS = 600.0  # Schedulers may start workers minutes apart.
 
-def make_strategy(config: Config) -> tf.distribute.Strategy:
+
+def make_strategy(
+    config: Config,
+    cluster: Cluster | None = None,
+    give_up: Callable[[RamError], None] = lambda error: None,
+) -> tf.distribute.Strategy:
     """Returns the tf.distribute strategy of config.distribution.
 
+    Args:
+      config: the run.
+      cluster: the workers; None reads TF_CONFIG if the run has several.
+      give_up: called in another thread when workers do not come; TensorFlow waits for
+        them without end, so it should end the process.
+
     Raises:
-      RamError: when the global batch cannot be shared evenly.
+      RamError: when the devices are not to be had, or cannot share the batch evenly.
     """
+    strategy: tf.distribute.Strategy
     if config.distribution == "mirrored":
-        kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-        names = [device.name for device in tf.config.list_logical_devices(kind)]
-        strategy: tf.distribute.Strategy = tf.distribute.MirroredStrategy(names)
+        strategy = tf.distribute.MirroredStrategy(_local_devices(config.cpu_devices))
     elif config.distribution == "multi_worker":
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        strategy = _multi_worker(cluster or Cluster.from_environment(), give_up)
     else:
         strategy = tf.distribute.get_strategy()
     replicas = strategy.num_replicas_in_sync
@@ -32,6 +45,40 @@ def make_strategy(config: Config) -> tf.distribute.Strategy:
     return strategy
 
 
+def _local_devices(cpu_devices: int) -> list[str]:
+    """Returns the GPUs, or so many logical devices of the CPU."""
+    gpus = [device.name for device in tf.config.list_physical_devices("GPU")]
+    if gpus:
+        return [device.name for device in tf.config.list_logical_devices("GPU")]
+    processor = tf.config.list_physical_devices("CPU")[0]
+    if tf.config.get_logical_device_configuration(processor) is None:
+        parts = [tf.config.LogicalDeviceConfiguration()] * cpu_devices
+        # Too late when TensorFlow has run: the check below tells.
+        with contextlib.suppress(RuntimeError):
+            tf.config.set_logical_device_configuration(processor, parts)
+    names = [device.name for device in tf.config.list_logical_devices("CPU")]
+    if len(names) < cpu_devices:
+        raise RamError(
+            f"--cpu_devices={cpu_devices}: expected a process that has not used "
+            f"TensorFlow yet, found one with {len(names)} CPU devices"
+        )
+    return names[:cpu_devices]
+
+
+def _multi_worker(
+    cluster: Cluster, give_up: Callable[[RamError], None]
+) -> tf.distribute.Strategy:
+    try:
+        with cluster.joining(_JOIN_SECONDS, give_up):
+            return tf.distribute.MultiWorkerMirroredStrategy()
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise RamError(
+            f"TF_CONFIG: expected {cluster.describe([cluster.index])} to join the "
+            f"others, found: {reason}"
+        ) from None
+
+
 def use_jit(config: Config, device_types: Sequence[str] | None = None) -> bool:
     """Decides whether XLA compiles the training step, and logs the reason.
 
@@ -39,15 +86,21 @@ def use_jit(config: Config, device_types: Sequence[str] | None = None) -> bool:
       config: the run; jit_compile=on or off decides alone.
       device_types: "CPU", "GPU", ... of this machine; None asks TensorFlow.
     """
-    if config.jit_compile != "auto":
-        return config.jit_compile == "on"
     if device_types is None:
         device_types = [d.device_type for d in tf.config.list_logical_devices()]
+    several = config.distribution != "one"
+    if several and config.jit_compile == "on" and "GPU" not in device_types:
+        raise RamError(
+            f"--jit_compile=on: expected off or auto with --distribution="
+            f"{config.distribution} on CPUs, where XLA cannot sum over devices"
+        )
+    if config.jit_compile != "auto":
+        return config.jit_compile == "on"
     convolves = config.model == "conv" or (
         config.model == "ram" and config.glimpse_network != "fc"
     )
-    if config.distribution != "one":
-        choice, reason = False, "XLA and MirroredStrategy fail together on CPUs"
+    if several:
+        choice, reason = False, "the step sums over devices"
     elif "GPU" in device_types:
         choice, reason = True, "there is a GPU"
     elif convolves:

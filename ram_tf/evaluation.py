@@ -5,7 +5,7 @@ the image's index and the rollout alone, never on the run's seed.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +42,7 @@ class Evaluator:
       image_set: the images.
       task: how they are shown.
       jit_compile: whether XLA compiles the rollout.
+      on_batch: called before every batch; what it raises ends the pass.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Evaluator:
         image_set: ImageSet,
         task: Task,
         jit_compile: bool = False,
+        on_batch: Callable[[], None] = lambda: None,
     ) -> None:
         self.model = model
         self.size = len(image_set.labels)
@@ -57,6 +59,7 @@ class Evaluator:
         self.batches = evaluation_batches(image_set, task, self.batch_size)
         self._compiled: dict[str, Any] = {}
         self.jit_compile = jit_compile
+        self.on_batch = on_batch
 
     def answers(
         self, policy: str = "learned", rollout: int = 0, sample: bool = False
@@ -71,6 +74,7 @@ class Evaluator:
         parts = []
         first, exploration = self._draws(policy, rollout, sample)
         for images, labels, index in self.batches:
+            self.on_batch()
             missing = self.batch_size - len(labels)
             if missing:  # One shape, one compilation.
                 images = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
@@ -166,8 +170,10 @@ def wilson_interval(accuracy: float, count: int) -> list[float]:
     z = 1.959963984540054
     spread = z**2 / count
     centre = (accuracy + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(
-        accuracy * (1 - accuracy) / count + spread / (4 * count)
+    half = (
+        z
+        / (1 + spread)
+        * math.sqrt(accuracy * (1 - accuracy) / count + spread / (4 * count))
     )
     return [max(0.0, centre - half), min(1.0, centre + half)]
 

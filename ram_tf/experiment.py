@@ -42,9 +42,7 @@ def assemble(config: Config) -> Experiment:
     source = open_source(
         config.dataset, config.data_dir, config.validation_size, config.image_size
     )
-    task = Task(
-        **{f.name: getattr(config, f.name) for f in dataclasses.fields(Task)}
-    )
+    task = Task(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Task)})
     image_shape = task.output_shape(source.image_shape)
     model = build_model(config, len(source.class_names), image_shape)
     return Experiment(config, source, task, image_shape, model)
@@ -87,7 +85,7 @@ def select_weights(experiment: Experiment, directory: RunDirectory) -> None:
     variables = named_variables(model)
     if config.select == "best":
         restore(checkpoints.best, variables)
-    elif checkpoints.restore(variables) is None:
-        raise RamError(f"{directory.checkpoints}: expected a checkpoint, found none")
+    else:
+        restore(checkpoints.at(config.train_steps), variables)
     if model.optimizer.use_ema:
         model.optimizer.finalize_variable_values(model.trainable_variables)

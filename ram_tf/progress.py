@@ -37,7 +37,9 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.bar.set_postfix(
-            loss=f"{logs['loss']:.3f}", accuracy=f"{logs['accuracy']:.3f}", refresh=False
+            loss=f"{logs['loss']:.3f}",
+            accuracy=f"{logs['accuracy']:.3f}",
+            refresh=False,
         )
         self.bar.update(batch + 1 - self.bar.n)
 
@@ -85,6 +87,7 @@ class RunLogger(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._before = (self.trainer.step, time.monotonic())
+        self._write()  # Resumed: rows behind the checkpoint are to come again.
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         row = self.trainer.curve[-1]
@@ -97,10 +100,13 @@ class RunLogger(keras.callbacks.Callback):
             tf.summary.scalar("images_per_second", images / (now - self._before[1]))
         self.writer.flush()
         self._before = (step, now)
-        write_atomic(self.curve, curve_text(self.trainer.curve))
+        self._write()
 
     def on_train_end(self, logs: Any = None) -> None:
         self.writer.close()
+
+    def _write(self) -> None:
+        write_atomic(self.curve, curve_text(self.trainer.curve))
 
 
 def curve_text(curve: list[dict[str, float]]) -> str:

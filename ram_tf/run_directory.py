@@ -1,5 +1,6 @@
 """The folder of a run: who owns it, what it runs, what it found."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -11,7 +12,7 @@ from ram_tf.errors import RamError
 
 
 def write_atomic(path: pathlib.Path, content: bytes | str) -> None:
-    """Writes a file whole or not at all, also through a crash.
+    """Writes a file whole or not at all, also through a crash; makes its folder.
 
     Raises:
       RamError: when the file cannot be written; nothing is left behind.
@@ -20,13 +21,15 @@ def write_atomic(path: pathlib.Path, content: bytes | str) -> None:
         content = content.encode()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise RamError(
             f"{path}: expected to write {len(content)} bytes, found: {error.strerror}"
         ) from None
@@ -86,10 +89,10 @@ class RunDirectory:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = open(self.path / ".lock", "w")  # noqa: SIM115
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name.
+            reason = getattr(error, "strerror", None) or error
             raise RamError(
-                f"--run_dir={self.path}: expected a folder to write to, found: "
-                f"{error.strerror}"
+                f"--run_dir={self.path}: expected a folder to write to, found: {reason}"
             ) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -99,6 +102,10 @@ class RunDirectory:
                 f"--run_dir={self.path}: expected no other run in it, found one that "
                 "is running"
             ) from None
+        # What a killed run was writing.
+        for folder in (self.path, self.checkpoints):
+            for path in folder.glob(".*.tmp"):
+                path.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Gives the lock back."""

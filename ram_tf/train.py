@@ -1,20 +1,24 @@
 """Trains what a flagfile describes: python -m ram_tf.train --flagfile=... --run_dir=...
 
 Exit status: 0 finished, now or before; 1 an error, told in one line; 130 after Ctrl-C
-and 143 after SIGTERM, when a checkpoint was saved and the same command goes on.
+and 143 after SIGTERM, when nothing but the running compiled call may be lost and the
+same command goes on.
 """
 
 import dataclasses
+import os
 import pathlib
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+from ram_tf.cluster import Cluster
 from ram_tf.config import Config
-from ram_tf.errors import Interrupted
+from ram_tf.errors import Interrupted, RamError
 from ram_tf.flags import Arguments, config_settings, run_command
 from ram_tf.quiet import import_tensorflow
 from ram_tf.run_directory import RunDirectory, read_json
+from ram_tf.stopping import StopRequest, answering
 
 USAGE = """Trains a recurrent attention model or a baseline classifier.
 
@@ -24,27 +28,43 @@ Leaves in run_dir: flags.cfg, config.json, checkpoints, logs, curve.csv, example
 evaluation.json and, last, results.json. The same command resumes an unfinished run."""
 
 
-def train(config: Config) -> dict[str, Any]:
+def train(config: Config, stop: StopRequest | None = None) -> dict[str, Any]:
     """Runs, resumes or merely reads a run, and returns its results.
 
+    Args:
+      config: the run.
+      stop: who asks to stop; None listens to signals while it trains.
+
+    Returns:
+      What results.json holds; of several workers, only the chief's call returns it, and
+      the others' are empty.
+
     Raises:
-      RamError: when anything that was given is at fault.
+      RamError: when anything that was given is at fault, or a worker is lost.
       Interrupted: on SIGTERM or SIGINT, after saving.
     """
+    cluster = None
+    if config.distribution == "multi_worker":
+        cluster = Cluster.from_environment()
     directory = RunDirectory(config.run_dir)
-    directory.claim()
+    if cluster is None or cluster.is_chief:
+        directory.claim()
     try:
         directory.check(config)
         if directory.results.exists():
             return read_json(directory.results)
-        return _train(config, directory)
+        return _train(config, directory, cluster, stop or StopRequest())
     finally:
         directory.release()
 
 
-def _train(config: Config, directory: RunDirectory) -> dict[str, Any]:
+def _train(
+    config: Config, directory: RunDirectory, cluster: Cluster | None, stop: StopRequest
+) -> dict[str, Any]:
     # TensorFlow takes seconds to import: only once there is work for it.
     import_tensorflow()
+    import tensorflow as tf
+
     from ram_tf.checkpoints import CheckpointFolder
     from ram_tf.devices import make_strategy, use_jit
     from ram_tf.evaluation import Evaluator
@@ -53,14 +73,23 @@ def _train(config: Config, directory: RunDirectory) -> dict[str, Any]:
     from ram_tf.results import write_results
     from ram_tf.training import Trainer
 
-    strategy = make_strategy(config)
+    is_chief = cluster is None or cluster.is_chief
+    strategy = make_strategy(config, cluster, _give_up)
     with strategy.scope():
         experiment = assemble(config)
-    # Only now: what is wrong with data or model must not bind the folder to it.
-    directory.begin(config)
     jit_compile = use_jit(config)
+    # Only now: what is wrong with data or model must not bind the folder to it.
+    if is_chief:
+        directory.begin(config)
     source, task, model = experiment.source, experiment.task, experiment.model
-    validation = Evaluator(model, source.split("validation"), task, jit_compile)
+    validation = Evaluator(
+        model,
+        source.split("validation"),
+        task,
+        jit_compile,
+        # Several workers stop together, between calls.
+        on_batch=stop.check if cluster is None else lambda: None,
+    )
     trainer = Trainer(
         config,
         model,
@@ -70,18 +99,37 @@ def _train(config: Config, directory: RunDirectory) -> dict[str, Any]:
         jit_compile=jit_compile,
         strategy=strategy,
         checkpoints=CheckpointFolder(directory.checkpoints, config.keep_checkpoints),
+        is_chief=is_chief,
+        stop=stop,
     )
-    logger = RunLogger(trainer, directory.curve, directory.logs)
-    trainer.run([logger, ProgressBar(trainer)])
-    select_weights(experiment, directory)
-    chosen = trainer.best if config.select == "best" else trainer.curve[-1]
-    return write_results(
-        experiment,
-        directory,
-        jit_compile,
-        trainer.wall_seconds,
-        chosen["validation_accuracy"],
-    )
+    callbacks: list[Any] = []
+    if is_chief:
+        logger = RunLogger(trainer, directory.curve, directory.logs)
+        callbacks = [logger, ProgressBar(trainer)]
+    results: dict[str, Any] = {}
+    try:
+        trainer.run(callbacks)
+        if is_chief:
+            select_weights(experiment, directory)
+            chosen = trainer.best if config.select == "best" else trainer.curve[-1]
+            results = write_results(
+                experiment,
+                directory,
+                jit_compile,
+                trainer.wall_seconds,
+                chosen["validation_accuracy"],
+            )
+        trainer.workers.meet()
+    except tf.errors.OpError as error:
+        if cluster is None:
+            raise
+        raise cluster.loss(error) from None
+    return results
+
+
+def _give_up(error: RamError) -> None:
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 def experiment_name(flagfile: pathlib.Path) -> str:
@@ -110,11 +158,14 @@ def _command(arguments: Arguments) -> int:
     if not config.experiment and arguments.flagfile is not None:
         name = experiment_name(arguments.flagfile)
         config = dataclasses.replace(config, experiment=name)
+    stop = StopRequest()
     try:
-        print(summary(train(config)))
-    except Interrupted as stop:
-        print(f"{stop}; the same command goes on", file=sys.stderr)
-        return 128 + stop.signal
+        with answering(stop):
+            results = train(config, stop)
+            print(summary(results) if results else "done; the chief has the results")
+    except Interrupted as interrupted:
+        print(f"{interrupted}; the same command goes on", file=sys.stderr)
+        return 128 + interrupted.signal
     return 0
 
 

@@ -5,8 +5,6 @@ all randomness is a function of (seed, step), so the state is the variables, the
 and what was measured.
 """
 
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -16,13 +14,15 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from ram_tf.agreement import Agreement, Decision
 from ram_tf.checkpoints import CheckpointFolder
 from ram_tf.classifier import ImageClassifier
 from ram_tf.config import Config
-from ram_tf.data.pipeline import training_blocks
 from ram_tf.data.sources import ImageSet
 from ram_tf.data.tasks import Task
 from ram_tf.errors import Interrupted, RamError
+from ram_tf.feeding import feed
+from ram_tf.stopping import StopRequest
 from ram_tf.weights import averaged_weights, named_variables
 
 # A compiled call is cut short so that a signal is answered within two seconds.
@@ -40,7 +40,8 @@ class Trainer:
       task: how images are shown.
       validate: returns the validation accuracy of the model's current weights.
       checkpoints: where state is kept; None keeps none.
-      is_chief: whether this process writes checkpoints.
+      is_chief: whether this process, of several workers, evaluates and writes.
+      stop: who asks to stop; None listens to SIGTERM and SIGINT alone.
 
     Attributes:
       curve: a dict per evaluation: step, learning_rate, the means of every tracker
@@ -62,6 +63,7 @@ class Trainer:
         strategy: tf.distribute.Strategy | None = None,
         checkpoints: CheckpointFolder | None = None,
         is_chief: bool = True,
+        stop: StopRequest | None = None,
     ) -> None:
         self.config = config
         self.model = model
@@ -72,129 +74,122 @@ class Trainer:
         self.callbacks = keras.callbacks.CallbackList(model=model)
         self.strategy = strategy or tf.distribute.get_strategy()
         self.is_chief = is_chief
+        self.stop = stop or StopRequest()
+        self.workers = Agreement(self.strategy, is_chief)
         self.step = 0
         self.wall_seconds = 0.0
         self.curve: list[dict[str, float]] = []
         self.best: dict[str, float] = {}
         self._variables = named_variables(model)
         self._steps = tf.function(self._run_steps, jit_compile=jit_compile)
-        self._signal: int | None = None
+        self._read_means = tf.function(self._means)
         self._call_size = 1
+        self._saved = self._evaluated = 0  # The steps of the last of each.
+        self._has_compiled_validation = False
 
     def run(self, callbacks: Sequence[keras.callbacks.Callback] = ()) -> None:
         """Trains to the end, or until a callback sets model.stop_training.
 
         Args:
           callbacks: Keras callbacks. Batches are training steps, counted from 0 and
-            reported once a compiled call, by the last; an epoch is one evaluation.
+            reported once a compiled call, by the last; an epoch is one evaluation. With
+            several workers only the chief's are called.
 
         Raises:
           RamError: when a loss or a gradient is not finite; names the step and term.
           Interrupted: on SIGTERM or SIGINT, after saving.
         """
-        self.callbacks = keras.callbacks.CallbackList(list(callbacks), model=self.model)
+        mine = list(callbacks) if self.is_chief else []
+        self.callbacks = keras.callbacks.CallbackList(mine, model=self.model)
         self.model.stop_training = False
         self._restore()
-        started = time.monotonic() - self.wall_seconds
-        saved = self.step
         self.callbacks.on_train_begin()
-        with _signals_to(self._on_signal):
-            for start, count, images, labels in self._blocks():
-                for first, last in self._calls(count):
-                    self._call(start, images, labels, first, last)
-                    self.wall_seconds = time.monotonic() - started
-                    if self._signal or self.model.stop_training:
-                        break
-                if self._at(self.config.eval_every):
-                    self._evaluate()
-                if self._at(self.config.checkpoint_every) or self._signal:
-                    self.save()
-                    saved = self.step
-                if self._signal:
-                    raise Interrupted(self._signal)
-                if self.model.stop_training:
-                    break
-        if saved != self.step:
+        try:
+            with self.stop.listening():
+                self._train()
+        except Interrupted:
             self.save()
-        self.callbacks.on_train_end()
+            self.workers.meet()
+            raise
+        finally:
+            self.stop.unsaved = False
+            self.callbacks.on_train_end()
+
+    def _train(self) -> None:
+        started = time.monotonic() - self.wall_seconds
+        # A run may have ended between a checkpoint and the evaluation of its step.
+        self._pause()
+        blocks = feed(self.config, self.strategy, self.train, self.task, self.step)
+        for start, count, images, labels in blocks:
+            for first, last in self._calls(count):
+                self._call(start, images, labels, first, last)
+                self.stop.unsaved = self.checkpoints is not None
+                self.wall_seconds = time.monotonic() - started
+            self._pause()
+            if self.model.stop_training:
+                break
+        self.save()
+
+    def _pause(self) -> None:
+        """Does what is due between two blocks."""
+        config = self.config
+        evaluate = self._at(config.eval_every) and self._evaluated != self.step
+        # The first evaluation compiles, which takes long: nothing must hang on it.
+        compiles = evaluate and not self._has_compiled_validation
+        if self._at(config.checkpoint_every) or compiles:
+            self.save()
+        if evaluate:
+            self._evaluate()
+            self._evaluated = self.step
+            self._has_compiled_validation = True
 
     def save(self) -> None:
-        """Writes a checkpoint of now."""
-        if self.checkpoints is None or not self.is_chief:
-            return
-        state = {
-            "step": self.step,
-            "wall_seconds": self.wall_seconds,
-            "curve": self.curve,
-            "best": self.best,
-            "config_digest": self.config.digest(),
-        }
-        self.checkpoints.save(self.step, self._variables, state)
+        """Writes a checkpoint of now, unless there is one."""
+        if self.checkpoints is not None and self._saved != self.step:
+            if self.is_chief:
+                state = {
+                    "step": self.step,
+                    "wall_seconds": self.wall_seconds,
+                    "curve": self.curve,
+                    "best": self.best,
+                    "config_digest": self.config.digest(),
+                }
+                self.checkpoints.save(self.step, self._variables, state)
+            self._saved = self.step
+        self.stop.unsaved = False
 
     def _restore(self) -> None:
         if self.checkpoints is None:
             return
-        state = self.checkpoints.restore(self._variables)
-        if state is None:
-            return
-        self.step = state["step"]
-        self.wall_seconds = state["wall_seconds"]
-        self.curve = state["curve"]
-        self.best = state["best"]
-        logging.info("resumed at step %d", self.step)
-
-    def _blocks(self) -> Iterator[tuple[int, int, Any, Any]]:
-        """Yields (first step, number of steps, images, labels) of each block."""
-        config = self.config
-        plan = plan_blocks(
-            self.step,
-            config.train_steps,
-            config.steps_per_call,
-            (config.eval_every, config.checkpoint_every),
+        state = self.checkpoints.restore(self._variables) if self.is_chief else None
+        if state is not None:
+            self.step = state["step"]
+            self.wall_seconds = state["wall_seconds"]
+            self.curve = state["curve"]
+            self.best = state["best"]
+            self._evaluated = int(self.curve[-1]["step"]) if self.curve else 0
+            logging.info("resumed at step %d", self.step)
+        variables = list(self._variables.values())
+        self.step, self._evaluated = self.workers.share(
+            variables, (self.step, self._evaluated)
         )
-        starts = [start for start, _ in plan]
-        if not starts:
-            return
-        dataset = self._distribute(starts)
-        for (start, count), (images, labels) in zip(plan, dataset, strict=False):
-            yield start, count, images, labels
-
-    def _distribute(self, starts: list[int]) -> Any:
-        config = self.config
-
-        def blocks(shard: tuple[int, int]) -> tf.data.Dataset:
-            return training_blocks(
-                self.train,
-                self.task,
-                starts,
-                config.steps_per_call,
-                config.batch_size,
-                config.seed,
-                shard,
-            )
-
-        replicas = self.strategy.num_replicas_in_sync
-        if replicas == 1:
-            return blocks((0, 1))
-
-        # Every replica makes its own rows of the global batch.
-        def values(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            local = replicas // context.num_input_pipelines
-            first = context.input_pipeline_id * local
-            # The strategy deals consecutive elements to its replicas.
-            shares = [blocks((first + i, replicas)) for i in range(local)]
-            choices = tf.data.Dataset.range(local).repeat()
-            return tf.data.Dataset.choose_from_datasets(shares, choices)
-
-        options = tf.distribute.InputOptions(
-            experimental_replication_mode=tf.distribute.InputReplicationMode.PER_WORKER
-        )
-        return self.strategy.distribute_datasets_from_function(values, options)
+        self._saved = self.step
 
     def _calls(self, count: int) -> Iterator[tuple[int, int]]:
-        """Cuts a block into calls of about a second, from what the last one took."""
+        """Cuts a block into calls of about a second, from what the last one took.
+
+        Raises:
+          Interrupted: when this or another worker is asked to stop.
+        """
         first = 0
         while first < count:
+            stop, self.model.stop_training, self._call_size = self.workers.decide(
+                Decision(self.stop.number, self.model.stop_training, self._call_size)
+            )
+            if stop is not None:
+                raise Interrupted(stop)
+            if self.model.stop_training:
+                return
             last = min(count, first + self._call_size)
             before = time.monotonic()
             yield first, last
@@ -204,19 +199,19 @@ class Trainer:
             self._call_size = min(2 * self._call_size, fitting)
             first = last
 
-    def _call(self, start: int, images: Any, labels: Any, first: int, last: int) -> None:
-        done, terms = self._steps(
-            images, labels, tf.constant(first), tf.constant(last)
-        )
+    def _call(
+        self, start: int, images: Any, labels: Any, first: int, last: int
+    ) -> None:
+        done, terms = self._steps(images, labels, tf.constant(first), tf.constant(last))
         self.step = start + int(done)
         bad = [name for name, value in terms.items() if not np.isfinite(value)]
         if bad:
             # "loss" is the sum of the other terms: they say more.
             names = [name for name in bad if name != "loss"] or bad
-            kept = "the checkpoints before it are kept"
             raise RamError(
-                f"step {self.step - 1}: expected finite terms of the loss and gradient, "
-                f"found a bad {' and '.join(names)}; {kept}"
+                f"step {self.step - 1}: expected finite terms of the loss and "
+                f"gradient, found a bad {' and '.join(names)}; the checkpoints before "
+                "it are kept"
             )
         logs = {name: float(value) for name, value in terms.items()}
         self.callbacks.on_train_batch_end(self.step - 1, logs)
@@ -227,84 +222,57 @@ class Trainer:
         """Runs steps first..last-1 of a block, stopping behind the first sick one."""
         model, strategy = self.model, self.strategy
 
-        def one_step(images: tf.Tensor, labels: tf.Tensor, index: tf.Tensor) -> None:
-            model.train_step((images[index], labels[index]))
+        def one_step(
+            images: tf.Tensor, labels: tf.Tensor, index: tf.Tensor
+        ) -> tf.Tensor:
+            # These are means since the last evaluation: one value that is not finite
+            # makes them so.
+            means = model.train_step((images[index], labels[index]))
+            return tf.reduce_all(tf.math.is_finite(list(means.values())))
 
         def healthy(index: tf.Tensor, sound: tf.Tensor) -> tf.Tensor:
             return tf.logical_and(index < last, sound)
 
         def body(index: tf.Tensor, sound: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            strategy.run(one_step, args=(images, labels, index))
-            # The trackers are means since the last evaluation: one value that is not
-            # finite makes them so.
-            means = [metric.result() for metric in model.metrics]
-            return index + 1, tf.reduce_all(tf.math.is_finite(means))
+            sound = strategy.run(one_step, args=(images, labels, index))
+            # `learn` has summed over the replicas: all of them say the same.
+            return index + 1, strategy.experimental_local_results(sound)[0]
 
         done, _ = tf.while_loop(
             healthy, body, (first, tf.constant(True)), parallel_iterations=1
         )
-        return done, {metric.name: metric.result() for metric in model.metrics}
+        return done, self._means()
+
+    def _means(self) -> dict[str, tf.Tensor]:
+        """Returns the mean of every tracker since the last evaluation."""
+        # Each replica has tracked the terms of the global batch: read one, sum none.
+        means = self.strategy.run(
+            lambda: {metric.name: metric.result() for metric in self.model.metrics}
+        )
+        local = self.strategy.experimental_local_results
+        return {name: local(value)[0] for name, value in means.items()}
 
     def _evaluate(self) -> None:
-        terms = {m.name: float(m.result()) for m in self.model.metrics}
+        if self.is_chief:
+            self._validate()
+        for metric in self.model.metrics:
+            metric.reset_state()
+
+    def _validate(self) -> None:
+        terms = {name: float(value) for name, value in self._read_means().items()}
         with averaged_weights(self.model):
             accuracy = self.validate()
-            better = accuracy > self.best.get("validation_accuracy", -1.0)
-            if better:
+            if accuracy > self.best.get("validation_accuracy", -1.0):
                 self.best = {"step": self.step, "validation_accuracy": accuracy}
-                if self.checkpoints is not None and self.is_chief:
+                if self.checkpoints is not None:
                     self.checkpoints.save_best(self._variables, self.best)
         rate = float(np.asarray(self.model.optimizer.learning_rate))
         row = {"step": self.step, "learning_rate": rate, **terms}
         self.curve.append({**row, "validation_accuracy": accuracy})
-        for metric in self.model.metrics:
-            metric.reset_state()
         self.callbacks.on_epoch_end(
             len(self.curve) - 1, {**terms, "val_accuracy": accuracy}
         )
 
     def _at(self, every: int) -> bool:
-        return self.step % every == 0 or self.step == self.config.train_steps
-
-    def _on_signal(self, number: int, frame: Any) -> None:
-        self._signal = number
-
-
-def plan_blocks(
-    start: int, stop: int, size: int, boundaries: Sequence[int]
-) -> list[tuple[int, int]]:
-    """Cuts the steps start..stop-1 into blocks for compiled calls.
-
-    Args:
-      start: the first step.
-      stop: behind the last step.
-      size: the most steps in a block.
-      boundaries: numbers of which no block may cross a multiple.
-
-    Returns:
-      (first step, number of steps) of each block.
-    """
-    blocks = []
-    while start < stop:
-        nearest = min((start // every + 1) * every for every in boundaries)
-        end = min(start + size, nearest, stop)
-        blocks.append((start, end - start))
-        start = end
-    return blocks
-
-
-class _signals_to:
-    """Sends SIGTERM and SIGINT to a handler while training runs."""
-
-    def __init__(self, handler: Callable[[int, Any], None]) -> None:
-        self.handler = handler
-
-    def __enter__(self) -> None:
-        self.before = {}
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self.before[number] = signal.signal(number, self.handler)
-
-    def __exit__(self, *_: Any) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
+        at_end = self.step == self.config.train_steps
+        return self.step > 0 and (self.step % every == 0 or at_end)

@@ -15,6 +15,7 @@ from ram_tf.errors import RamError
 
 SAMPLE_FILE = pathlib.Path(__file__).with_name("mnist_sample.npz")
 NUM_TRAIN, NUM_VALIDATION, NUM_TEST = 10_000, 1_000, 2_000
+_UNREADABLE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
 class MnistSample(Source):
@@ -50,7 +51,7 @@ class MnistSample(Source):
         try:
             with np.load(self._path) as arrays:
                 images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        except _UNREADABLE as error:
             raise RamError(
                 f"{self._path}: expected the digits of mnist_sample, found: {error}"
             ) from None

@@ -41,13 +41,16 @@ def open_builder(dataset: str, data_dir: str = "") -> Any:
             ) from None
         except Exception as error:  # A builder may fail in any way.
             raise RamError(
-                f"--dataset={dataset}: TFDS cannot open it: {first_line(error)}"
+                f"--dataset={dataset}: expected a set that TFDS can open in "
+                f"{folder or 'its own folder'}, found: {first_line(error)}"
             ) from None
         if builder.is_prepared():
             return builder
         try:  # Another version than the installed TFDS makes.
+            config = builder.builder_config
+            settings = {"config": config.name} if config else {}
             return tfds.core.read_only_builder.builder_from_files(
-                dataset, data_dir=builder.data_dir_root
+                builder.name, data_dir=builder.data_dir_root, **settings
             )
         except Exception:  # Not there either, or not readable: make it.
             pass

@@ -1,0 +1,361 @@
+"""Tests of the training loop: exact, resumable, and whole when it stops."""
+
+import os
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ram_tf.build import build_model
+from ram_tf.checkpoints import CheckpointFolder, restore
+from ram_tf.config import Config
+from ram_tf.data.pipeline import training_blocks
+from ram_tf.data.sources import ImageSet
+from ram_tf.data.tasks import Task
+from ram_tf.errors import Interrupted, RamError
+from ram_tf.feeding import plan_blocks
+from ram_tf.training import Trainer
+from ram_tf.weights import named_variables
+
+STEPS = 12
+
+
+# The loop is the same for every model: most tests take the one that traces fastest.
+RAM = {"model": "ram", "optimizer": "adam", "learning_rate": 1e-3}
+
+
+def small_config(**settings) -> Config:
+    small = {
+        "model": "fc",
+        "fc_units": 4,
+        "optimizer": "sgd",
+        "learning_rate": 0.1,
+        "patch_size": 3,
+        "num_glimpses": 2,
+        "core": "rnn",
+        "core_units": 8,
+        "glimpse_units": 8,
+        "batch_size": 8,
+        "train_steps": STEPS,
+        "steps_per_call": 4,
+        "eval_every": 4,
+        "checkpoint_every": 4,
+        "reinforce_weight": 0.1,
+    }
+    return Config(**{**small, **settings})
+
+
+def small_set() -> ImageSet:
+    numbers = np.random.default_rng(0)
+    images = numbers.integers(0, 256, (40, 8, 8, 1), np.uint8)
+    return ImageSet(images, numbers.integers(0, 3, 40).astype(np.int32))
+
+
+def small_trainer(folder=None, validate=lambda: 0.5, jit_compile=False, **settings):
+    config = small_config(jit_compile="on" if jit_compile else "off", **settings)
+    checkpoints = CheckpointFolder(folder, keep=2) if folder else None
+    return Trainer(
+        config,
+        build_model(config, 3, (8, 8, 1)),
+        small_set(),
+        Task(),
+        validate,
+        jit_compile=jit_compile,
+        checkpoints=checkpoints,
+    )
+
+
+def state_of(trainer) -> dict[str, np.ndarray]:
+    """Returns weights, optimizer state and trackers."""
+    variables = named_variables(trainer.model)
+    return {name: np.asarray(variable) for name, variable in variables.items()}
+
+
+@pytest.fixture(scope="module")
+def straight() -> Trainer:
+    """A run that nothing interrupted."""
+    trainer = small_trainer()
+    trainer.run()
+    return trainer
+
+
+def check_same_bits(one, two) -> None:
+    for name, value in state_of(one).items():
+        np.testing.assert_array_equal(value, state_of(two)[name], err_msg=name)
+
+
+class Watcher(keras.callbacks.Callback):
+    """Notes what the loop reports, and acts behind a step."""
+
+    def __init__(self, at=None, act=None):
+        super().__init__()
+        self.batches, self.epochs, self.ends = [], [], 0
+        self.at, self.act = at, act
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches.append((batch, dict(logs)))
+        if self.at is not None and batch >= self.at:
+            self.at = None
+            self.act(self.model)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs.append((epoch, dict(logs)))
+
+    def on_train_end(self, logs=None):
+        self.ends += 1
+
+
+def spoil_bias(layer):
+    layer.bias.assign(np.full(layer.bias.shape, np.nan))
+
+
+def stop_training(model):
+    model.stop_training = True
+
+
+# --- The same numbers -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_trainer_repeats_a_seed_bit_for_bit(jit_compile):
+    first, again = (small_trainer(jit_compile=jit_compile, **RAM) for _ in range(2))
+    before = state_of(first)
+    first.run()
+    again.run()
+    assert first.step == STEPS
+    check_same_bits(first, again)
+    assert first.curve == again.curve
+    changed = [n for n, v in state_of(first).items() if np.any(v != before[n])]
+    assert {name.split("/")[0] for name in changed} >= {"weights", "optimizer"}
+
+
+def test_trainer_differs_by_seed():
+    one, two = small_trainer(seed=1), small_trainer(seed=2)
+    two.model.set_weights(one.model.get_weights())
+    one.run()
+    two.run()
+    pairs = zip(one.model.get_weights(), two.model.get_weights(), strict=True)
+    assert any(np.any(a != b) for a, b in pairs)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"steps_per_call": 1},
+        {"steps_per_call": 5},
+        {"steps_per_call": 50},
+        {"checkpoint_every": 1},
+    ],
+)
+def test_trainer_gives_the_same_in_any_pieces(settings, straight, tmp_path):
+    found = small_trainer(tmp_path, **settings)
+    found.run()
+    for name, value in state_of(straight).items():
+        np.testing.assert_allclose(state_of(found)[name], value, atol=1e-5)
+    assert [row["step"] for row in found.curve] == [4, 8, 12]
+
+
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
+def test_trainer_takes_the_steps_of_train_step(jit_compile):
+    trainer = small_trainer(jit_compile=jit_compile, steps_per_call=STEPS, **RAM)
+    config = trainer.config
+    trainer.run()
+    model = build_model(config, 3, (8, 8, 1))
+    block = training_blocks(small_set(), Task(), [0], STEPS, 8, config.seed)
+    images, labels = next(iter(block))
+    step = tf.function(lambda *data: model.train_step(data), jit_compile=jit_compile)
+    for i in range(STEPS):
+        step(images[i], labels[i])
+    assert model.optimizer.iterations.numpy() == STEPS
+    pairs = zip(model.get_weights(), trainer.model.get_weights(), strict=True)
+    for single, many in pairs:
+        np.testing.assert_allclose(many, single, atol=1e-5)
+
+
+# --- Stopping and going on ------------------------------------------------------------
+
+
+def test_trainer_resumes_as_if_it_had_never_stopped(tmp_path):
+    straight = small_trainer(**RAM)
+    straight.run()
+    broken = small_trainer(tmp_path, **RAM)
+    broken.run([Watcher(5, stop_training)])
+    assert 5 < broken.step < STEPS
+    resumed = small_trainer(tmp_path, **RAM)
+    resumed.run()
+    assert resumed.step == STEPS
+    check_same_bits(resumed, straight)
+    assert resumed.curve == straight.curve
+    assert resumed.best == straight.best
+    assert resumed.wall_seconds > broken.wall_seconds
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_trainer_saves_on_a_signal(number, straight, tmp_path):
+    handler = signal.getsignal(number)
+    broken = small_trainer(tmp_path)
+    with pytest.raises(Interrupted) as caught:
+        broken.run([Watcher(2, lambda model: os.kill(os.getpid(), number))])
+    assert caught.value.signal == number
+    assert signal.getsignal(number) is handler
+    newest = CheckpointFolder(tmp_path, keep=2).newest()[0]
+    assert newest.name == f"step_{broken.step:012d}.npz"
+    assert 2 < broken.step < STEPS
+    resumed = small_trainer(tmp_path)
+    resumed.run()
+    check_same_bits(resumed, straight)
+
+
+def test_trainer_that_has_finished_does_nothing_more(tmp_path):
+    finished = small_trainer(tmp_path)
+    finished.run()
+    again, watcher = small_trainer(tmp_path), Watcher()
+    again.run([watcher])
+    assert watcher.batches == []
+    check_same_bits(again, finished)
+    assert again.curve == finished.curve
+
+
+def test_trainer_stops_at_the_first_sick_step_and_names_it(tmp_path):
+    def spoil(model):
+        spoil_bias(model.action_network.logits)
+
+    trainer = small_trainer(tmp_path, steps_per_call=1, **RAM)
+    with pytest.raises(RamError) as caught:
+        trainer.run([Watcher(5, spoil)])
+    message = str(caught.value)
+    assert message.startswith("step 6: expected finite terms of the loss and gradient")
+    assert "cross_entropy" in message and "gradient_norm" in message
+    assert "baseline_mse" not in message  # It does not depend on what was spoiled.
+    assert "\n" not in message
+    # The last good checkpoint is the newest, and whole.
+    fresh = small_trainer(**RAM)
+    state = CheckpointFolder(tmp_path, keep=2).restore(named_variables(fresh.model))
+    assert state["step"] == 4
+    assert all(np.isfinite(weight).all() for weight in fresh.model.get_weights())
+
+
+def test_trainer_applies_no_update_behind_a_sick_step():
+    trainer = small_trainer(steps_per_call=STEPS, eval_every=STEPS)
+    spoil_bias(trainer.model.stack[-1])
+    with pytest.raises(RamError, match="^step 0: "):
+        trainer.run()
+    assert trainer.model.optimizer.iterations.numpy() <= 1
+
+
+def test_trainer_refuses_a_batch_of_more_images_than_there_are():
+    with pytest.raises(RamError, match="--batch_size=41: expected at most 40"):
+        small_trainer(batch_size=41).run()
+
+
+# --- What it reports ------------------------------------------------------------------
+
+
+def test_trainer_reports_steps_and_evaluations_to_callbacks():
+    trainer, watcher = small_trainer(), Watcher()
+    trainer.run([watcher])
+    steps = [batch for batch, _ in watcher.batches]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == STEPS - 1
+    assert {3, 7, 11} <= set(steps)  # The last before each evaluation.
+    assert [epoch for epoch, _ in watcher.epochs] == [0, 1, 2]
+    assert watcher.ends == 1
+    for _, logs in watcher.batches:
+        assert set(logs) == {metric.name for metric in trainer.model.metrics}
+    for _, logs in watcher.epochs:
+        assert logs["val_accuracy"] == 0.5
+
+
+def test_trainer_obeys_early_stopping():
+    trainer = small_trainer(train_steps=40)  # Validation says 0.5 for ever.
+    stopping = keras.callbacks.EarlyStopping("val_accuracy", patience=2, mode="max")
+    trainer.run([stopping])
+    assert [row["step"] for row in trainer.curve] == [4, 8, 12]
+    assert trainer.step == 12
+
+
+def test_trainer_curve_holds_means_since_the_evaluation_before():
+    trainer, watcher = small_trainer(steps_per_call=1, learning_rate=0.0), Watcher()
+    trainer.run([watcher])
+    # `logs` are running means: the sum of a step is n mean_n - (n - 1) mean_{n-1}.
+    by_step = {batch: logs["loss"] for batch, logs in watcher.batches}
+    assert len(by_step) == STEPS
+    for row in trainer.curve:
+        assert row["loss"] == by_step[row["step"] - 1]
+        assert row["validation_accuracy"] == 0.5
+        assert row["learning_rate"] == 0.0
+    # Behind an evaluation the mean starts again: one step, one value.
+    model = trainer.model
+    block = training_blocks(small_set(), Task(), [4], 1, 8, trainer.config.seed)
+    images, labels = next(iter(block))
+    model.reset_metrics()
+    model.optimizer.iterations.assign(4)
+    terms = model.train_step((images[0], labels[0]))
+    np.testing.assert_allclose(terms["loss"], by_step[4], rtol=1e-5)
+
+
+def test_trainer_keeps_the_earliest_best_weights_apart(tmp_path):
+    accuracies = iter([0.1, 0.6, 0.6, 0.4])
+    seen = {}
+
+    def validate():
+        accuracy = next(accuracies)
+        seen[len(seen)] = trainer.model.get_weights()
+        return accuracy
+
+    trainer = small_trainer(tmp_path, validate, train_steps=16)
+    trainer.run()
+    best = {"step": 8, "validation_accuracy": 0.6}
+    assert trainer.best == best
+    fresh = small_trainer().model
+    folder = CheckpointFolder(tmp_path, keep=2)
+    assert restore(folder.best, named_variables(fresh)) == best
+    for found, expected in zip(fresh.get_weights(), seen[1], strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_trainer_validates_averaged_weights_and_trains_on_its_own():
+    seen = []
+
+    def validate():
+        seen.append(trainer.model.get_weights())
+        return 0.5
+
+    trainer = small_trainer(validate=validate, weight_average=0.9, learning_rate=0.1)
+    plain = small_trainer(learning_rate=0.1)
+    trainer.run()
+    plain.run()
+    last = trainer.model.get_weights()
+    for mine, theirs in zip(last, plain.model.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-6)
+    assert any(np.any(a != b) for a, b in zip(seen[-1], last, strict=True))
+
+
+# --- Blocks ---------------------------------------------------------------------------
+
+
+@given(
+    start=st.integers(0, 50),
+    length=st.integers(0, 120),
+    size=st.integers(1, 60),
+    boundaries=st.lists(st.integers(1, 70), min_size=1, max_size=3),
+)
+def test_plan_blocks_covers_every_step_once_and_stops_at_boundaries(
+    start, length, size, boundaries
+):
+    blocks = plan_blocks(start, start + length, size, boundaries)
+    steps = [first + i for first, count in blocks for i in range(count)]
+    assert steps == list(range(start, start + length))
+    ends = {first + count for first, count in blocks}
+    for first, count in blocks:
+        assert 1 <= count <= size
+        for every in boundaries:
+            assert (first // every) == ((first + count - 1) // every)
+    due = {s for s in steps[1:] if any(s % every == 0 for every in boundaries)}
+    assert due <= ends

@@ -19,7 +19,7 @@ unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install constraints demo clean-demo format lint type test test-all \
-	test-faults test-browser test-gpu check clean
+	test-faults test-browser test-gpu benchmark check clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z0-9][a-z0-9_ -]*\):[^#=]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) \
@@ -86,6 +86,10 @@ test-browser: $(INSTALLED)  ## Test the report in headless Chromium.
 
 test-gpu: $(INSTALLED)  ## Run the tests that need a GPU.
 	$(PY) -m pytest -m gpu -n 0 $(PYTEST_ARGS)
+
+benchmark: $(INSTALLED)  ## Measure speed on this machine, idle, and write docs/performance.md.
+	$(PY) -m ram_tf.benchmark --suite=all --json > docs/performance.jsonl
+	$(PY) -m ram_tf.benchmarks.page
 
 check: lint type test  ## What a change must pass.
 

@@ -1,0 +1,162 @@
+"""Archives to a TFDS set, without a download.
+
+python -m ram_tf.data.prepare --dataset=mnist --raw_dir=DIR --data_dir=OUT
+
+TFDS's own builder does the work, from local files instead of downloads: what it writes
+is what it would have written after a download, in the same order.
+"""
+
+import contextlib
+import os
+import pathlib
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+from unittest import mock
+
+from ram_tf.data.cifar_files import read_cifar10
+from ram_tf.data.mnist_files import read_mnist
+from ram_tf.errors import RamError
+from ram_tf.flags import Arguments, Setting, run_command
+from ram_tf.quiet import import_tensorflow
+
+DATASETS = ("mnist", "fashion_mnist", "cifar10")
+CIFAR10_CLASSES = (
+    "airplane automobile bird cat deer dog frog horse ship truck"  # In the set's order.
+).split()
+
+USAGE = """Makes a TFDS data set from archives that are there already.
+
+  python -m ram_tf.data.prepare --dataset=mnist --raw_dir=DIR --data_dir=OUT
+
+mnist, fashion_mnist: the four IDX files, gzipped or not. cifar10: the python or the
+binary version, cifar-10-python.tar.gz or cifar-10-binary.tar.gz, packed or not."""
+
+SETTINGS = [
+    Setting("dataset", "mnist", "The set to make.", choices=DATASETS),
+    Setting("raw_dir", "", "Folder that holds the archives, at any depth."),
+    Setting("data_dir", "", "Folder of TFDS data; empty is TFDS_DATA_DIR."),
+]
+
+
+class _LocalFiles:
+    """Stands in for TFDS's download manager: every URL is a local file or folder."""
+
+    downloaded_size = 0
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._folder = folder
+
+    def download_and_extract(self, urls: Any) -> Any:
+        """Returns the path of each file, or of the folder that an archive makes."""
+        if isinstance(urls, dict):
+            return {key: self.download_and_extract(url) for key, url in urls.items()}
+        name = urls.rsplit("/", 1)[-1]
+        if name.endswith(".tar.gz"):
+            return str(self._folder)
+        return str(self._folder / name.removesuffix(".gz"))
+
+
+def prepare(dataset: str, raw_dir: str, data_dir: str) -> pathlib.Path:
+    """Makes a TFDS set that `tfds.load(dataset, data_dir=data_dir)` reads.
+
+    Args:
+      dataset: one of `DATASETS`.
+      raw_dir: folder of the archives.
+      data_dir: where to write; made if it is not there.
+
+    Returns:
+      The folder of the set, data_dir/<dataset>/<version>.
+
+    Raises:
+      RamError: for missing, truncated, corrupt or wrong files, when the set is there
+        already, and when it cannot be written. Nothing half-made stays behind.
+    """
+    if dataset not in DATASETS:
+        raise RamError(f"--dataset={dataset}: expected one of {', '.join(DATASETS)}")
+    raw = pathlib.Path(raw_dir)
+    if not raw_dir or not raw.is_dir():
+        raise RamError(f"--raw_dir={raw_dir}: expected a folder with archives")
+    if not data_dir:
+        raise RamError("--data_dir=: expected a folder to write to")
+    out = pathlib.Path(data_dir)
+    made = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        # Beside what is made: a finished set is renamed, which is all or nothing.
+        with tempfile.TemporaryDirectory(prefix=".prepare-", dir=out) as work:
+            return _prepare(dataset, raw, out, pathlib.Path(work))
+    except OSError as error:
+        raise RamError(
+            f"--data_dir={data_dir}: expected a folder to write {dataset} to, found: "
+            f"{error.strerror or error}"
+        ) from None
+    finally:
+        if made:
+            with contextlib.suppress(OSError):
+                out.rmdir()  # Goes only when it is empty.
+
+
+def _prepare(
+    dataset: str, raw: pathlib.Path, out: pathlib.Path, work: pathlib.Path
+) -> pathlib.Path:
+    if dataset == "cifar10":
+        files = {f"cifar-10-batches-bin/{n}": c for n, c in read_cifar10(raw).items()}
+        names = "\n".join(CIFAR10_CLASSES) + "\n"
+        files["cifar-10-batches-bin/batches.meta.txt"] = names.encode()
+    else:
+        files = read_mnist(raw, dataset)
+
+    # Only now: broken archives are told without waiting for TensorFlow.
+    import_tensorflow()
+    import tensorflow_datasets as tfds
+
+    from ram_tf.data.tfds_builder import first_line, quiet
+
+    with quiet():
+        builder = tfds.builder(dataset, data_dir=str(work / "data"))
+        folder = pathlib.Path(builder.data_dir)
+        target = out / folder.relative_to(work / "data")
+        if target.exists():
+            raise RamError(
+                f"{target}: expected no such folder, found one; remove it first or "
+                "give another --data_dir"
+            )
+        for name, content in files.items():
+            path = work / "raw" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        manager = _LocalFiles(work / "raw")
+        try:
+            with mock.patch.object(
+                builder, "_make_download_manager", lambda **_: manager
+            ):
+                builder.download_and_prepare()
+        except Exception as error:  # A full disk is a tf.errors, and no OSError.
+            raise RamError(
+                f"--data_dir={out}: TFDS was expected to write {dataset}, found: "
+                f"{first_line(error)}"
+            ) from None
+    target.parent.mkdir(exist_ok=True)
+    try:
+        os.rename(folder, target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            target.parent.rmdir()
+        raise
+    return target
+
+
+def _command(arguments: Arguments) -> None:
+    data_dir = arguments.data_dir or os.environ.get("TFDS_DATA_DIR", "")
+    print(prepare(arguments.dataset, arguments.raw_dir, data_dir))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    return run_command(_command, SETTINGS, argv, usage=USAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""Finding and checking the raw files of data sets; used by their readers."""
+
+import fnmatch
+import pathlib
+import tarfile
+import zlib
+
+import numpy as np
+
+from ram_tf.errors import RamError
+
+# What Python raises for a broken gzip file or tar archive.
+UNREADABLE = (OSError, EOFError, zlib.error, tarfile.TarError)
+
+
+def find_file(raw_dir: pathlib.Path, *patterns: str) -> pathlib.Path | None:
+    """Returns the file of the first pattern that one fits, the least deep; or None."""
+    files = sorted(
+        (path for path in raw_dir.rglob("*") if path.is_file()),
+        key=lambda path: (len(path.parts), path),
+    )
+    for pattern in patterns:
+        for path in files:
+            if fnmatch.fnmatchcase(path.name, pattern):
+                return path
+    return None
+
+
+def check_labels(where: object, labels: np.ndarray) -> None:
+    """Raises RamError, naming where, unless all labels are in 0..9."""
+    wrong = np.flatnonzero(labels > 9)
+    if len(wrong):
+        raise RamError(
+            f"{where}: label {labels[wrong[0]]} of image {wrong[0]}, expected 0 to 9"
+        )

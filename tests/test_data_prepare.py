@@ -1,0 +1,397 @@
+"""Archives to TFDS sets: every packing, TFDS's own order, broken files."""
+
+import gzip
+import io
+import pathlib
+import pickle
+import tarfile
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.hashing import Hasher
+from tensorflow_datasets.image_classification import mnist as tfds_mnist
+from test_data_sources import REAL_DATA, needs_real_data
+
+from ram_tf.data import cifar_files, mnist_files, prepare
+from ram_tf.data.prepare import main
+from ram_tf.errors import RamError
+
+MNIST_FILES = {
+    "train-images-idx3-ubyte": ("train", "images"),
+    "train-labels-idx1-ubyte": ("train", "labels"),
+    "t10k-images-idx3-ubyte": ("test", "images"),
+    "t10k-labels-idx1-ubyte": ("test", "labels"),
+}
+
+
+def idx(array):
+    """Returns the IDX file of a uint8 array."""
+    shape = np.array(array.shape, ">u4").tobytes()
+    return bytes((0, 0, 8, array.ndim)) + shape + array.tobytes()
+
+
+def hash_order(split, count):
+    """Returns the keys 0, 1, ... in the order in which TFDS writes a split."""
+    hasher = Hasher(split)
+    return np.array(sorted(range(count), key=hasher.hash_key))
+
+
+def write_mnist(folder, data, *, packed=False, dotted=False):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (split, kind) in MNIST_FILES.items():
+        content = idx(data[split][kind])
+        name = name.replace("-idx", ".idx") if dotted else name
+        if packed:
+            content, name = gzip.compress(content, 1), f"{name}.gz"
+        (folder / name).write_bytes(content)
+
+
+def cifar_contents(data, version):
+    """Returns the files of a CIFAR-10 version by name."""
+    images = np.concatenate([data["train"]["images"], data["test"]["images"]])
+    labels = np.concatenate([data["train"]["labels"], data["test"]["labels"]])
+    planes = images.transpose(0, 3, 1, 2).reshape(6, -1, 3072)
+    files = {}
+    for name, pixels, classes in zip(
+        cifar_files.BATCHES, planes, labels.reshape(6, -1), strict=True
+    ):
+        if version == "binary":
+            records = np.concatenate([classes[:, None], pixels], axis=1)
+            files[f"{name}.bin"] = records.astype(np.uint8).tobytes()
+        else:
+            batch = {
+                b"batch_label": b"some batch",
+                b"data": pixels,
+                b"labels": classes.tolist(),
+                b"filenames": [b"x.png"] * len(classes),
+            }
+            files[name] = pickle.dumps(batch, protocol=2)
+    return files
+
+
+def write_cifar(folder, data, version, *, packed):
+    inner = "cifar-10-batches-" + ("bin" if version == "binary" else "py")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not packed:
+        (folder / inner).mkdir()
+        for name, content in cifar_contents(data, version).items():
+            (folder / inner / name).write_bytes(content)
+        return
+    with tarfile.open(folder / f"cifar-10-{version}.tar.gz", "w:gz") as archive:
+        for name, content in cifar_contents(data, version).items():
+            member = tarfile.TarInfo(f"{inner}/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+
+def random_data(train, test, shape):
+    generator = np.random.default_rng(0)
+    return {
+        split: {
+            "images": generator.integers(0, 256, (count, *shape), dtype=np.uint8),
+            "labels": generator.integers(0, 10, count, dtype=np.uint8),
+        }
+        for split, count in (("train", train), ("test", test))
+    }
+
+
+def load(name, folder, split):
+    """Returns images and labels as plain tfds.load gives them."""
+    dataset = tfds.load(
+        name,
+        split=split,
+        data_dir=str(folder),
+        download=False,
+        as_supervised=True,
+        batch_size=1000,
+    )
+    images, labels = zip(*dataset.as_numpy_iterator(), strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def check_written(name, folder, data):
+    for split, part in data.items():
+        order = hash_order(split, len(part["labels"]))
+        images, labels = load(name, folder, split)
+        expected = part["images"][order]
+        np.testing.assert_array_equal(images.reshape(expected.shape), expected)
+        np.testing.assert_array_equal(labels, part["labels"][order])
+
+
+@pytest.fixture
+def digits(monkeypatch):
+    """MNIST of 50 and 20 images, and builders that expect no more."""
+    monkeypatch.setattr(mnist_files, "COUNTS", {"train": 50, "t10k": 20})
+    monkeypatch.setattr(tfds_mnist, "_TRAIN_EXAMPLES", 50)
+    monkeypatch.setattr(tfds_mnist, "_TEST_EXAMPLES", 20)
+    return random_data(50, 20, (28, 28))
+
+
+@pytest.fixture
+def pictures(monkeypatch):
+    """CIFAR-10 of 6 files of 8 images."""
+    monkeypatch.setattr(cifar_files, "COUNT", 8)
+    return random_data(40, 8, (32, 32, 3))
+
+
+def fails(dataset, raw, out):
+    """Returns the one line of the RamError, after which nothing is left in `out`."""
+    with pytest.raises(RamError) as caught:
+        prepare.prepare(dataset, str(raw), str(out))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "expected" in message
+    assert not out.exists() or not list(out.rglob("*"))
+    return message
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("mnist", {}),
+        ("mnist", {"packed": True}),
+        ("mnist", {"dotted": True}),
+        ("fashion_mnist", {"packed": True}),
+    ],
+)
+def test_prepare_mnist_is_what_tfds_loads(digits, tmp_path, name, settings):
+    write_mnist(tmp_path / "raw" / "deep", digits, **settings)
+    out = tmp_path / "out"
+    folder = prepare.prepare(name, str(tmp_path / "raw"), str(out))
+    assert folder == out / name / "3.0.1"
+    assert list(out.iterdir()) == [out / name]
+    check_written(name, out, digits)
+
+
+@pytest.mark.parametrize("version", ["python", "binary"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_prepare_cifar10_is_what_tfds_loads(pictures, tmp_path, version, packed):
+    write_cifar(tmp_path / "raw", pictures, version, packed=packed)
+    out = tmp_path / "out"
+    folder = prepare.prepare("cifar10", str(tmp_path / "raw"), str(out))
+    assert folder == out / "cifar10" / "3.0.2"
+    check_written("cifar10", out, pictures)
+    names = tfds.builder("cifar10", data_dir=str(out)).info.features["label"].names
+    assert names == list(prepare.CIFAR10_CLASSES)
+
+
+def test_prepare_command_prints_the_folder(digits, tmp_path, capsys):
+    write_mnist(tmp_path / "raw", digits)
+    out = tmp_path / "out"
+    argv = ["--dataset=mnist", f"--raw_dir={tmp_path / 'raw'}", f"--data_dir={out}"]
+    assert main(argv) == 0
+    assert capsys.readouterr().out == f"{out / 'mnist' / '3.0.1'}\n"
+    # A second time it is there already, and stays as it is.
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    assert main(argv) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and str(out / "mnist" / "3.0.1") in error
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_prepare_adds_to_other_sets(digits, tmp_path):
+    write_mnist(tmp_path / "raw", digits)
+    out = tmp_path / "out"
+    (out / "cifar10").mkdir(parents=True)
+    prepare.prepare("mnist", str(tmp_path / "raw"), str(out))
+    assert {path.name for path in out.iterdir()} == {"cifar10", "mnist"}
+
+
+def test_prepare_help_and_flags(capsys, tmp_path):
+    assert main(["--help"]) == 0
+    assert "--raw_dir" in capsys.readouterr().out
+    assert main(["--dataset=svhn"]) == 1
+    assert "--dataset=svhn: expected one of mnist" in capsys.readouterr().err
+    assert main([f"--raw_dir={tmp_path / 'nowhere'}", "--data_dir=x"]) == 1
+    assert "nowhere: expected a folder" in capsys.readouterr().err
+    assert main(["--raw_dir=", "--data_dir=x"]) == 1
+    assert "--raw_dir=: expected" in capsys.readouterr().err
+    assert main([f"--raw_dir={tmp_path}", "--data_dir="]) == 1
+    assert "--data_dir=: expected" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", sorted(MNIST_FILES))
+@pytest.mark.parametrize("packed", [False, True])
+def test_prepare_truncated_mnist_file_is_named(digits, tmp_path, name, packed):
+    write_mnist(tmp_path / "raw", digits, packed=packed)
+    file = tmp_path / "raw" / (f"{name}.gz" if packed else name)
+    file.write_bytes(file.read_bytes()[:-9])
+    assert str(file) in fails("mnist", tmp_path / "raw", tmp_path / "out")
+
+
+def test_prepare_missing_mnist_file_is_named(digits, tmp_path):
+    write_mnist(tmp_path / "raw", digits)
+    (tmp_path / "raw" / "t10k-labels-idx1-ubyte").unlink()
+    message = fails("mnist", tmp_path / "raw", tmp_path / "out")
+    assert "t10k-labels-idx1-ubyte" in message
+
+
+def test_prepare_corrupt_gzip_is_named(digits, tmp_path):
+    write_mnist(tmp_path / "raw", digits, packed=True)
+    file = tmp_path / "raw" / "train-images-idx3-ubyte.gz"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 255
+    file.write_bytes(content)
+    assert str(file) in fails("mnist", tmp_path / "raw", tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>"])
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_prepare_wrong_mnist_file_is_named(digits, tmp_path, content, suffix):
+    write_mnist(tmp_path / "raw", digits, packed=bool(suffix))
+    file = tmp_path / "raw" / f"train-labels-idx1-ubyte{suffix}"
+    file.write_bytes(content)
+    assert str(file) in fails("mnist", tmp_path / "raw", tmp_path / "out")
+
+
+def test_prepare_images_in_place_of_labels_are_named(digits, tmp_path):
+    write_mnist(tmp_path / "raw", digits)
+    file = tmp_path / "raw" / "train-labels-idx1-ubyte"
+    file.write_bytes((tmp_path / "raw" / "train-images-idx3-ubyte").read_bytes())
+    assert str(file) in fails("mnist", tmp_path / "raw", tmp_path / "out")
+
+
+def test_prepare_mnist_label_out_of_range_is_named(digits, tmp_path):
+    digits["test"]["labels"][7] = 10
+    write_mnist(tmp_path / "raw", digits)
+    message = fails("mnist", tmp_path / "raw", tmp_path / "out")
+    assert "t10k-labels-idx1-ubyte: label 10 of image 7" in message
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"), [("mnist", "fashion_mnist"), ("fashion_mnist", "mnist")]
+)
+def test_prepare_files_of_the_other_set_are_refused(digits, tmp_path, asked, given):
+    digits["train"]["labels"][:10] = mnist_files.FIRST_LABELS[given]
+    write_mnist(tmp_path / "raw", digits)
+    message = fails(asked, tmp_path / "raw", tmp_path / "out")
+    assert f"files of {asked}, found those of {given}" in message
+
+
+@pytest.mark.parametrize("version", ["python", "binary"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_prepare_truncated_cifar10_is_named(pictures, tmp_path, version, packed):
+    write_cifar(tmp_path / "raw", pictures, version, packed=packed)
+    file = max(
+        (path for path in (tmp_path / "raw").rglob("*") if path.is_file()),
+        key=lambda path: path.name,
+    )
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    assert str(file) in fails("cifar10", tmp_path / "raw", tmp_path / "out")
+
+
+def test_prepare_incomplete_cifar10_is_named(pictures, tmp_path):
+    write_cifar(tmp_path / "raw", pictures, "binary", packed=False)
+    file = tmp_path / "raw" / "cifar-10-batches-bin" / "data_batch_4.bin"
+    file.unlink()
+    assert str(file) in fails("cifar10", tmp_path / "raw", tmp_path / "out")
+    with tarfile.open(tmp_path / "raw" / "cifar-10-python.tar.gz", "w:gz"):
+        pass
+    for path in file.parent.iterdir():
+        path.unlink()
+    message = fails("cifar10", tmp_path / "raw", tmp_path / "out")
+    assert "cifar-10-python.tar.gz: expected data_batch_1" in message
+
+
+def test_prepare_cifar10_label_out_of_range_is_named(pictures, tmp_path):
+    pictures["train"]["labels"][9] = 10
+    for version in ("python", "binary"):
+        raw = tmp_path / version
+        write_cifar(raw, pictures, version, packed=True)
+        message = fails("cifar10", raw, tmp_path / "out")
+        assert "data_batch_2" in message and "label 10 of image 1" in message
+
+
+def test_prepare_without_archives_says_what_is_looked_for(tmp_path):
+    (tmp_path / "raw").mkdir()
+    message = fails("cifar10", tmp_path / "raw", tmp_path / "out")
+    assert "cifar-10-python.tar.gz" in message
+    message = fails("mnist", tmp_path / "raw", tmp_path / "out")
+    assert "train-images-idx3-ubyte" in message
+
+
+class _Intruder:
+    def __reduce__(self):
+        return pathlib.Path.touch, (pathlib.Path("intruded"),)
+
+
+@pytest.mark.parametrize(
+    "batch", [_Intruder(), [], {}, {b"data": 1, b"labels": 2}, None]
+)
+def test_prepare_pickle_of_something_else_is_named(
+    pictures, tmp_path, monkeypatch, batch
+):
+    monkeypatch.chdir(tmp_path)
+    write_cifar(tmp_path / "raw", pictures, "python", packed=False)
+    file = tmp_path / "raw" / "cifar-10-batches-py" / "data_batch_1"
+    file.write_bytes(pickle.dumps(batch))
+    assert str(file) in fails("cifar10", tmp_path / "raw", tmp_path / "out")
+    assert not (tmp_path / "intruded").exists()
+
+
+def test_prepare_full_disk_leaves_nothing(digits, tmp_path, monkeypatch):
+    write_mnist(tmp_path / "raw", digits)
+
+    def full(self, **settings):
+        pathlib.Path(self.data_dir).mkdir(parents=True)
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", full)
+    message = fails("mnist", tmp_path / "raw", tmp_path / "out")
+    assert "No space left" in message
+
+
+def test_prepare_folder_that_cannot_be_written_is_named(digits, tmp_path):
+    write_mnist(tmp_path / "raw", digits)
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(RamError, match="--data_dir=.*file/out: expected a folder"):
+        prepare.prepare("mnist", str(tmp_path / "raw"), str(tmp_path / "file" / "out"))
+
+
+def originals(name, shape):
+    """Returns the supplied copy's images and labels in the order of the archives."""
+    data = {}
+    for split in ("train", "test"):
+        images, labels = load(name, REAL_DATA, split)
+        order = hash_order(split, len(labels))
+        part = {"images": np.empty_like(images), "labels": np.empty(len(labels), "u1")}
+        part["images"][order] = images
+        part["labels"][order] = labels
+        part["images"] = part["images"].reshape(len(labels), *shape)
+        data[split] = part
+    return data
+
+
+@needs_real_data
+@pytest.mark.slow
+@pytest.mark.parametrize("packed", [False, True])
+def test_prepare_round_trips_the_real_mnist(tmp_path, packed):
+    data = originals("mnist", (28, 28))
+    assert tuple(data["train"]["labels"][:10]) == mnist_files.FIRST_LABELS["mnist"]
+    write_mnist(tmp_path / "raw", data, packed=packed)
+    prepare.prepare("mnist", str(tmp_path / "raw"), str(tmp_path / "out"))
+    for split in ("train", "test", "train[:55000]"):
+        made, kept = (
+            load("mnist", tmp_path / "out", split),
+            load("mnist", REAL_DATA, split),
+        )
+        np.testing.assert_array_equal(made[0], kept[0])
+        np.testing.assert_array_equal(made[1], kept[1])
+
+
+@needs_real_data
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["python", "binary"])
+def test_prepare_round_trips_the_real_cifar10(tmp_path, version):
+    data = originals("cifar10", (32, 32, 3))
+    write_cifar(tmp_path / "raw", data, version, packed=True)
+    prepare.prepare("cifar10", str(tmp_path / "raw"), str(tmp_path / "out"))
+    for split in ("train", "test"):
+        made, kept = (
+            load("cifar10", tmp_path / "out", split),
+            load("cifar10", REAL_DATA, split),
+        )
+        np.testing.assert_array_equal(made[0], kept[0])
+        np.testing.assert_array_equal(made[1], kept[1])

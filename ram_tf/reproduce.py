@@ -142,6 +142,8 @@ def _require_no_real_results(
 def _command(arguments: Arguments) -> int | None:
     experiments, shown = _experiments(arguments)
     seeds = seeds_of(arguments.seeds)
+    if not seeds:
+        raise RamError("--seeds: expected at least one, found none")
     quick, results_dir = arguments.quick, arguments.results_dir
     reproduction = Reproduction(
         results_dir, arguments.runs_dir, arguments.data_dir, quick

@@ -108,6 +108,7 @@ def test_quick_budget_is_stamped(folder, capsys):
     "flags, message",
     [
         ([], "--tables, --experiments: expected at least one"),
+        (["--tables=table1", "--seeds="], "--seeds: expected at least one"),
         (["--experiments=table1/fd"], "--experiments=table1/fd: expected a flagfile"),
         (["--tables=table1", "--seeds=-1"], "--seeds=-1: expected integers"),
     ],

@@ -168,6 +168,24 @@ def test_wrong_flag_is_a_line_that_names_it(
     assert not shown.out
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        '{"sources": {}, "tables": []}',
+        '{"sources": {}, "tables": {"table1": 1}}',
+        '{"sources": {}, "tables": {"table1": {"rows": {"fc": {"figures": [1]}}}}}',
+        '{"sources": {}, "tables": {"table1": {"rows": {"fc": '
+        '{"figures": [{"as": "table1/fc"}]}}}}}',
+    ],
+)
+def test_broken_paper_json_is_a_line_that_names_it(text, experiments, results, capsys):
+    (experiments / "paper.json").write_text(text)
+    assert run(experiments, results) == 1
+    error = capsys.readouterr().err
+    assert "paper.json: expected" in error and error.count("\n") == 1
+
+
 def test_out_writes_what_is_printed(experiments, results, tmp_path, capsys):
     run(experiments, results)
     printed = capsys.readouterr().out

@@ -99,8 +99,12 @@ class ExperimentTable:
 
 
 def read_sources(folder: str | pathlib.Path) -> dict[str, str]:
-    """Returns the publications of paper.json by key."""
-    sources: dict[str, str] = read_json(pathlib.Path(folder) / "paper.json")["sources"]
+    """Returns the publications of paper.json by key.
+
+    Raises:
+      RamError: when paper.json is broken.
+    """
+    sources: dict[str, str] = _read_paper(pathlib.Path(folder))["sources"]
     return sources
 
 
@@ -117,7 +121,7 @@ def read_tables(
       RamError: when paper.json is broken, or a table does not exist.
     """
     root = pathlib.Path(folder)
-    printed = read_json(root / "paper.json")["tables"]
+    printed = _read_paper(root)["tables"]
     present = {path.parent.name for path in root.glob("*/*.cfg")} - {SHARED}
     order = [name for name in printed if name in present]
     order += sorted(present - set(order))
@@ -154,19 +158,42 @@ def find_experiments(
     return found
 
 
+def _read_paper(root: pathlib.Path) -> dict[str, Any]:
+    path = root / "paper.json"
+    paper = read_json(path)
+    keys = ("sources", "tables")
+    if not isinstance(paper, dict) or not all(
+        isinstance(paper.get(key), dict) for key in keys
+    ):
+        raise RamError(f"{path}: expected the objects sources and tables")
+    return paper
+
+
 def _read_table(
     root: pathlib.Path, printed: dict[str, Any], name: str
 ) -> ExperimentTable:
-    entry = printed.get(name, {})
-    rows = entry.get("rows", {})
     files = {path.stem: path for path in sorted((root / name).glob("*.cfg"))}
-    order = [row for row in rows if row in files]
-    order += [row for row in files if row not in rows]
-    experiments = []
-    for row in order:
-        figures = tuple(_figures(printed, name, row))
-        label = rows.get(row, {}).get("label", row)
-        experiments.append(Experiment(name, row, files[row], label, figures))
+    try:
+        entry = printed.get(name, {})
+        rows = entry.get("rows", {})
+        order = [row for row in rows if row in files]
+        order += [row for row in files if row not in rows]
+        experiments = [
+            Experiment(
+                name,
+                row,
+                files[row],
+                rows.get(row, {}).get("label", row),
+                tuple(_figures(printed, name, row)),
+            )
+            for row in order
+        ]
+    # The last: a row that is "as" itself, or as one without a figure.
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise RamError(
+            f"{root / 'paper.json'}: expected a table {name} like the others, found "
+            f"{type(error).__name__} {error}"
+        ) from None
     return ExperimentTable(name, entry.get("title", name), tuple(experiments))
 
 

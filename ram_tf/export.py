@@ -139,13 +139,19 @@ def _module(experiment: "Experiment", initial_location: str) -> Any:
             super().__init__()
             self.variables_of_model = [v.value for v in model.weights]
 
-        @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, "images")])
+        @tf.function(
+            input_signature=[tf.TensorSpec(shape, tf.float32, "images")],
+            autograph=False,
+        )
         def serve(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
             if config.pixel_range == "byte":
                 images = images * 255.0
             return answer(images)
 
-        @tf.function(input_signature=[tf.TensorSpec(shape, tf.uint8, "images")])
+        @tf.function(
+            input_signature=[tf.TensorSpec(shape, tf.uint8, "images")],
+            autograph=False,
+        )
         def serve_uint8(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
             if config.pixel_range == "byte":
                 return answer(tf.cast(images, tf.float32))

@@ -15,6 +15,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 TINY_RUN = [
     "--dataset=mnist_sample",
     "--validation_size=500",
+    "--patch_size=12",
+    "--num_scales=2",
     "--num_glimpses=3",
     "--core=rnn",
     "--core_units=32",

@@ -88,9 +88,12 @@ class Config:
     )
     augmentation: str = _setting(
         "none",
-        "Random changes of training images: none, left-right flips, or flips and "
-        "shifts by up to 4 pixels.",
-        choices=("none", "flip", "flip_crop"),
+        "Random changes of training images: left-right flips, shifts by up to "
+        "max_shift, or both.",
+        choices=("none", "flip", "shift", "flip_crop"),
+    )
+    max_shift: int = _setting(
+        4, "Pixels by which augmentation shifts at most.", low=1
     )
 
     # Glimpse sensor and networks.

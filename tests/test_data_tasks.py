@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ram_tf.data.tasks import SHIFT, Task
+from ram_tf.data.tasks import Task
 from ram_tf.errors import RamError
+
+SHIFT = 4  # The default of max_shift.
 
 
 def draws_for(task, count, *, training=False, seed=0):
@@ -209,6 +211,17 @@ def test_flip_mirrors_half_of_the_training_images():
     mirrored = (images == pool[:, :, ::-1]).all((1, 2, 3))
     assert (kept ^ mirrored).all()
     assert 150 < mirrored.sum() < 250
+
+
+def test_shift_keeps_the_image_and_moves_it_by_at_most_max_shift():
+    pool = random_pool(60, 6, 7, 1)
+    task = Task(augmentation="shift", max_shift=2, pixel_range="byte")
+    draws = draws_for(task, len(pool), training=True)
+    moved = task(pool, draws, pool, np.arange(len(pool)), training=True).numpy()
+    for image, down, right, found in zip(pool, *draws.T[:2], moved, strict=True):
+        padded = np.pad(image, ((4, 4), (4, 4), (0, 0)))
+        top, left = 6 - int(down) % 5, 6 - int(right) % 5
+        np.testing.assert_array_equal(found, padded[top : top + 6, left : left + 7])
 
 
 def test_flip_crop_shifts_by_up_to_four_pixels():

@@ -12,10 +12,9 @@ from ram_tf.data import paste
 from ram_tf.errors import RamError
 
 LUMA = (299, 587, 114)  # ITU-R BT.601: thousandths of red, green and blue.
-SHIFT = 4  # Pixels of padding before the random crop of augmentation=flip_crop.
 _PLACE_DRAWS = 2  # Row and column of the image on its canvas.
 _PIECE_DRAWS = 5  # Other image; row and column in it; row and column on the canvas.
-_AUGMENTATION_DRAWS = {"none": 0, "flip": 1, "flip_crop": 3}
+_AUGMENTATION_DRAWS = {"none": 0, "flip": 1, "shift": 2, "flip_crop": 3}
 
 Shape = tuple[int, int, int]
 
@@ -36,8 +35,9 @@ class Task:
         One channel: the brighter pixel stays. Colour: the later piece covers.
       grayscale: colour to one channel, ITU-R 601 luma rounded to an 8-bit level.
       pixel_range: "unit" for pixels in [0, 1], "byte" for 0..255.
-      augmentation: of training images: "none", "flip" (left-right, by a fair coin), or
-        "flip_crop" (also shifted by up to `SHIFT` pixels, black coming in).
+      augmentation: of training images: "none", "flip" (left-right, by a fair coin),
+        "shift" (by up to `max_shift` pixels, black coming in), or "flip_crop", both.
+      max_shift: of augmentation, in pixels.
 
     Raises:
       RamError: when a name is not one of the above, or a size is not positive.
@@ -50,6 +50,7 @@ class Task:
     grayscale: bool = False
     pixel_range: str = "unit"
     augmentation: str = "none"
+    max_shift: int = 4
 
     def __post_init__(self) -> None:
         choices = {
@@ -67,6 +68,7 @@ class Task:
             "canvas_size": 1,
             "num_clutter": 0,
             "clutter_size": 1,
+            "max_shift": 1,
         }.items():
             if getattr(self, name) < low:
                 raise RamError(
@@ -182,14 +184,15 @@ class Task:
             other = (tf.cast(index, tf.int32)[:, None] + 1 + drawn[..., 0]) % count
             source = tf.concat([other[..., None], drawn[..., 1:3]], axis=-1)
             pieces = self.to_gray(paste.cut(pool, source, size))
-        if training and self.augmentation != "none":
+        if training and self.augmentation in ("flip", "flip_crop"):
             images = tf.where(
                 draw(2)[:, :, None, None] == 1, images[:, :, ::-1], images
             )
-        if training and self.augmentation == "flip_crop":
-            shift = draw(2 * SHIFT + 1, 2 * SHIFT + 1)
-            padded = paste.place(images, shift, rows + 2 * SHIFT, columns + 2 * SHIFT)
-            images = padded[:, SHIFT:-SHIFT, SHIFT:-SHIFT]
+        if training and self.augmentation in ("shift", "flip_crop"):
+            most = self.max_shift
+            shift = draw(2 * most + 1, 2 * most + 1)
+            padded = paste.place(images, shift, rows + 2 * most, columns + 2 * most)
+            images = padded[:, most:-most, most:-most]
         if self.task != "plain":
             images = paste.place(images, corners, height, width)
         if self.num_pieces:

@@ -47,7 +47,11 @@ def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
         loaded = tf.saved_model.load(str(path))
         signature = loaded.signatures["serving_uint8"]
         signature.owner = loaded  # Else its variables are collected.
-        return signature, {**metadata, "image_shape": tuple(metadata["image_shape"])}
+        return signature, {
+            **metadata,
+            "image_shape": tuple(metadata["image_shape"]),
+            "class_names": list(metadata["class_names"]),
+        }
     except Exception as error:  # noqa: BLE001 - TensorFlow raises all kinds for a broken file.
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise RamError(
@@ -56,10 +60,11 @@ def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
 
 
 def read_images(path: str, shape: tuple[int, ...], resize: bool) -> Any:
-    """Reads a file into uint8 [n, H, W, C], and labels or None.
+    """Reads a file into uint8 [n, H, W, C], and integer labels [n] or None.
 
     Raises:
-      RamError: when the file is no image, or of another size and `resize` is False.
+      RamError: when the file is no image, or of another size and `resize` is False, or
+        its arrays are of other types.
     """
     import numpy as np
     import tensorflow as tf
@@ -68,21 +73,31 @@ def read_images(path: str, shape: tuple[int, ...], resize: bool) -> Any:
     try:
         if path.endswith(".npz"):
             with np.load(path, allow_pickle=False) as archive:
-                images = tf.constant(archive["images"], tf.uint8)
+                images = archive["images"]
                 labels = archive["labels"] if "labels" in archive.files else None
         else:
             content = tf.io.read_file(path)
             images = tf.io.decode_image(content, shape[-1], expand_animations=False)
             images = images[None]
-    except (OSError, KeyError, ValueError, TypeError, EOFError, tf.errors.OpError) as e:
-        reason = " ".join(str(e).split())[:200] or type(e).__name__
+    except Exception as error:  # Damage can take zip and image readers anywhere.
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise RamError(
             f"{path}: expected an image (PNG, JPEG, GIF, BMP) or an .npz with "
             f"`images`, found: {reason}"
         ) from None
+    if images.dtype != np.uint8:  # Else fractions would be cut to 0 in silence.
+        raise RamError(f"{path}: expected images of uint8, found {images.dtype}")
     if len(images.shape) != 4 or images.shape[-1] != shape[-1]:
         raise RamError(
             f"{path}: expected images [n, H, W, {shape[-1]}], found {images.shape}"
+        )
+    count = images.shape[0]
+    if labels is not None and (
+        labels.shape != (count,) or labels.dtype.kind not in "iu"
+    ):
+        raise RamError(
+            f"{path}: expected {count} integers as labels, found "
+            f"{labels.dtype}{list(labels.shape)}"
         )
     if tuple(images.shape[1:3]) != tuple(shape[:2]):
         if not resize:
@@ -92,7 +107,7 @@ def read_images(path: str, shape: tuple[int, ...], resize: bool) -> Any:
             )
         resized = tf.image.resize(images, shape[:2], tf.image.ResizeMethod.AREA)
         images = tf.cast(tf.round(resized), tf.uint8)
-    return images, labels
+    return tf.constant(images), labels
 
 
 def _command(arguments: Arguments) -> None:
@@ -100,15 +115,19 @@ def _command(arguments: Arguments) -> None:
         raise RamError("expected the path of at least one image, found none")
     import_tensorflow()
     signature, metadata = load_export(pathlib.Path(arguments.model))
+    class_names = metadata["class_names"]
     right = total = 0
     for path in arguments.positional:
         images, labels = read_images(path, metadata["image_shape"], arguments.resize)
+        known = range(len(class_names))
+        if labels is not None and not all(int(label) in known for label in labels):
+            raise RamError(f"{path}: expected labels from 0 to {known[-1]}")
         found = signature(images=images)
         for index in range(images.shape[0]):
             name = path if images.shape[0] == 1 else f"{path}[{index}]"
             answer = {key: value[index].numpy() for key, value in found.items()}
             truth = None if labels is None else int(labels[index])
-            print(_line(name, answer, truth, metadata["class_names"], arguments.json))
+            print(_line(name, answer, truth, class_names, arguments.json))
             if truth is not None:
                 total += 1
                 right += truth == answer["label"]

@@ -1,0 +1,509 @@
+"""Tests of train, evaluate, export and predict, as people call them."""
+
+import csv
+import fcntl
+import io
+import json
+import os
+import pathlib
+import resource
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ram_tf import evaluate, export, predict, train
+from ram_tf.config import Config
+from ram_tf.data.sources import open_source
+from ram_tf.flags import config_settings, parse
+from ram_tf.results import versions
+
+COMMANDS = {"train": train, "evaluate": evaluate, "export": export, "predict": predict}
+
+
+@pytest.fixture
+def refused(capsys):
+    """Runs a command that must fail: returns its one line."""
+
+    def refused(command, *argv) -> str:
+        capsys.readouterr()
+        assert command.main([str(word) for word in argv]) == 1
+        found = capsys.readouterr()
+        assert found.out == ""
+        assert found.err.startswith("error: ")
+        assert found.err.endswith("\n") and found.err.count("\n") == 1, found.err
+        return found.err
+
+    return refused
+
+
+@pytest.fixture
+def run_copy(tiny_run, tmp_path):
+    """A copy of the finished run, to break."""
+    return pathlib.Path(shutil.copytree(tiny_run, tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("commands") / "model"
+    assert export.main([f"--run_dir={tiny_run}", f"--export_dir={path}"]) == 0
+    return path
+
+
+def write_image(path: pathlib.Path, image: np.ndarray) -> pathlib.Path:
+    path.write_bytes(tf.io.encode_png(image).numpy())
+    return path
+
+
+@pytest.fixture(scope="module")
+def digit():
+    return open_source("mnist_sample").split("test").images[0]
+
+
+# --- train -------------------------------------------------------------------------
+
+
+def test_train_leaves_everything_that_it_promises(tiny_run):
+    config = json.loads((tiny_run / "config.json").read_text())
+    results = json.loads((tiny_run / "results.json").read_text())
+    assert Config.from_dict(config).to_dict() == config
+    flags = parse(config_settings(), [f"--flagfile={tiny_run / 'flags.cfg'}"])
+    assert flags.config() == Config.from_dict(config)
+    assert results["config"] == config
+    assert results["config_digest"] == Config.from_dict(config).digest()
+    assert results["experiment"] == "flagfiles/tiny"  # The flagfile's own name.
+    assert results["seed"] == 0
+    assert results["train_steps"] == 300
+    assert results["test_error"] == 1 - results["test_accuracy"]
+    assert results["test_accuracy"] > 0.4
+    assert results["versions"] == versions()
+    assert results["wall_seconds"] > 0 and results["images_per_second"] > 0
+    assert results["pixels_per_image"] == 3 * 2 * 12 * 12
+    for name in ("validation_accuracy", "num_parameters", "flops_per_image", "commit"):
+        assert name in results
+    evaluation = json.loads((tiny_run / "evaluation.json").read_text())
+    assert results["evaluation"] == evaluation
+    learned = evaluation["policies"]["learned"]
+    assert evaluation["split"] == "test"
+    assert learned["accuracy"] == results["test_accuracy"]
+
+
+def test_train_leaves_a_curve_and_tensorboard_logs(tiny_run):
+    rows = list(csv.DictReader(io.StringIO((tiny_run / "curve.csv").read_text())))
+    assert [row["step"] for row in rows] == ["150", "300"]
+    results = json.loads((tiny_run / "results.json").read_text())
+    best = max(float(row["validation_accuracy"]) for row in rows)
+    assert results["validation_accuracy"] == best
+    for row in rows:
+        loss = float(row["cross_entropy"]) + float(row["baseline_mse"])
+        loss += 0.01 * float(row["reinforce"])
+        assert float(row["loss"]) == pytest.approx(loss, rel=1e-4)
+    tags = set()
+    for path in (tiny_run / "logs").iterdir():
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            tags |= {value.tag for value in event.summary.value}
+    assert tags == {
+        "loss/total",
+        "loss/cross_entropy",
+        "loss/baseline_mse",
+        "loss/reinforce",
+        "reward/mean",
+        "accuracy/train",
+        "accuracy/validation",
+        "gradient/norm",
+        "learning_rate",
+        "images_per_second",
+    }
+
+
+def test_train_leaves_examples_of_real_digits(tiny_run):
+    path = tiny_run / "examples.npz"
+    assert path.stat().st_size < 200_000
+    test = open_source("mnist_sample").split("test")
+    with np.load(path) as examples:
+        np.testing.assert_array_equal(examples["images"], test.images[:20])
+        np.testing.assert_array_equal(examples["labels"], test.labels[:20])
+        assert examples["locations"].shape == (20, 3, 2)
+        assert examples["probabilities"].shape == (20, 3, 10)
+        sums = examples["probabilities"].sum(axis=-1)
+        np.testing.assert_allclose(sums, np.ones([20, 3]), rtol=1e-4)
+        assert list(examples["class_names"]) == [str(digit) for digit in range(10)]
+
+
+def test_train_keeps_the_newest_checkpoints_and_the_best(tiny_run):
+    names = sorted(path.name for path in (tiny_run / "checkpoints").iterdir())
+    steps = [f"step_{step:012d}.npz" for step in (100, 200, 300)]
+    assert names[0] == "best.npz"
+    assert set(names[1:]) <= set(steps) | {f"step_{150:012d}.npz"}
+    assert names[-1] == steps[-1]
+    assert len(names) == 1 + 3
+
+
+def test_train_of_a_finished_run_prints_its_result(run_copy, capsys):
+    before = {p: p.stat().st_mtime_ns for p in run_copy.rglob("*") if p.is_file()}
+    argv = [f"--flagfile={run_copy / 'flags.cfg'}", f"--run_dir={run_copy}"]
+    assert train.main(argv) == 0
+    found = capsys.readouterr()
+    accuracy = json.loads((run_copy / "results.json").read_text())["test_accuracy"]
+    assert f"test accuracy {100 * accuracy:.2f} %" in found.out
+    assert "random:" in found.out and "center:" in found.out
+    assert found.err == ""
+    after = {p: p.stat().st_mtime_ns for p in run_copy.rglob("*") if p.is_file()}
+    lock = run_copy / ".lock"
+    assert {**before, lock: 0} == {**after, lock: 0}
+
+
+def test_train_refuses_a_folder_of_another_config(run_copy, refused):
+    flagfile = f"--flagfile={run_copy / 'flags.cfg'}"
+    line = refused(
+        train, flagfile, f"--run_dir={run_copy}", "--seed=7", "--batch_size=50"
+    )
+    assert "batch_size=100 (now 50), seed=0 (now 7)" in line
+
+
+def test_train_refuses_a_folder_that_another_process_uses(run_copy, refused):
+    with open(run_copy / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        line = refused(train, f"--run_dir={run_copy}")
+    assert f"--run_dir={run_copy}" in line and "running" in line
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([], ["--run_dir", "found none"]),
+        (["--speed=9"], ["speed"]),
+        (["--batch_size=0"], ["--batch_size=0", "at least 1", "found 0"]),
+        (["--core=gru"], ["--core=gru", "one of rnn, lstm, conv_lstm, none"]),
+        (["--flagfile=missing.cfg"], ["--flagfile=missing.cfg", "No such file"]),
+        (["words"], ["'words'"]),
+        (["--core=conv_lstm"], ["--core=conv_lstm", "--glimpse_network=inception"]),
+        (
+            ["--run_dir=run", "--dataset=folder:missing"],
+            ["--dataset=folder:missing"],
+        ),
+        (
+            ["--run_dir=run", "--model=conv", "--image_size=8"],
+            ["--model=conv", "at least 10 pixels", "found 8x8"],
+        ),
+        (
+            ["--run_dir=run", "--task=translated", "--canvas_size=20"],
+            ["--canvas_size=20", "28"],
+        ),
+        (
+            ["--run_dir=run", "--validation_size=10000"],
+            ["--validation_size=10000", "less than the 10000"],
+        ),
+    ],
+)
+def test_train_tells_what_is_wrong_and_leaves_no_run(
+    argv, words, refused, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    line = refused(train, *argv)
+    for word in words:
+        assert word in line
+    left = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert left in ([], [".lock"])
+
+
+def test_train_that_cannot_make_its_folder_says_so(refused, tmp_path):
+    (tmp_path / "file").write_text("")
+    line = refused(train, f"--run_dir={tmp_path / 'file' / 'run'}")
+    assert "expected a folder to write to, found: Not a directory" in line
+
+
+def test_train_that_goes_sick_names_step_and_term(tmp_path, capsys):
+    argv = [
+        f"--run_dir={tmp_path}",
+        "--model=fc",
+        "--fc_units=4",
+        "--optimizer=sgd",
+        "--learning_rate=1e38",
+        "--train_steps=50",
+        "--steps_per_call=10",
+        "--jit_compile=off",
+    ]
+    assert train.main(argv) == 1
+    lines = capsys.readouterr().err.splitlines()
+    # The progress bar comes before it, in lines of its own.
+    assert lines[-1].startswith("error: step ")
+    assert "expected finite terms of the loss and gradient" in lines[-1]
+    assert sum("error" in line for line in lines) == 1
+    assert not (tmp_path / "results.json").exists()
+
+
+# --- evaluate ----------------------------------------------------------------------
+
+
+def test_evaluate_prints_and_writes_the_validation_accuracy(run_copy, capsys):
+    assert evaluate.main([f"--run_dir={run_copy}"]) == 0
+    found = capsys.readouterr()
+    measures = json.loads((run_copy / "evaluation.json").read_text())
+    assert measures["split"] == "validation"
+    results = json.loads((run_copy / "results.json").read_text())
+    # The chosen weights: what training measured, here again.
+    learned = measures["policies"]["learned"]
+    assert learned["accuracy"] == results["validation_accuracy"]
+    assert found.out.startswith("flagfiles/tiny on validation\n")
+    assert f"learned: {100 * learned['accuracy']:.2f} %" in found.out
+    assert found.err == ""
+
+
+def test_evaluate_on_test_repeats_what_train_found(run_copy):
+    argv = [f"--run_dir={run_copy}", "--split=test", "--policy=learned"]
+    assert evaluate.main(argv) == 0
+    measures = json.loads((run_copy / "evaluation.json").read_text())
+    results = json.loads((run_copy / "results.json").read_text())
+    expected = results["evaluation"]["policies"]["learned"]
+    assert measures["policies"]["learned"] == expected
+
+
+def test_evaluate_takes_policy_and_rollouts(run_copy):
+    argv = [f"--run_dir={run_copy}", "--policy=random", "--eval_rollouts=3"]
+    assert evaluate.main(argv) == 0
+    measures = json.loads((run_copy / "evaluation.json").read_text())
+    assert list(measures["policies"]) == ["random"]
+    assert measures["policies"]["random"]["num_rollouts"] == 3
+
+
+def test_evaluate_of_no_run_is_refused(refused, tmp_path):
+    line = refused(evaluate, f"--run_dir={tmp_path}")
+    assert f"--run_dir={tmp_path}: expected a run of ram_tf.train" in line
+    assert "--run_dir" in refused(evaluate)
+
+
+def test_evaluate_of_an_unfinished_run_is_refused(run_copy, refused):
+    (run_copy / "results.json").unlink()
+    line = refused(evaluate, f"--run_dir={run_copy}")
+    assert "expected a finished run, found no results.json" in line
+
+
+@pytest.mark.parametrize("command", [evaluate, export])
+@pytest.mark.parametrize("damage", ["truncated", "missing", "other"])
+def test_broken_checkpoint_is_named(command, damage, run_copy, refused, tmp_path):
+    best = run_copy / "checkpoints" / "best.npz"
+    before = (run_copy / "evaluation.json").read_bytes()
+    if damage == "truncated":
+        best.write_bytes(best.read_bytes()[:-100])
+    elif damage == "missing":
+        best.unlink()
+    else:
+        config = json.loads((run_copy / "config.json").read_text())
+        (run_copy / "config.json").write_text(json.dumps({**config, "core_units": 16}))
+    more = [f"--export_dir={tmp_path / 'model'}"] if command is export else []
+    line = refused(command, f"--run_dir={run_copy}", *more)
+    assert f"{best}: expected" in line
+    assert (run_copy / "evaluation.json").read_bytes() == before
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"speed": 1}', '{"core": "gru"}', "[1]"])
+def test_broken_config_is_named(text, run_copy, refused):
+    (run_copy / "config.json").write_text(text)
+    line = refused(evaluate, f"--run_dir={run_copy}")
+    assert f"{run_copy / 'config.json'}: " in line
+
+
+# --- export ------------------------------------------------------------------------
+
+
+def test_export_refuses_what_it_would_overwrite(exported, tiny_run, refused):
+    before = sorted(exported.rglob("*"))
+    line = refused(export, f"--run_dir={tiny_run}", f"--export_dir={exported}")
+    assert f"--export_dir={exported}: expected a folder that does not exist" in line
+    assert sorted(exported.rglob("*")) == before
+
+
+def test_export_that_cannot_write_leaves_nothing(tiny_run, refused, tmp_path):
+    (tmp_path / "file").write_text("")
+    target = tmp_path / "file" / "model"
+    line = refused(export, f"--run_dir={tiny_run}", f"--export_dir={target}")
+    assert f"--export_dir={target}: expected a folder to write to" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_export_needs_a_folder(tiny_run, refused):
+    assert "--export_dir: expected a folder" in refused(export, f"--run_dir={tiny_run}")
+
+
+# --- predict -----------------------------------------------------------------------
+
+
+def test_predict_answers_for_images_and_examples(exported, tiny_run, tmp_path, capsys):
+    test = open_source("mnist_sample").split("test")
+    images = test.images[:20]
+    paths = [write_image(tmp_path / f"{i}.png", images[i]) for i in range(3)]
+    argv = [f"--model={exported}", *map(str, paths), str(tiny_run / "examples.npz")]
+    assert predict.main(argv) == 0
+    found = capsys.readouterr()
+    assert found.err == ""
+    *lines, last = found.out.splitlines()
+    assert len(lines) == 3 + 20
+    labels = [line.split(": ", 1)[1].split(" ", 1)[0] for line in lines]
+    assert labels[:3] == labels[3:6]  # The same digits, from both kinds of file.
+    right = sum(int(a) == b for a, b in zip(labels[3:], test.labels[:20], strict=True))
+    assert last == f"{right} of 20 right"
+    assert sum("wrong: it is" in line for line in lines) == 20 - right
+
+
+def test_predict_prints_json_with_the_path_of_glimpses(
+    exported, digit, tmp_path, capsys
+):
+    path = write_image(tmp_path / "digit.png", digit)
+    assert predict.main([f"--model={exported}", "--json", str(path)]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["image"] == str(path)
+    assert len(answer["probabilities"]) == 10
+    assert answer["label"] == int(np.argmax(answer["probabilities"]))
+    assert answer["class"] == str(answer["label"])
+    assert answer["locations"][0] == [0.0, 0.0]
+    assert len(answer["locations"]) == 3
+
+
+def test_predict_resizes_only_if_told(exported, digit, refused, tmp_path, capsys):
+    large = np.kron(digit, np.ones([2, 2, 1], np.uint8))
+    path = write_image(tmp_path / "large.png", large)
+    line = refused(predict, f"--model={exported}", path)
+    assert f"{path}: expected 28x28 pixels, found 56x56" in line
+    small = write_image(tmp_path / "small.png", digit)
+    argv = [f"--model={exported}", "--resize", str(path), str(small)]
+    assert predict.main(argv) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.split(": ", 1)[1] == second.split(": ", 1)[1]
+
+
+def test_predict_refuses_what_is_no_image(exported, refused, tmp_path):
+    path = tmp_path / "a.png"
+    model = f"--model={exported}"
+    assert f"{path}: expected an image" in refused(predict, model, path)
+    path.write_text("no picture")
+    assert f"{path}: expected an image" in refused(predict, model, path)
+    arrays = tmp_path / "a.npz"
+    arrays.write_bytes(b"")
+    assert f"{arrays}: expected an image" in refused(predict, model, arrays)
+    np.savez(arrays, images=np.zeros([1, 28, 28, 1], np.uint8))
+    content = bytearray(arrays.read_bytes())
+    content[len(content) // 2] ^= 1
+    arrays.write_bytes(content)
+    assert f"{arrays}: expected an image" in refused(predict, model, arrays)
+    np.savez(arrays, pictures=[1])
+    assert f"{arrays}: expected an image" in refused(predict, model, arrays)
+    assert "at least one image" in refused(predict, model)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"images": np.zeros([2, 9, 9, 1], np.uint8)}, "expected 28x28 pixels"),
+        ({"images": np.zeros([2, 28, 28, 3], np.uint8)}, "images [n, H, W, 1]"),
+        ({"images": np.zeros([28, 28], np.uint8)}, "images [n, H, W, 1]"),
+        ({"images": np.full([1, 28, 28, 1], np.nan)}, "uint8"),
+        ({"images": np.zeros([1, 28, 28, 1], np.float32)}, "uint8"),
+        (
+            {"images": np.zeros([2, 28, 28, 1], np.uint8), "labels": np.array([1])},
+            "labels",
+        ),
+        (
+            {"images": np.zeros([1, 28, 28, 1], np.uint8), "labels": np.array([12])},
+            "labels",
+        ),
+    ],
+)
+def test_predict_refuses_arrays_that_do_not_fit(
+    arrays, words, exported, refused, tmp_path
+):
+    path = tmp_path / "arrays.npz"
+    np.savez(path, **arrays)
+    line = refused(predict, f"--model={exported}", path)
+    assert str(path) in line and words in line
+
+
+@pytest.mark.parametrize("damage", ["no folder", "graph", "variables", "metadata"])
+def test_predict_refuses_a_broken_model(damage, exported, digit, refused, tmp_path):
+    model = tmp_path / "model"
+    if damage != "no folder":
+        shutil.copytree(exported, model)
+    if damage == "graph":
+        graph = model / "saved_model.pb"
+        graph.write_bytes(graph.read_bytes()[:1000])
+    elif damage == "variables":
+        (model / "variables" / "variables.index").unlink()
+    elif damage == "metadata":
+        (model / "metadata.json").write_text("{}")
+    path = write_image(tmp_path / "digit.png", digit)
+    assert str(model) in refused(predict, f"--model={model}", path)
+
+
+# --- In processes of their own -----------------------------------------------------
+
+
+def test_help_is_quick_and_does_not_wait_for_tensorflow():
+    script = (
+        "import sys\n"
+        "from ram_tf import evaluate, export, predict, train\n"
+        "for command in (train, evaluate, export, predict):\n"
+        "    assert command.main(['--help']) == 0\n"
+        "assert 'tensorflow' not in sys.modules\n"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert found.stderr == ""
+    for name in COMMANDS:
+        assert f"python -m ram_tf.{name} " in found.stdout
+    # Of its own time, however busy the machine is.
+    seconds = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    assert seconds < 1.5
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_exits_with_one_line_and_status_1(name):
+    found = run_python("-m", f"ram_tf.{name}", "--nonsense=1")
+    assert found.returncode == 1
+    assert found.stdout == ""
+    assert found.stderr.startswith("error: ") and found.stderr.count("\n") == 1
+    assert "nonsense" in found.stderr
+
+
+def test_command_says_nothing_but_its_line_when_tensorflow_is_loaded(run_copy):
+    best = run_copy / "checkpoints" / "best.npz"
+    best.write_bytes(b"")
+    found = run_python("-m", "ram_tf.evaluate", f"--run_dir={run_copy}")
+    assert found.returncode == 1
+    assert found.stdout == ""
+    assert found.stderr.startswith(f"error: {best}: expected a whole checkpoint")
+    assert found.stderr.count("\n") == 1
+
+
+def test_train_writes_only_its_progress_to_standard_error(tmp_path):
+    found = run_python(
+        "-m",
+        "ram_tf.train",
+        f"--run_dir={tmp_path / 'run'}",
+        "--model=fc",
+        "--fc_units=4",
+        "--train_steps=20",
+        "--jit_compile=off",
+    )
+    assert found.returncode == 0
+    lines = found.stderr.replace("\r", "\n").strip().splitlines()
+    assert lines and all("/20 [" in line for line in lines)
+    assert "20/20" in lines[-1] and "validation" in lines[-1]
+    assert found.stdout.startswith("run, seed 0: test accuracy ")
+    assert (tmp_path / "run" / "results.json").exists()
+
+
+def run_python(*words) -> subprocess.CompletedProcess:
+    # As somebody's shell: nothing that a test has set keeps TensorFlow quiet.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TF_CPP")}
+    environment["PYTHONPATH"] = str(pathlib.Path(train.__file__).parent.parent)
+    return subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, env=environment
+    )

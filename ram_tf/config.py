@@ -92,9 +92,7 @@ class Config:
         "max_shift, or both.",
         choices=("none", "flip", "shift", "flip_crop"),
     )
-    max_shift: int = _setting(
-        4, "Pixels by which augmentation shifts at most.", low=1
-    )
+    max_shift: int = _setting(4, "Pixels by which augmentation shifts at most.", low=1)
 
     # Glimpse sensor and networks.
     patch_size: int = _setting(

@@ -57,8 +57,7 @@ class Agreement:
 
     def meet(self) -> None:
         """Waits until all workers are here."""
-        if not self.alone:
-            self._total([0.0])
+        self.decide(Decision(None, False, 0))
 
     def share(self, variables: Sequence[Any], numbers: Sequence[int]) -> list[int]:
         """Gives every worker the chief's variables and numbers.
@@ -73,30 +72,30 @@ class Agreement:
         """
         if self.alone:
             return list(numbers)
-        for variable in variables:
-            value = self._of_chief(variable)
-            for copy in local_copies(variable):
-                copy.assign(value)
-        return [int(self._of_chief(tf.constant(n, tf.int64))) for n in numbers]
-
-    def _of_chief(self, value: Any) -> tf.Tensor:
-        found = tf.convert_to_tensor(local_copies(value)[0])
-        if not self.is_chief:
-            found = tf.zeros_like(found)
+        values = [tf.convert_to_tensor(local_copies(v)[0]) for v in variables]
+        values += [tf.constant(number, tf.int64) for number in numbers]
         # Whole numbers travel as float64, which every kind of collective can sum.
-        carrier = found.dtype if found.dtype.is_floating else tf.float64
-        return tf.cast(self._sum(tf.cast(found, carrier)), found.dtype)
+        sent = [v if v.dtype.is_floating else tf.cast(v, tf.float64) for v in values]
+        if not self.is_chief:
+            sent = [tf.zeros_like(value) for value in sent]
+        found = self._sum(sent)
+        for variable, value in zip(variables, found[: len(variables)], strict=True):
+            for copy in local_copies(variable):
+                copy.assign(tf.cast(value, copy.dtype))
+        return [int(number) for number in found[len(variables) :]]
 
     def _total(self, values: Sequence[float]) -> list[float]:
-        return self._sum(tf.constant(values, tf.float32)).numpy().tolist()
+        (total,) = self._sum([tf.constant(values, tf.float32)])
+        return total.numpy().tolist()
 
-    def _sum_over_workers(self, value: tf.Tensor) -> tf.Tensor:
-        def add(value: tf.Tensor) -> tf.Tensor:
+    def _sum_over_workers(self, values: list[tf.Tensor]) -> list[tf.Tensor]:
+        def add(values: list[tf.Tensor]) -> list[tf.Tensor]:
             context = tf.distribute.get_replica_context()
             # One replica speaks for its worker, so that a sum with zeros is exact.
             speaks = context.replica_id_in_sync_group % self.local_replicas == 0
-            value = tf.where(speaks, value, tf.zeros_like(value))
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+            values = [tf.where(speaks, value, tf.zeros_like(value)) for value in values]
+            # One by one: a sum of several takes one dtype.
+            return [context.all_reduce("SUM", value) for value in values]
 
-        total = self.strategy.run(add, args=(value,))
-        return self.strategy.experimental_local_results(total)[0]
+        totals = self.strategy.run(add, args=(values,))
+        return [self.strategy.experimental_local_results(total)[0] for total in totals]

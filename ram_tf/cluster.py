@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from ram_tf.errors import RamError
+from ram_tf.errors import RamError, WorkerLost
 
 _JOBS = ("chief", "worker")
 _CONNECT_SECONDS = 3.0
@@ -93,7 +93,7 @@ class Cluster:
             answers = list(pool.map(self._answers, others))
         return [i for i, there in zip(others, answers, strict=True) if not there]
 
-    def loss(self, error: Exception) -> RamError:
+    def loss(self, error: Exception) -> WorkerLost:
         """Says which worker was lost, when TensorFlow gave up on a sum over them.
 
         Call it at once. It returns late enough for the others to find this one here.
@@ -113,7 +113,7 @@ class Cluster:
         for line in text.splitlines():
             if "aborted by" in line:
                 reason = line.partition("aborted by: ")[2] or reason
-        return RamError(
+        return WorkerLost(
             f"lost {who}: {reason[:200]}; start all workers again to go on from the "
             "last checkpoint"
         )

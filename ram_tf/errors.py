@@ -9,6 +9,21 @@ class RamError(ValueError):
     """
 
 
+def one_line(error: BaseException, limit: int = 200) -> str:
+    """Returns what another library's error says, on one line of bounded length."""
+    said = getattr(error, "strerror", None) or getattr(error, "message", None) or error
+    text = " ".join(str(said).split()) or type(error).__name__
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+class WorkerLost(RamError):
+    """Another worker of the job is gone, and with it what TensorFlow had under way.
+
+    A process that has met it cannot take TensorFlow down in order: a command that
+    reports it ends at once.
+    """
+
+
 class Interrupted(Exception):
     """Training stopped on a signal, after a checkpoint was written.
 

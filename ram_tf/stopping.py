@@ -19,16 +19,16 @@ _POLL_SECONDS = 0.25
 
 
 class StopRequest:
-    """What a signal asked, and whether it must wait for a checkpoint.
+    """What a signal asked, and whether the training loop will answer it.
 
     Attributes:
       number: the signal that asked to stop; None while none did.
-      unsaved: whether leaving now would lose training steps.
+      deferred: whether leaving at once would lose training steps, or other workers.
     """
 
     def __init__(self) -> None:
         self.number: int | None = None
-        self.unsaved = False
+        self.deferred = False
 
     def check(self) -> None:
         """Raises Interrupted when somebody asked to stop."""
@@ -59,10 +59,10 @@ class StopRequest:
 def answering(stop: StopRequest) -> Iterator[None]:
     """Takes SIGTERM and SIGINT for a whole command, whatever it is doing.
 
-    With unsaved steps the first signal is noted, and the loop saves behind the running
-    compiled call. With none (start, compilation, evaluation), and at a second signal,
-    the process leaves at once with status 128 + signal: every file is written whole
-    or not at all, and the kernel frees the lock.
+    While the request is deferred the first signal is noted, and the loop saves behind
+    the running compiled call. Else (start, compilation, what is done after training),
+    and at a second signal, the process leaves at once with status 128 + signal: every
+    file is written whole or not at all, and the kernel frees the lock.
 
     Args:
       stop: where the signal is noted.
@@ -82,7 +82,7 @@ def answering(stop: StopRequest) -> Iterator[None]:
             found = signal.sigtimedwait(mine, _POLL_SECONDS)
             if found is None:
                 continue
-            if not stop.unsaved or stop.number is not None:
+            if not stop.deferred or stop.number is not None:
                 _leave(found.si_signo)
             stop.number = found.si_signo
 

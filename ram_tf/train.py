@@ -14,7 +14,7 @@ from typing import Any
 
 from ram_tf.cluster import Cluster
 from ram_tf.config import Config
-from ram_tf.errors import Interrupted, RamError
+from ram_tf.errors import Interrupted, RamError, WorkerLost
 from ram_tf.flags import Arguments, config_settings, run_command
 from ram_tf.quiet import import_tensorflow
 from ram_tf.run_directory import RunDirectory, read_json
@@ -166,6 +166,8 @@ def _command(arguments: Arguments) -> int:
     except Interrupted as interrupted:
         print(f"{interrupted}; the same command goes on", file=sys.stderr)
         return 128 + interrupted.signal
+    except WorkerLost as error:
+        _give_up(error)
     return 0
 
 

@@ -23,7 +23,7 @@ from ram_tf.data.tasks import Task
 from ram_tf.errors import Interrupted, RamError
 from ram_tf.feeding import feed
 from ram_tf.stopping import StopRequest
-from ram_tf.weights import averaged_weights, named_variables
+from ram_tf.weights import averaged_weights, local_copies, named_variables
 
 # A compiled call is cut short so that a signal is answered within two seconds.
 _CALL_SECONDS = 1.0
@@ -112,7 +112,7 @@ class Trainer:
             self.workers.meet()
             raise
         finally:
-            self.stop.unsaved = False
+            self.stop.deferred = False
             self.callbacks.on_train_end()
 
     def _train(self) -> None:
@@ -123,7 +123,7 @@ class Trainer:
         for start, count, images, labels in blocks:
             for first, last in self._calls(count):
                 self._call(start, images, labels, first, last)
-                self.stop.unsaved = self.checkpoints is not None
+                self.stop.deferred = self.checkpoints is not None
                 self.wall_seconds = time.monotonic() - started
             self._pause()
             if self.model.stop_training:
@@ -156,7 +156,8 @@ class Trainer:
                 }
                 self.checkpoints.save(self.step, self._variables, state)
             self._saved = self.step
-        self.stop.unsaved = False
+        # Nothing to lose by leaving at once, but several workers leave together.
+        self.stop.deferred = self.stop.deferred and not self.workers.alone
 
     def _restore(self) -> None:
         if self.checkpoints is None:
@@ -255,8 +256,11 @@ class Trainer:
     def _evaluate(self) -> None:
         if self.is_chief:
             self._validate()
+        # Not reset_state, which sums over the workers what it has just set to zero.
         for metric in self.model.metrics:
-            metric.reset_state()
+            for variable in metric.variables:
+                for copy in local_copies(variable):
+                    copy.assign(tf.zeros_like(copy))
 
     def _validate(self) -> None:
         terms = {name: float(value) for name, value in self._read_means().items()}

@@ -1,7 +1,6 @@
 # The report and its picture in the README.
 
 REPORT_DIR ?= report
-RESULTS_DIR ?= results
 CHROMIUM ?= chromium
 
 .PHONY: report screenshot

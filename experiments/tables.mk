@@ -9,6 +9,7 @@
 SEEDS ?= 0
 QUICK ?=
 DATA_DIR ?=
+JOBS ?= $(if $(QUICK),2,1)
 RESULTS_DIR ?= $(if $(QUICK),quick/results,results)
 # Beside the usual results, else inside: other results are then of other runs.
 RUNS_DIR ?= $(if $(filter results quick/results,$(RESULTS_DIR)),$(RESULTS_DIR:results=runs),$(RESULTS_DIR)/runs)
@@ -20,7 +21,7 @@ empty :=
 space := $(empty) $(empty)
 comma := ,
 REPRODUCE = $(PY) -m ram_tf.reproduce --seeds=$(SEEDS) --results_dir=$(RESULTS_DIR) \
-	--runs_dir=$(RUNS_DIR) $(if $(DATA_DIR),--data_dir=$(DATA_DIR)) $(if $(QUICK),--quick)
+	--runs_dir=$(RUNS_DIR) --jobs=$(JOBS) $(if $(DATA_DIR),--data_dir=$(DATA_DIR)) $(if $(QUICK),--quick)
 
 .PHONY: $(TABLES) tables row headers
 

@@ -5,13 +5,14 @@ some run failed, all are named; 130 or 143 after Ctrl-C or SIGTERM: the run in w
 saved, and the same command goes on.
 """
 
+import concurrent.futures
 import pathlib
 import sys
 from collections.abc import Sequence
 
 from ram_tf.errors import RamError
 from ram_tf.flags import Arguments, Setting, config_settings, run_command
-from ram_tf.run_directory import RunDirectory, write_atomic
+from ram_tf.run_directory import RunDirectory, read_json, write_atomic
 from ram_tf.tables.catalogue import (
     Experiment,
     find_experiments,
@@ -50,6 +51,7 @@ SETTINGS = [
     Setting("runs_dir", "runs", "Folder of the runs."),
     *config_settings(["data_dir"]),
     QUICK,
+    Setting("jobs", 1, "Trainings at a time; progress is shown of one only.", low=1),
 ]
 
 
@@ -82,20 +84,21 @@ class Reproduction:
 
         Returns:
           The error, one line; empty when the result is current now.
+
+        Raises:
+          RamError: when the flagfile is at fault, or a file cannot be written.
         """
         run = RunDirectory(self.runs_dir / experiment.name / f"seed{seed}")
         flags = [*experiment.flags(seed, self.quick), f"--run_dir={run.path}"]
         if self.data_dir:
             flags.append(f"--data_dir={self.data_dir}")
         error = trainings.run(flags)
-        if error and trainings.stopped_by is not None:
+        if error and trainings.is_stopped():
             return error
         try:
             self._file(run, self.result(experiment, seed), error)
         except OSError as fault:
             return f"{fault.filename}: {fault.strerror}"
-        except RamError as fault:
-            return str(fault)
         if not error and self.result(experiment, seed).status != "current":
             return f"{run.results}: expected the Config of the flagfile, found another"
         return error
@@ -130,13 +133,54 @@ def _experiments(arguments: Arguments) -> tuple[list[Experiment], list[str]]:
 def _require_no_real_results(
     experiments: Sequence[Experiment], seeds: Sequence[int], results_dir: str
 ) -> None:
+    """Keeps the tiny budget's results from real ones, current or stale."""
     for experiment in experiments:
         for seed in seeds:
-            if read_seed(experiment, results_dir, seed).status == "current":
+            path = read_seed(experiment, results_dir, seed).path
+            steps = experiment.config(seed, quick=True).train_steps
+            found = read_json(path) if path.exists() else {"train_steps": steps}
+            if not isinstance(found, dict) or found.get("train_steps") != steps:
                 raise RamError(
                     f"--quick, --results_dir={results_dir}: expected a folder without "
-                    f"real results, found that of {experiment.name} seed {seed}"
+                    f"real results, found {path}"
                 )
+
+
+def _make_all(
+    reproduction: Reproduction,
+    jobs: Sequence[tuple[Experiment, int]],
+    trainings: Trainings,
+    at_a_time: int,
+) -> list[str]:
+    """Makes every row and seed that needs it; returns those without a result."""
+
+    def make(number: int, experiment: Experiment, seed: int) -> bool:
+        title = f"[{number}/{len(jobs)}] {experiment.name} seed {seed}"
+        if trainings.is_stopped():
+            return False
+        try:
+            if reproduction.result(experiment, seed).status == "current":
+                print(f"{title}: current", flush=True)
+                return True
+            print(f"{title}: training", flush=True)
+            error = reproduction.make(experiment, seed, trainings)
+        except RamError as fault:  # Of its flagfile, or of writing its files.
+            error = str(fault)
+        if error:
+            if not trainings.is_stopped():
+                print(f"{title}: failed, {error}", flush=True)
+            return False
+        accuracy = reproduction.result(experiment, seed).measures["accuracy"]
+        print(f"{title}: {100 * accuracy:.2f} %", flush=True)
+        return True
+
+    with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
+        made = [pool.submit(make, n, *job) for n, job in enumerate(jobs, start=1)]
+        return [
+            f"{experiment.name} seed {seed}"
+            for (experiment, seed), future in zip(jobs, made, strict=True)
+            if not future.result()
+        ]
 
 
 def _command(arguments: Arguments) -> int | None:
@@ -150,29 +194,16 @@ def _command(arguments: Arguments) -> int | None:
     )
     if quick:
         _require_no_real_results(experiments, seeds, results_dir)
-    failures = []
     jobs = [(experiment, seed) for seed in seeds for experiment in experiments]
-    with Trainings() as trainings:
-        for number, (experiment, seed) in enumerate(jobs, start=1):
-            title = f"[{number}/{len(jobs)}] {experiment.name} seed {seed}"
-            if reproduction.result(experiment, seed).status == "current":
-                print(f"{title}: current", flush=True)
-                continue
-            print(f"{title}: training", flush=True)
-            error = reproduction.make(experiment, seed, trainings)
-            if trainings.stopped_by is not None:
-                print(
-                    f"stopped by signal {trainings.stopped_by} in {experiment.name} "
-                    f"seed {seed}; the same command goes on",
-                    file=sys.stderr,
-                )
-                return 128 + trainings.stopped_by
-            if error:
-                failures.append(f"{experiment.name} seed {seed}")
-                print(f"{title}: failed, {error}", flush=True)
-            else:
-                accuracy = reproduction.result(experiment, seed).measures["accuracy"]
-                print(f"{title}: {100 * accuracy:.2f} %", flush=True)
+    with Trainings(show_progress=arguments.jobs == 1) as trainings:
+        failed = _make_all(reproduction, jobs, trainings, arguments.jobs)
+    if trainings.stopped_by is not None:
+        print(
+            f"stopped by signal {trainings.stopped_by}, {len(failed)} of {len(jobs)} "
+            "results to go; the same command goes on",
+            file=sys.stderr,
+        )
+        return 128 + trainings.stopped_by
     sources = read_sources(arguments.experiments_dir)
     tables = collect(arguments.experiments_dir, results_dir, quick=quick, seeds=seeds)
     if any(row.seeds for table in tables for row in table.rows):
@@ -180,10 +211,8 @@ def _command(arguments: Arguments) -> int | None:
         write_atomic(pathlib.Path(results_dir) / "tables.md", render(page, sources))
     tables = [table for table in tables if table.table in shown]
     print(render(tables, sources), end="")
-    if failures:
-        raise RamError(
-            f"{len(failures)} of {len(jobs)} runs failed: {', '.join(failures)}"
-        )
+    if failed:
+        raise RamError(f"{len(failed)} of {len(jobs)} runs failed: {', '.join(failed)}")
     require_no_faults(tables)
     return None
 

@@ -303,6 +303,20 @@ def test_make_target_reproduces_its_table(target):
     assert found.rstrip().endswith(f"--tables={tables}")
 
 
+@pytest.mark.skipif(not shutil.which("make"), reason="there is no make")
+def test_quick_budget_has_folders_of_its_own():
+    found = subprocess.run(
+        ["make", "-n", "tables", "INSTALLED=", "QUICK=1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "--results_dir=quick/results " in found
+    assert "--runs_dir=quick/runs " in found
+    assert " --quick " in found
+
+
 def test_find_experiments_keeps_the_order_asked_for():
     names = ["text/color_pixel_8g", "table1/fc"]
     assert [row.name for row in find_experiments(EXPERIMENTS, names)] == names

@@ -119,6 +119,22 @@ def test_wrong_flag_is_a_line_that_names_it(flags, message, folder, capsys):
     assert error.startswith(f"error: {message}") and error.count("\n") == 1
 
 
+def test_two_trainings_at_a_time_make_the_same_results(folder):
+    flags = ["--tables=table1,text", "--jobs=2", "--seeds=0,1"]
+    assert main(flags_of(folder, *flags)) == 0
+    assert len(calls_of(folder)) == 8
+    tables = collect(folder / "experiments", folder / "results", seeds=[0, 1])
+    assert all(row.status == "complete" for table in tables for row in table.rows)
+
+
+def test_faulty_flagfile_is_named_and_does_not_stop_the_others(folder, capsys):
+    (folder / "experiments" / "table1" / "ram.cfg").write_text("--core=knot\n")
+    assert main(flags_of(folder, "--experiments=table1/ram,table1/fc")) == 1
+    assert calls_of(folder) == ["table1/fc 0 "]
+    shown = capsys.readouterr()
+    assert "ram seed 0: failed" in shown.out and "--core=knot" in shown.out
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_stops_the_run_in_work_and_says_how_to_go_on(number, folder):
     code = (
@@ -138,7 +154,8 @@ def test_signal_stops_the_run_in_work_and_says_how_to_go_on(number, folder):
     process.send_signal(number)
     _, error = process.communicate(timeout=30)
     assert process.returncode == 128 + number
-    assert "in table1/ram seed 0; the same command goes on" in error
+    assert f"stopped by signal {int(number)}, 3 of 3 results to go" in error
+    assert "failed" not in error
     assert calls_of(folder) == ["table1/ram 0 "]
     assert not list(folder.rglob("*.failed"))
 

@@ -145,16 +145,12 @@ def test_sample_file_is_what_write_sample_writes(tmp_path):
 
 
 @needs_real_data
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shape", "counts"),
     [
         ("mnist", (28, 28, 1), [55_000, 5_000, 10_000]),
-        pytest.param(
-            "cifar10",
-            (32, 32, 3),
-            [45_000, 5_000, 10_000],
-            marks=pytest.mark.slow,
-        ),
+        ("cifar10", (32, 32, 3), [45_000, 5_000, 10_000]),
     ],
 )
 def test_real_sets_equal_what_tfds_reads(name, shape, counts):

@@ -324,6 +324,14 @@ def test_wrong_channel_count_names_file_and_record(tmp_path, usual, stray):
     assert f"expected {usual}" in message
 
 
+def test_stray_image_in_a_batch_of_its_own_is_found(tmp_path):
+    train = random_images(257, channels=3)
+    write_set(tmp_path, {"train": train, "test": train[:1]}, shape=(6, 5, 3))
+    (file,) = record_files(tmp_path)
+    rewrite(file, {256: {"image": bytes_feature(png(6, 5, 1))}})
+    assert f"{file}, record 256" in fails(tmp_path, validation_size=0)
+
+
 def test_gray_set_of_colour_images_is_refused(shapes):
     (file,) = record_files(shapes[0])
     rewrite(file, {n: {"image": bytes_feature(png(6, 5, 3))} for n in range(30)})

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ram_tf.data.raw_files import UNREADABLE, check_labels, find_file
-from ram_tf.errors import RamError
+from ram_tf.errors import RamError, one_line
 
 COUNT = 10_000  # Images in each of the six files.
 BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
@@ -72,9 +72,7 @@ def _read_file(path: pathlib.Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise RamError(
-            f"{path}: expected a file, found: {error.strerror or error}"
-        ) from None
+        raise RamError(f"{path}: expected a file, found: {one_line(error)}") from None
 
 
 def _members(
@@ -89,7 +87,9 @@ def _members(
                 if name in names and (file := tar.extractfile(member)):
                     found[name] = file.read()
     except UNREADABLE as error:
-        raise RamError(f"{archive}: expected a whole archive, found: {error}") from None
+        raise RamError(
+            f"{archive}: expected a whole archive, found: {one_line(error)}"
+        ) from None
     for name in names:
         if name not in found:
             raise RamError(f"{archive}: expected {name} in it, found none")
@@ -120,9 +120,8 @@ def _unpickle(where: object, content: bytes) -> bytes:
         }
         data, labels = np.asarray(fields["data"]), np.asarray(fields["labels"])
     except Exception as error:  # A broken pickle raises anything.
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise RamError(
-            f"{where}: expected a pickle of data and labels, found: {reason[:200]}"
+            f"{where}: expected a pickle of data and labels, found: {one_line(error)}"
         ) from None
     if data.dtype != np.uint8 or data.shape != (COUNT, _PIXELS):
         raise RamError(

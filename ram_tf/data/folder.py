@@ -14,9 +14,11 @@ from ram_tf.data.sources import (
     SplitName,
     validation_count,
 )
-from ram_tf.errors import RamError
+from ram_tf.errors import RamError, one_line
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
+
+_BATCH = 256  # Images that are decoded together.
 
 Listing = list[tuple[pathlib.Path, int]]
 
@@ -68,13 +70,11 @@ class FolderSource(Source):
             start = end - validation_count(self.name, end, validation_size)
             self._set("validation", train[start:end], f"images {start} to {end} by MD5")
         self._set("train", train[:start], f"images 0 to {start} by MD5")
-        first = self._decode(train[0][0], None)
-        if image_size:
-            first = images_lib.resize(first, image_size)
-        self._image_size = image_size
-        self._file_shape = None if image_size else tuple(first.shape)
-        self.image_shape = tuple(first.shape)
         self._first = train[0][0]
+        first = _decode(self._first)
+        self._image_size = image_size
+        height, width, channels = first.shape
+        self.image_shape = (image_size or height, image_size or width, channels)
 
     def _set(self, name: str, listing: Listing, description: str) -> None:
         self._listings[name] = listing
@@ -98,35 +98,59 @@ class FolderSource(Source):
 
         return sorted(listing, key=rank)
 
-    def _decode(self, path: pathlib.Path, channels: int | None) -> tf.Tensor:
-        try:
-            image, found = images_lib.decode(path.read_bytes())
-        except (OSError, tf.errors.OpError) as error:
-            reason = getattr(error, "strerror", None) or "not a whole image"
-            raise RamError(f"{path}: expected an image, found: {reason}") from None
-        if channels not in (None, int(found)):
-            raise RamError(
-                f"{path}: an image of {int(found)} channel(s), expected {channels} as "
-                f"in {self._first}"
-            )
-        return image
-
     def _read(self, name: SplitName) -> ImageSet:
-        listing = self._listings[name]
-        images = np.empty((len(listing), *self.image_shape), np.uint8)
-        for row, (path, _) in enumerate(listing):
-            image = self._decode(path, self.image_shape[2])
+        paths = [str(path) for path, _ in self._listings[name]]
+        images = np.empty((len(paths), *self.image_shape), np.uint8)
+        done = 0
+        try:
+            for batch in self._batches(paths).as_numpy_iterator():
+                images[done : done + len(batch)] = batch
+                done += len(batch)
+        except tf.errors.OpError as error:
+            # Something is wrong with a file: one by one, to find which and what.
+            for path, _ in self._listings[name]:
+                self._check(path)
+            raise RamError(
+                f"--dataset={self.name}: expected images, found: {one_line(error)}"
+            ) from None
+        labels = [label for _, label in self._listings[name]]
+        return ImageSet(images, np.array(labels, np.int32))
+
+    def _batches(self, paths: list[str]) -> tf.data.Dataset:
+        def decode(path: tf.Tensor) -> tf.Tensor:
+            image, _ = images_lib.decode(tf.io.read_file(path))
             if self._image_size:
                 image = images_lib.resize(image, self._image_size)
-            elif tuple(image.shape) != self._file_shape:
-                raise RamError(
-                    f"{path}: an image of {image.shape[0]}x{image.shape[1]}, expected "
-                    f"{self.image_shape[0]}x{self.image_shape[1]} as in {self._first}, "
-                    "or --image_size"
-                )
-            images[row] = image
-        labels = np.array([label for _, label in listing], np.int32)
-        return ImageSet(images, labels)
+            return tf.ensure_shape(image, self.image_shape)
+
+        decode = tf.autograph.experimental.do_not_convert(decode)
+        dataset = tf.data.Dataset.from_tensor_slices(tf.constant(paths, tf.string))
+        dataset = dataset.map(decode, tf.data.AUTOTUNE, deterministic=True)
+        return dataset.batch(_BATCH).prefetch(2)
+
+    def _check(self, path: pathlib.Path) -> None:
+        """Raises RamError when an image is broken or unlike the first."""
+        height, width, channels = _decode(path).shape
+        if channels != self.image_shape[2]:
+            raise RamError(
+                f"{path}: an image of {channels} channel(s), expected "
+                f"{self.image_shape[2]} as in {self._first}"
+            )
+        if not self._image_size and (height, width) != self.image_shape[:2]:
+            raise RamError(
+                f"{path}: an image of {height}x{width}, expected "
+                f"{self.image_shape[0]}x{self.image_shape[1]} as in {self._first}, "
+                "or --image_size"
+            )
+
+
+def _decode(path: pathlib.Path) -> tf.Tensor:
+    try:
+        image, _ = images_lib.decode(path.read_bytes())
+    except (OSError, tf.errors.OpError) as error:
+        reason = getattr(error, "strerror", None) or "not a whole image"
+        raise RamError(f"{path}: expected an image, found: {reason}") from None
+    return image
 
 
 def _folders(root: pathlib.Path) -> list[pathlib.Path]:

@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 
 from ram_tf.data.raw_files import UNREADABLE, check_labels, find_file
-from ram_tf.errors import RamError
+from ram_tf.errors import RamError, one_line
 
 COUNTS = {"train": 60_000, "t10k": 10_000}
 # The sets share their file names, but not their first labels.
@@ -63,7 +63,9 @@ def _read_idx(raw_dir: pathlib.Path, name: str) -> tuple[pathlib.Path, bytes]:
         content = path.read_bytes()
         return path, gzip.decompress(content) if path.suffix == ".gz" else content
     except UNREADABLE as error:
-        raise RamError(f"{path}: expected a whole file, found: {error}") from None
+        raise RamError(
+            f"{path}: expected a whole file, found: {one_line(error)}"
+        ) from None
 
 
 def _check_idx(path: pathlib.Path, content: bytes, shape: tuple[int, ...]) -> bytes:

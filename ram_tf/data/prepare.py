@@ -13,11 +13,10 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from typing import Any
-from unittest import mock
 
 from ram_tf.data.cifar_files import read_cifar10
 from ram_tf.data.mnist_files import read_mnist
-from ram_tf.errors import RamError
+from ram_tf.errors import RamError, one_line
 from ram_tf.flags import Arguments, Setting, run_command
 from ram_tf.quiet import import_tensorflow
 
@@ -90,7 +89,7 @@ def prepare(dataset: str, raw_dir: str, data_dir: str) -> pathlib.Path:
     except OSError as error:
         raise RamError(
             f"--data_dir={data_dir}: expected a folder to write {dataset} to, found: "
-            f"{error.strerror or error}"
+            f"{one_line(error)}"
         ) from None
     finally:
         if made:
@@ -112,7 +111,7 @@ def _prepare(
     import_tensorflow()
     import tensorflow_datasets as tfds
 
-    from ram_tf.data.tfds_builder import first_line, quiet
+    from ram_tf.data.tfds_builder import quiet
 
     with quiet():
         builder = tfds.builder(dataset, data_dir=str(work / "data"))
@@ -128,15 +127,13 @@ def _prepare(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         manager = _LocalFiles(work / "raw")
+        builder._make_download_manager = lambda **settings: manager
         try:
-            with mock.patch.object(
-                builder, "_make_download_manager", lambda **_: manager
-            ):
-                builder.download_and_prepare()
+            builder.download_and_prepare()
         except Exception as error:  # A full disk is a tf.errors, and no OSError.
             raise RamError(
                 f"--data_dir={out}: TFDS was expected to write {dataset}, found: "
-                f"{first_line(error)}"
+                f"{one_line(error)}"
             ) from None
     target.parent.mkdir(exist_ok=True)
     try:

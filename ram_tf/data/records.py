@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from ram_tf.data import images as images_lib
 from ram_tf.data.sources import ImageSet
-from ram_tf.errors import RamError
+from ram_tf.errors import RamError, one_line
 
 _BATCH = 256  # Records that are parsed and decoded together.
 
@@ -84,16 +84,23 @@ def read_records(
     count = records.stop - records.start
     images = np.empty((count, *image_shape), np.uint8)
     labels = np.empty(count, np.int64)
-    done = 0
+    done, kinds = 0, set()
     try:
         for batch in _decode(records, stored_shape, image_shape).as_numpy_iterator():
             rows = slice(done, done + len(batch[1]))
-            images[rows] = _channels(batch[0], image_shape[2])
+            colour = batch[0].shape[-1] > 2
+            kinds.add(colour)
+            if len(kinds) > 1 or colour and image_shape[2] == 1:
+                raise ValueError("gray and colour images")
+            # Drops transparency, and repeats gray when colour is wanted.
+            images[rows] = batch[0][..., : 3 if colour else 1]
             labels[rows] = batch[1]
             done = rows.stop
-    except (tf.errors.OpError, ValueError):
+    except (tf.errors.OpError, ValueError) as error:
         _read_singly(records, stored_shape)
-        raise
+        raise RamError(
+            f"{records.place(done)}: expected to read on, found: {one_line(error)}"
+        ) from None
     if done != count:
         raise RamError(
             f"{records.place(done)}: expected {count} examples by dataset_info.json, "
@@ -135,14 +142,6 @@ def _decode(
     return batches.map(decode, tf.data.AUTOTUNE, deterministic=True).prefetch(2)
 
 
-def _channels(images: np.ndarray, channels: int) -> np.ndarray:
-    """Drops transparency, and repeats a gray batch when colour is wanted."""
-    found = 1 if images.shape[-1] < 3 else 3
-    if found > channels:
-        raise ValueError("colour images, expected gray ones")
-    return images[..., :found]
-
-
 def _read_singly(records: Records, stored_shape: StoredShape) -> None:
     """Raises RamError for the first record that is at fault; slow."""
     number = 0
@@ -163,9 +162,8 @@ def _read_singly(records: Records, stored_shape: StoredShape) -> None:
     except (tf.errors.OpError, ValueError) as error:
         if isinstance(error, RamError):
             raise
-        reason = " ".join(str(getattr(error, "message", error)).split())
         expected_shape = "x".join(str(side or "any") for side in stored_shape)
         raise RamError(
             f"{records.place(number)}: broken, expected an image of {expected_shape} "
-            f"and a label: {reason[:200]}"
+            f"and a label: {one_line(error)}"
         ) from None

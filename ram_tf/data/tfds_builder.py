@@ -1,19 +1,19 @@
 """Finds a TFDS builder with its data, downloading them where the network allows."""
 
 import contextlib
+import functools
 import io
 import logging
 import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 import tensorflow_datasets as tfds
 from absl import logging as absl_logging
 from tensorflow_datasets.core.download import downloader
 
-from ram_tf.errors import RamError
+from ram_tf.errors import RamError, one_line
 
 _RETRIES = 2  # TFDS tries ten times, which takes minutes where there is no network.
 _TIMEOUT = (10, 60)  # Seconds to connect, and to wait for more bytes.
@@ -42,7 +42,7 @@ def open_builder(dataset: str, data_dir: str = "") -> Any:
         except Exception as error:  # A builder may fail in any way.
             raise RamError(
                 f"--dataset={dataset}: expected a set that TFDS can open in "
-                f"{folder or 'its own folder'}, found: {first_line(error)}"
+                f"{folder or 'its own folder'}, found: {one_line(error)}"
             ) from None
         if builder.is_prepared():
             return builder
@@ -59,7 +59,7 @@ def open_builder(dataset: str, data_dir: str = "") -> Any:
         except Exception as error:  # No network, no space, a changed archive, ...
             raise RamError(
                 f"--dataset={dataset}: not in {builder.data_dir_root} and not to be "
-                f"downloaded ({first_line(error)}); give the folder that holds it by "
+                f"downloaded ({one_line(error)}); give the folder that holds it by "
                 "--data_dir or TFDS_DATA_DIR, make it from archives with python -m "
                 "ram_tf.data.prepare, or use --dataset=mnist_sample"
             ) from None
@@ -68,13 +68,8 @@ def open_builder(dataset: str, data_dir: str = "") -> Any:
 
 def download(builder: Any) -> None:
     """Downloads and prepares, giving up soon; leaves no empty folders behind."""
-    # TFDS has no setting for either.
-    patient = downloader._open_url
-    hurried = mock.patch.object(
-        downloader, "_open_url", lambda *a, **k: patient(*a, timeout=_TIMEOUT, **k)
-    )
     try:
-        with mock.patch.object(downloader, "MAX_RETRIES", _RETRIES), hurried:
+        with _impatient():
             builder.download_and_prepare()
     except BaseException:
         root = pathlib.Path(builder.data_dir_root)
@@ -86,6 +81,18 @@ def download(builder: Any) -> None:
         with contextlib.suppress(OSError):
             os.rmdir(root)
         raise
+
+
+@contextlib.contextmanager
+def _impatient() -> Iterator[None]:
+    """Limits how often and how long TFDS tries; it has no setting for either."""
+    retries, patient = downloader.MAX_RETRIES, downloader._open_url
+    downloader.MAX_RETRIES = _RETRIES
+    downloader._open_url = functools.partial(patient, timeout=_TIMEOUT)
+    try:
+        yield
+    finally:
+        downloader.MAX_RETRIES, downloader._open_url = retries, patient
 
 
 @contextlib.contextmanager
@@ -102,9 +109,3 @@ def quiet() -> Iterator[None]:
     finally:
         retries.setLevel(level)
         absl_logging.set_verbosity(verbosity)
-
-
-def first_line(error: Exception) -> str:
-    """Returns what an error says, on one line of bounded length."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else text[:197] + "..."

@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from ram_tf.data.records import Records, read_records
@@ -116,13 +115,9 @@ class TfdsSource(Source):
             image=self._image,
             label=self._label,
         )
-        try:
-            return read_records(
-                records, self._stored_shape, self.image_shape, len(self.class_names)
-            )
-        except tf.errors.OpError as error:  # E.g. a file that may not be read.
-            reason = " ".join(str(error).split())
-            raise RamError(f"--dataset={self.name}, {cut}: {reason}") from None
+        return read_records(
+            records, self._stored_shape, self.image_shape, len(self.class_names)
+        )
 
 
 def _find(dataset: str, features: Any, kind: type, usual: str) -> str:

@@ -1,0 +1,167 @@
+"""Damaged files of every kind: the data as they are, or one line of what is wrong.
+
+RAM_TF_FAULT_CASES sets how many damages each kind of file gets.
+"""
+
+import os
+import shutil
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+from test_data_prepare import random_data, write_cifar, write_mnist
+from test_data_sources import write_images
+from test_data_tfds import random_images, write_set
+
+from ram_tf.data import cifar_files, mnist_files, sample
+from ram_tf.data.sample import MnistSample
+from ram_tf.data.sources import open_source
+from ram_tf.errors import RamError
+
+pytestmark = pytest.mark.faults
+
+CASES = int(os.environ.get("RAM_TF_FAULT_CASES", "40"))
+INFO = "shapes/1.0.0/dataset_info.json"
+FEATURES = "shapes/1.0.0/features.json"
+RECORDS = "shapes/1.0.0/shapes-train.tfrecord-00000-of-00001"
+
+
+@st.composite
+def damages(draw):
+    """Returns a function that damages bytes, at a place given as a fraction."""
+    place = draw(st.floats(0, 1, exclude_max=True))
+    length = draw(st.integers(1, 64))
+    kind = draw(st.sampled_from(["flip", "cut", "drop", "insert", "replace", "empty"]))
+    noise = draw(st.binary(min_size=1, max_size=32))
+
+    def damage(content):
+        at = int(place * len(content))
+        if kind == "flip":
+            byte = bytes([content[at] ^ noise[0]])
+            return content[:at] + byte + content[at + 1 :]
+        return {
+            "cut": content[:at],
+            "drop": content[:at] + content[at + length :],
+            "insert": content[:at] + noise + content[at:],
+            "replace": content[:at] + noise + content[at + len(noise) :],
+            "empty": b"",
+        }[kind]
+
+    return damage
+
+
+def read_all(source):
+    for name in ("train", "validation", "test"):
+        images, labels = source.split(name)
+        assert images.shape == (len(labels), *source.image_shape)
+        assert images.dtype == np.uint8
+        assert ((labels >= 0) & (labels < len(source.class_names))).all()
+
+
+def right_or_one_line(action):
+    try:
+        action()
+    except RamError as error:
+        assert "\n" not in str(error)
+        assert "expected" in str(error)
+
+
+def with_cases(test):
+    return hypothesis.settings(
+        max_examples=CASES,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )(test)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """Whole data of every kind, each in a folder of its own."""
+    root = tmp_path_factory.mktemp("good")
+    train = random_images(12)
+    write_set(root / "tfds", {"train": train, "test": train[:3]})
+    for name in ("cat", "dog"):
+        write_images(root / "folder" / name, 12)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mnist_files, "COUNTS", {"train": 20, "t10k": 10})
+        patch.setattr(cifar_files, "COUNT", 2)
+        digits, pictures = (
+            random_data(20, 10, (28, 28)),
+            random_data(10, 2, (32, 32, 3)),
+        )
+        write_mnist(root / "idx", digits)
+        write_mnist(root / "gzip", digits, packed=True)
+        for version in ("python", "binary"):
+            for packed in (False, True):
+                write_cifar(
+                    root / f"{version}-{packed}", pictures, version, packed=packed
+                )
+        yield root
+
+
+def damaged(good, kind, file, damage):
+    """Copies a folder of whole data, damages one file in it and returns the copy."""
+    copy = good.with_name("damaged") / kind
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(good / kind, copy)
+    path = copy / file
+    path.write_bytes(damage(path.read_bytes()))
+    return copy
+
+
+@pytest.mark.parametrize("file", [RECORDS, INFO, FEATURES])
+@with_cases
+@hypothesis.given(damage=damages())
+def test_damaged_tfds_set(good, file, damage):
+    copy = damaged(good, "tfds", file, damage)
+    right_or_one_line(lambda: read_all(open_source("shapes", str(copy))))
+
+
+@with_cases
+@hypothesis.given(damage=damages())
+def test_damaged_image_of_a_folder(good, damage):
+    copy = damaged(good, "folder", "dog/3.png", damage)
+    right_or_one_line(lambda: read_all(open_source(f"folder:{copy}")))
+
+
+@with_cases
+@hypothesis.given(damage=damages(), image_size=st.sampled_from([0, 4]))
+def test_damaged_first_image_of_a_folder(good, damage, image_size):
+    copy = damaged(good, "folder", "dog/3.png", damage)
+    shutil.rmtree(copy / "cat")
+    for number in (*range(3), *range(4, 12)):
+        (copy / "dog" / f"{number}.png").unlink()
+    source = f"folder:{copy}"
+    right_or_one_line(lambda: open_source(source, image_size=image_size).split("train"))
+
+
+@with_cases
+@hypothesis.given(damage=damages())
+def test_damaged_sample(tmp_path_factory, damage):
+    path = tmp_path_factory.getbasetemp() / "damaged_sample.npz"
+    path.write_bytes(damage(sample.SAMPLE_FILE.read_bytes()))
+    right_or_one_line(lambda: read_all(MnistSample(path=path)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "file"),
+    [
+        ("idx", "train-images-idx3-ubyte"),
+        ("idx", "t10k-labels-idx1-ubyte"),
+        ("gzip", "train-labels-idx1-ubyte.gz"),
+        ("binary-False", "cifar-10-batches-bin/data_batch_3.bin"),
+        ("binary-True", "cifar-10-binary.tar.gz"),
+        ("python-False", "cifar-10-batches-py/data_batch_3"),
+        ("python-True", "cifar-10-python.tar.gz"),
+    ],
+)
+@with_cases
+@hypothesis.given(damage=damages())
+def test_damaged_archive(good, kind, file, damage):
+    copy = damaged(good, kind, file, damage)
+    if kind in ("idx", "gzip"):
+        right_or_one_line(lambda: mnist_files.read_mnist(copy, "mnist"))
+    else:
+        right_or_one_line(lambda: cifar_files.read_cifar10(copy))

@@ -232,3 +232,20 @@ def test_durations_read_well(seconds, text):
 def test_tables_do_not_import_tensorflow():
     code = "import sys, ram_tf.tables.headers; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_readme_gets_the_summary_between_its_comments(experiments, results):
+    readme = experiments.parent / "README.md"
+    flags = [f"--experiments_dir={experiments}", f"--results_dir={results}"]
+    readme.write_text("No place for it.\n")
+    assert readme not in outdated(experiments, results)
+    readme.write_text(
+        "Before.\n<!-- tables:begin -->\nold\n<!-- tables:end -->\nAfter.\n"
+    )
+    assert fill_heads(flags) == 0
+    lines = readme.read_text().splitlines()
+    assert lines[:2] == ["Before.", "<!-- tables:begin -->"]
+    assert lines[-2:] == ["<!-- tables:end -->", "After."]
+    assert "| **Table 1: digits** |  |  |  |  |  |" in lines
+    assert "| RAM, 6 glimpses | 93.79 | 96.00 ± 1.41 | +2.21 | 0, 1 | 90 s |" in lines
+    assert not outdated(experiments, results)

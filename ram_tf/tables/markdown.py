@@ -3,7 +3,7 @@
 Follows collect. Every accuracy is in percent, every difference in points.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ram_tf.tables.catalogue import Figure
 from ram_tf.tables.collect import Table, TableRow
@@ -54,9 +54,9 @@ def render_table(table: Table, sources: Mapping[str, str]) -> str:
     if printed:
         first = max(printed, key=printed.count)
         lines += [f"Printed: {sources.get(first, first)}.", ""]
-    lines.append(_line([name for name, _ in _COLUMNS]))
-    lines.append(_line([rule for _, rule in _COLUMNS]))
-    lines += [_line(_cells(row)) for row in table.rows]
+    lines.append(line(name for name, _ in _COLUMNS))
+    lines.append(line(rule for _, rule in _COLUMNS))
+    lines += [line(cells(row).values()) for row in table.rows]
     notes = [note for row in table.rows for note in _notes(row, sources)]
     if notes:
         lines += ["", *notes]
@@ -102,14 +102,15 @@ def figure_text(figure: Figure, sources: Mapping[str, str]) -> str:
     return f"{figure.printed} ({', '.join(places)})"
 
 
-def _cells(row: TableRow) -> list[str]:
+def cells(row: TableRow) -> dict[str, str]:
+    """Returns the cells of a row of a table by the names of their columns."""
     figure, interval = row.figure, row.interval
     printed = ""
     if figure is not None:
         printed = figure.printed
         if figure.accuracy is not None:
             printed = f"{figure.accuracy:.2f}"
-    return [
+    values = [
         f"`{row.experiment.row}`",
         row.experiment.label,
         printed,
@@ -122,6 +123,8 @@ def _cells(row: TableRow) -> list[str]:
         pixels_text(row.pixels),
         duration_text(row.wall_seconds),
     ]
+    names = [name for name, _ in _COLUMNS]
+    return dict(zip(names, values, strict=True))
 
 
 def _notes(row: TableRow, sources: Mapping[str, str]) -> list[str]:
@@ -135,5 +138,6 @@ def _notes(row: TableRow, sources: Mapping[str, str]) -> list[str]:
     return notes
 
 
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+def line(texts: Iterable[str]) -> str:
+    """Returns one line of a Markdown table."""
+    return f"| {' | '.join(text.replace('|', '/') for text in texts)} |"

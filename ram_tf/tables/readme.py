@@ -1,0 +1,37 @@
+"""The summary of the tables in the README, between two comments.
+
+Follows markdown; `make headers` fills it. The whole tables are in results/tables.md.
+"""
+
+from collections.abc import Sequence
+
+from ram_tf.tables.collect import Table
+from ram_tf.tables.markdown import cells, line
+
+BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
+SHOWN = ("table1", "table2", "table3", "table4", "table5", "text", "best")
+COLUMNS = ("Model", "Printed %", "Ours %", "Difference", "Seeds", "Wall time")
+
+
+def summary(tables: Sequence[Table]) -> str:
+    """Returns the rows of the paper and our recipes as one Markdown table."""
+    lines = [line(COLUMNS), line(["---", "---:", "---:", "---:", "---", "---:"])]
+    for table in tables:
+        if table.table in SHOWN:
+            lines.append(line([f"**{table.title}**", *[""] * (len(COLUMNS) - 1)]))
+            for row in table.rows:
+                found = cells(row)
+                lines.append(line(found[name] for name in COLUMNS))
+    return "\n".join(lines)
+
+
+def with_summary(text: str, tables: Sequence[Table]) -> str:
+    """Returns the README's text with the summary between its two comments.
+
+    A text that lacks the comments is returned as it is.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        return text
+    return f"{before}{BEGIN}\n{summary(tables)}\n{END}{after}"

@@ -6,7 +6,12 @@ import os
 import pathlib
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
+
+# A busy machine is no fault of the code, and a failure must come back when looked for.
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("tests")
 
 # Before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

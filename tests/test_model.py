@@ -379,7 +379,7 @@ def test_model_overfits_eight_images(make_model):
     model.compile(keras.optimizers.Adam(1e-2))
     images, labels = random_images(8), np.arange(8, dtype=np.int32)
     step = tf.function(lambda: model.train_step((images, labels)))
-    for _ in range(300):
+    for _ in range(200):
         step()
     model.reset_metrics()
     measures = model.evaluate(images, labels, return_dict=True, verbose=0)

@@ -50,7 +50,7 @@ def random_images(*shape):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("num_scales", [1, 2, 3])
-@pytest.mark.parametrize("patch_size", [1, 3, 4, 5, 8])
+@pytest.mark.parametrize("patch_size", [1, 3, 4, 8])
 def test_sensor_equals_the_oracle(patch_size, num_scales, method):
     images = random_images(6, 13, 17, 3)
     # Corners, places between, and a random rest.

@@ -30,9 +30,9 @@ def steps_of(blocks):
     return np.concatenate(images), np.concatenate(labels)
 
 
-def train(task=CLUTTERED, data=None, starts=(0, 4), steps=4, batch=8, seed=3, **shard):
+def train(task=CLUTTERED, data=None, starts=(0, 4), steps=4, batch=8, seed=3, **more):
     data = image_set() if data is None else data
-    return steps_of(training_blocks(data, task, starts, steps, batch, seed, **shard))
+    return steps_of(training_blocks(data, task, starts, steps, batch, seed, **more))
 
 
 def evaluate(task, data, batch_size, indices=None):
@@ -90,6 +90,14 @@ def test_training_images_carry_their_labels():
     data = image_set()
     images, labels = train(Task(pixel_range="byte"), data)
     np.testing.assert_array_equal(images, data.images[labels])
+
+
+def test_training_blocks_as_integers_are_the_same_images():
+    images, labels = train()
+    integers, same_labels = train(as_float=False)
+    assert integers.dtype == np.uint8
+    np.testing.assert_array_equal(CLUTTERED.to_float(integers), images)
+    np.testing.assert_array_equal(same_labels, labels)
 
 
 def test_training_epoch_shows_each_image_at_most_once():

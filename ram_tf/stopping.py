@@ -80,7 +80,9 @@ def answering(stop: StopRequest) -> Iterator[None]:
     def wait() -> None:
         while not ended.is_set():
             found = signal.sigtimedwait(mine, _POLL_SECONDS)
-            if found is None:
+            # CPython gives a struct of garbage, not None, when another signal cuts the
+            # wait short at its very end.
+            if found is None or found.si_signo not in mine:
                 continue
             if not stop.deferred or stop.number is not None:
                 _leave(found.si_signo)

@@ -123,7 +123,8 @@ def write_results(
         ),
         "evaluation": found,
         "split_description": experiment.source.split_description,
-        "config": config.to_dict(),
+        # Where a run was belongs to its machine, not to its result.
+        "config": {**config.to_dict(), "run_dir": "", "data_dir": ""},
         "config_digest": config.digest(),
         "versions": versions(),
         "commit": commit(),

@@ -64,7 +64,7 @@ def end(process: subprocess.Popen, seconds: float = 300) -> tuple[int, str]:
     except subprocess.TimeoutExpired:
         process.kill()
         _, errors = process.communicate()
-        raise AssertionError(f"still there after {seconds} s; it said: {errors}")
+        raise AssertionError(f"still there after {seconds} s: {errors}") from None
     return process.returncode, errors
 
 

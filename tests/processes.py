@@ -6,7 +6,7 @@ import pathlib
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -34,7 +34,9 @@ FREE_RESULTS = ("wall_seconds", "images_per_second", "commit", "versions")
 
 
 def start(
-    command: Sequence[str], environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    before: Callable[[], None] | None = None,
 ) -> subprocess.Popen:
     """Starts `python COMMAND...` in the source tree; output is kept in pipes."""
     return subprocess.Popen(
@@ -44,6 +46,7 @@ def start(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=before,
     )
 
 
@@ -51,10 +54,11 @@ def train(
     run_dir: pathlib.Path,
     *flags: str,
     environment: Mapping[str, str] | None = None,
+    before: Callable[[], None] | None = None,
 ) -> subprocess.Popen:
     """Starts a small run."""
     words = ["-m", "ram_tf.train", *SMALL_RUN, f"--run_dir={run_dir}", *flags]
-    return start(words, environment)
+    return start(words, environment, before)
 
 
 def end(process: subprocess.Popen, seconds: float = 300) -> tuple[int, str]:

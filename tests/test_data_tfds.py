@@ -356,6 +356,12 @@ def test_broken_description_of_the_set_is_told_in_one_line(shapes):
     assert "--dataset=shapes" in fails(shapes[0])
 
 
+def test_broken_names_of_files_are_told_in_one_line(shapes):
+    info = shapes[0] / "shapes/1.0.0/dataset_info.json"
+    info.write_text(info.read_text().replace("SHARD_X_OF_Y", "SHARE_X_OF_Y"))
+    assert str(info) in fails(shapes[0])
+
+
 def test_unknown_name_is_told_in_one_line(tmp_path):
     with pytest.raises(RamError) as caught:
         open_source("no_such_digits", str(tmp_path))

@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 from ram_tf.data.records import Records, read_records
 from ram_tf.data.sources import ImageSet, Source, SplitName, validation_count
 from ram_tf.data.tfds_builder import open_builder
-from ram_tf.errors import RamError
+from ram_tf.errors import RamError, one_line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,8 +107,15 @@ class TfdsSource(Source):
                 f"{info.file_format.value}"
             )
         split = info.splits[cut.split]
+        try:
+            files = tuple(str(path) for path in split.filepaths)
+        except Exception as error:  # TFDS raises all kinds for a broken description.
+            raise RamError(
+                f"{self._builder.data_dir}/dataset_info.json: expected names of "
+                f"the files of {cut.split}, found: {one_line(error)}"
+            ) from None
         records = Records(
-            files=tuple(str(path) for path in split.filepaths),
+            files=files,
             lengths=tuple(split.shard_lengths),
             start=cut.start,
             stop=cut.stop,

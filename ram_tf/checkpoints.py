@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from ram_tf.errors import RamError
+from ram_tf.archives import read_arrays
+from ram_tf.errors import RamError, one_line
 from ram_tf.run_directory import write_atomic
 from ram_tf.weights import local_copies
 
@@ -49,17 +50,13 @@ def restore(path: pathlib.Path, variables: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
       RamError: when the file is missing, damaged, or of another model.
     """
+    arrays = read_arrays(path, "a whole checkpoint")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
         state = json.loads(arrays.pop(_STATE).tobytes())
         step = state["step"]
-    except FileNotFoundError:
-        raise RamError(f"{path}: expected a checkpoint, found no file") from None
-    except Exception as error:  # Damage can take zip and header readers anywhere.
-        reason = " ".join(str(error).split()) or type(error).__name__
+    except (KeyError, TypeError, ValueError) as error:
         raise RamError(
-            f"{path}: expected a whole checkpoint, found: {reason}"
+            f"{path}: expected a whole checkpoint, found: {one_line(error)}"
         ) from None
     if not isinstance(step, int):
         raise RamError(f"{path}: expected the number of a step, found {step!r}")

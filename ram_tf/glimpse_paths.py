@@ -5,13 +5,13 @@ should not wait for TensorFlow.
 """
 
 import dataclasses
-import zipfile
 from typing import NamedTuple
 
 import numpy as np
 
 from ram_tf.config import Config
 from ram_tf.errors import RamError
+from ram_tf.examples import read_examples
 from ram_tf.run_directory import RunDirectory
 
 
@@ -70,30 +70,21 @@ def read_paths(directory: RunDirectory) -> PathRecord:
             f"--model={config.model}, which takes no glimpses"
         )
     path = directory.examples
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            images, labels = arrays["images"], arrays["labels"]
-            locations, probabilities = arrays["locations"], arrays["probabilities"]
-            names = [str(name) for name in arrays["class_names"]]
-    except FileNotFoundError:
+    examples = read_examples(path)
+    steps = examples.locations.shape[1]
+    if steps != config.num_glimpses:
         raise RamError(
-            f"{path}: expected the examples of a finished run, found no such file"
-        ) from None
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise RamError(
-            f"{path}: expected arrays images, labels, locations and probabilities, "
-            f"found: {error}"
-        ) from None
-    count, steps = len(labels), config.num_glimpses
-    expected = [(count, steps, 2), (count, steps, len(names))]
-    found = [locations.shape, probabilities.shape]
-    if images.ndim != 4 or len(images) != count or found != expected:
-        raise RamError(
-            f"{path}: expected {count} paths of {steps} glimpses over {len(names)} "
-            f"classes, found locations {found[0]} and probabilities {found[1]}"
+            f"{path}: expected paths of {config.num_glimpses} glimpses, found {steps}"
         )
-    columns = zip(images, map(int, labels), locations, probabilities, strict=True)
-    return PathRecord(config, [GlimpsePath(*row) for row in columns], names)
+    columns = zip(
+        examples.images,
+        map(int, examples.labels),
+        examples.locations,
+        examples.probabilities,
+        strict=True,
+    )
+    paths = [GlimpsePath(*row) for row in columns]
+    return PathRecord(config, paths, examples.class_names)
 
 
 def choose_paths(paths: list[GlimpsePath], count: int) -> list[GlimpsePath]:

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ram_tf.errors import RamError
+from ram_tf.archives import read_arrays
+from ram_tf.errors import RamError, one_line
 from ram_tf.flags import Arguments, Setting, run_command
 from ram_tf.quiet import import_tensorflow
 from ram_tf.run_directory import read_json
@@ -70,21 +71,22 @@ def read_images(path: str, shape: tuple[int, ...], resize: bool) -> Any:
     import tensorflow as tf
 
     labels = None
-    try:
-        if path.endswith(".npz"):
-            with np.load(path, allow_pickle=False) as archive:
-                images = archive["images"]
-                labels = archive["labels"] if "labels" in archive.files else None
-        else:
+    if path.endswith(".npz"):
+        arrays = read_arrays(pathlib.Path(path), "an .npz with `images`")
+        if "images" not in arrays:
+            found = ", ".join(arrays) or "nothing"
+            raise RamError(f"{path}: expected an .npz with `images`, found {found}")
+        images, labels = arrays["images"], arrays.get("labels")
+    else:
+        try:
             content = tf.io.read_file(path)
-            images = tf.io.decode_image(content, shape[-1], expand_animations=False)
-            images = images[None]
-    except Exception as error:  # Damage can take zip and image readers anywhere.
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise RamError(
-            f"{path}: expected an image (PNG, JPEG, GIF, BMP) or an .npz with "
-            f"`images`, found: {reason}"
-        ) from None
+            image = tf.io.decode_image(content, shape[-1], expand_animations=False)
+        except tf.errors.OpError as error:
+            raise RamError(
+                f"{path}: expected an image (PNG, JPEG, GIF, BMP) or an .npz with "
+                f"`images`, found: {one_line(error)}"
+            ) from None
+        images = image[None]
     if images.dtype != np.uint8:  # Else fractions would be cut to 0 in silence.
         raise RamError(f"{path}: expected images of uint8, found {images.dtype}")
     if len(images.shape) != 4 or images.shape[-1] != shape[-1]:

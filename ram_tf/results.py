@@ -1,7 +1,6 @@
 """What a finished run leaves: measures on test, example paths, results.json."""
 
 import importlib.metadata
-import io
 import pathlib
 import subprocess
 from typing import Any
@@ -12,6 +11,7 @@ from ram_tf.data.pipeline import evaluation_batches
 from ram_tf.data.sources import SplitName
 from ram_tf.errors import RamError
 from ram_tf.evaluation import Evaluator, summarise
+from ram_tf.examples import Examples, to_npz
 from ram_tf.experiment import Experiment
 from ram_tf.model import POLICIES, RecurrentAttentionModel
 from ram_tf.operations import forward_operations, pixel_budget
@@ -182,13 +182,12 @@ def _examples(experiment: Experiment, evaluator: Evaluator, policy: str) -> byte
     )
     answers = evaluator.answers(policy)
     scale = 1.0 if experiment.config.pixel_range == "byte" else 255.0
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        images=np.rint(images.numpy() * scale).astype(np.uint8),
-        labels=labels.numpy().astype(np.int32),
-        locations=answers.locations[: len(labels)],
-        probabilities=answers.step_probabilities[: len(labels)],
-        class_names=np.array(experiment.source.class_names),
+    return to_npz(
+        Examples(
+            images=np.rint(images.numpy() * scale).astype(np.uint8),
+            labels=labels.numpy().astype(np.int32),
+            locations=answers.locations[: len(labels)],
+            probabilities=answers.step_probabilities[: len(labels)],
+            class_names=experiment.source.class_names,
+        )
     )
-    return buffer.getvalue()

@@ -50,7 +50,8 @@ def test_missing_checkpoint_is_named(tmp_path):
     path = tmp_path / "a.npz"
     with pytest.raises(RamError) as caught:
         restore(path, variables())
-    assert str(caught.value) == f"{path}: expected a checkpoint, found no file"
+    said = str(caught.value)
+    assert said == f"{path}: expected a whole checkpoint, found no such file"
 
 
 def flip(content: bytes, at: int) -> bytes:

@@ -385,14 +385,14 @@ def test_predict_refuses_what_is_no_image(exported, refused, tmp_path):
     assert f"{path}: expected an image" in refused(predict, model, path)
     arrays = tmp_path / "a.npz"
     arrays.write_bytes(b"")
-    assert f"{arrays}: expected an image" in refused(predict, model, arrays)
+    assert f"{arrays}: expected an .npz with" in refused(predict, model, arrays)
     np.savez(arrays, images=np.zeros([1, 28, 28, 1], np.uint8))
     content = bytearray(arrays.read_bytes())
     content[len(content) // 2] ^= 1
     arrays.write_bytes(content)
-    assert f"{arrays}: expected an image" in refused(predict, model, arrays)
+    assert f"{arrays}: expected an .npz with" in refused(predict, model, arrays)
     np.savez(arrays, pictures=[1])
-    assert f"{arrays}: expected an image" in refused(predict, model, arrays)
+    assert f"{arrays}: expected an .npz with" in refused(predict, model, arrays)
     assert "at least one image" in refused(predict, model)
 
 

@@ -1,6 +1,7 @@
 """Every flagfile against the table of experiments, the papers and its own head."""
 
 import dataclasses
+import os
 import pathlib
 import shutil
 import subprocess
@@ -287,16 +288,19 @@ def test_every_row_builds_its_model():
         assert build_model(config, 10, shape).count_params() > 0
 
 
+def dry_run(*words):
+    """Returns what make would run, also where make itself runs the tests."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
+    command = ["make", "--dry-run", *words, "INSTALLED="]
+    return subprocess.run(
+        command, cwd=ROOT, env=kept, capture_output=True, text=True, check=True
+    ).stdout
+
+
 @pytest.mark.skipif(not shutil.which("make"), reason="there is no make")
 @pytest.mark.parametrize("target", [*sorted(TABLES), "tables"])
 def test_make_target_reproduces_its_table(target):
-    found = subprocess.run(
-        ["make", "-n", target, "INSTALLED=", "SEEDS=0,1", "RESULTS_DIR=again"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    found = dry_run(target, "SEEDS=0,1", "RESULTS_DIR=again")
     tables = "table1,table2,table3,table4,table5,text" if target == "tables" else target
     assert "ram_tf.reproduce --seeds=0,1 --results_dir=again " in found
     assert "--runs_dir=again/runs " in found
@@ -305,13 +309,7 @@ def test_make_target_reproduces_its_table(target):
 
 @pytest.mark.skipif(not shutil.which("make"), reason="there is no make")
 def test_quick_budget_has_folders_of_its_own():
-    found = subprocess.run(
-        ["make", "-n", "tables", "INSTALLED=", "QUICK=1"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    found = dry_run("tables", "QUICK=1")
     assert "--results_dir=quick/results " in found
     assert "--runs_dir=quick/runs " in found
     assert " --quick " in found

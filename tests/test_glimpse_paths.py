@@ -97,7 +97,7 @@ def test_read_paths_names_the_fault(tmp_path):
     directory = write_run(tmp_path, [0], [0])
     whole = directory.examples.read_bytes()
     directory.examples.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(RamError, match="examples.npz: expected arrays"):
+    with pytest.raises(RamError, match="examples.npz: expected the examples"):
         read_paths(directory)
     directory.examples.unlink()
     with pytest.raises(RamError, match="examples.npz.*found no such file"):

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from report_files import FLAGS, PAPER, config_of, write_all, write_result
 
+from ram_tf.examples import Examples, read_examples
 from ram_tf.report import main, make_report
 from ram_tf.reporting.charts import curve_charts, glimpse_chart, stretch
+from ram_tf.reporting.curves import Curve
 from ram_tf.reporting.details import view_confusion
-from ram_tf.reporting.files import Curve, Examples, read_examples
 from ram_tf.reporting.packing import PathStore, pack
 
 VOID = {"meta", "link", "br"}
@@ -164,7 +165,7 @@ def test_report_names_stale_and_failed_seeds(run, files):
 def test_report_of_a_broken_file_is_one_line_and_no_page(
     run, files, name, content, expected
 ):
-    path = files[1] / "table1/fc" / name
+    path = files[1] / "table1/ram" / name
     path.write_text(content)
     status, out, err, page = run()
     assert status == 1 and out == ""

@@ -8,8 +8,8 @@ import pathlib
 
 import numpy as np
 
+from ram_tf.archives import read_arrays
 from ram_tf.data.sources import ImageSet, Source, SplitName, validation_count
-from ram_tf.errors import RamError, one_line
 
 SAMPLE_FILE = pathlib.Path(__file__).with_name("mnist_sample.npz")
 NUM_TRAIN, NUM_VALIDATION, NUM_TEST = 10_000, 1_000, 2_000
@@ -45,14 +45,9 @@ class MnistSample(Source):
 
     def _read(self, name: SplitName) -> ImageSet:
         part = "test" if name == "test" else "train"
-        try:
-            with np.load(self._path) as arrays:
-                images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
-        except Exception as error:  # Of a broken file, zip and NumPy raise all kinds.
-            raise RamError(
-                f"{self._path}: expected the digits of mnist_sample, found: "
-                f"{one_line(error)}"
-            ) from None
+        names = f"{part}_images", f"{part}_labels"
+        arrays = read_arrays(self._path, "the digits of mnist_sample", names)
+        images, labels = (arrays[name] for name in names)
         cuts = {
             "train": slice(0, self._num_train),
             "validation": slice(self._num_train, None),

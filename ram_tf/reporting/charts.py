@@ -8,7 +8,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
-from ram_tf.reporting.files import Curve
+from ram_tf.reporting.curves import Curve
 
 # Percentages that an axis may name, those that say most first.
 _NICE: tuple[float, ...] = (

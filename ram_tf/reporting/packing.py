@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ram_tf.config import Config
-from ram_tf.reporting.files import Examples
+from ram_tf.examples import Examples
 
 
 def pack(array: np.ndarray) -> dict[str, Any]:

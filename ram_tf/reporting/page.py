@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ram_tf.errors import RamError
+from ram_tf.examples import read_examples
 from ram_tf.reporting.details import POLICY_NAMES, Detail, view_detail
-from ram_tf.reporting.files import read_examples
 from ram_tf.reporting.packing import PathStore
 from ram_tf.reporting.rows import TableView, row_key, view_table
 from ram_tf.reporting.text import FILTERS
@@ -123,9 +123,9 @@ def _headlines(tables: Sequence[Table]) -> list[Headline]:
 
 
 def _store_paths(store: PathStore, row: TableRow) -> None:
-    examples = read_examples(row.seeds[0].examples)
-    if examples is not None and row.config.model == "ram":
-        store.add(row_key(row), row.config, examples)
+    path = row.seeds[0].examples
+    if row.config.model == "ram" and path.exists():
+        store.add(row_key(row), row.config, read_examples(path))
 
 
 def _by_table(details: Sequence[Detail]) -> dict[str, list[Detail]]:

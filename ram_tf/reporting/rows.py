@@ -6,7 +6,7 @@ import string
 from collections.abc import Iterator, Sequence, Set
 
 from ram_tf.reporting.charts import Chart, curve_charts
-from ram_tf.reporting.files import read_curve
+from ram_tf.reporting.curves import read_curve
 from ram_tf.tables import Table, TableRow
 
 ABLATION = "ablation"

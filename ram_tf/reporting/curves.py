@@ -1,0 +1,42 @@
+"""Reads the learning curve that a run leaves beside its result."""
+
+import csv
+import pathlib
+from typing import NamedTuple
+
+from ram_tf.errors import RamError
+
+
+class Curve(NamedTuple):
+    """Accuracy on validation over training.
+
+    Attributes:
+      steps: training steps, rising.
+      accuracies: fractions, one a step.
+    """
+
+    steps: list[int]
+    accuracies: list[float]
+
+
+def read_curve(path: pathlib.Path) -> Curve | None:
+    """Reads seed<k>.curve.csv, None when there is none.
+
+    Raises:
+      RamError: when the file is broken.
+    """
+    if not path.exists():
+        return None
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        steps = [int(float(row["step"])) for row in rows]
+        accuracies = [float(row["validation_accuracy"]) for row in rows]
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise RamError(
+            f"{path}: expected columns step and validation_accuracy, found: "
+            f"{type(error).__name__} {error}"
+        ) from None
+    if not all(0 <= accuracy <= 1 for accuracy in accuracies):
+        raise RamError(f"{path}: expected accuracies from 0 to 1, found others")
+    return Curve(steps, accuracies) if steps else None

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+_ROWS = 8
+
 
 class ImageClassifier(keras.Model):
     """A Keras model of images to class probabilities with a loss of its own.
@@ -128,7 +130,7 @@ class ImageClassifier(keras.Model):
                 tf.distribute.ReduceOp.SUM, (gradients, values / num_replicas)
             )
             terms = dict(zip(terms, tf.unstack(values), strict=True))
-        norm = tf.linalg.global_norm(gradients)
+        norm = _global_norm(gradients)
         sound = tf.reduce_all(tf.math.is_finite(values)) & tf.math.is_finite(norm)
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, norm)
@@ -144,6 +146,21 @@ class ImageClassifier(keras.Model):
         for name, value in terms.items():
             self._trackers[name].update_state(value)
         return {name: self._trackers[name].result() for name in terms}
+
+
+def _global_norm(gradients: list[tf.Tensor]) -> tf.Tensor:
+    """Returns the norm of all gradients together, float32."""
+    return tf.sqrt(tf.add_n([_sum_of_squares(gradient) for gradient in gradients]))
+
+
+def _sum_of_squares(values: tf.Tensor) -> tf.Tensor:
+    values = tf.cast(values, tf.float32)
+    if values.shape.num_elements() % _ROWS:
+        return tf.reduce_sum(tf.square(values))
+    # XLA on a CPU adds up one number at a time, but multiplies matrices at full width;
+    # the squares are on the diagonal of this product. 8 % of a step of batch 20.
+    rows = tf.reshape(values, [_ROWS, -1])
+    return tf.linalg.trace(tf.matmul(rows, rows, transpose_b=True))
 
 
 def _summed_already(gradients_and_variables: Any) -> Any:

@@ -1,14 +1,11 @@
-"""Damaged files of every kind: the data as they are, or one line of what is wrong.
+"""Damaged files of every kind: the data as they are, or one line of what is wrong."""
 
-RAM_TF_FAULT_CASES sets how many damages each kind of file gets.
-"""
-
-import os
 import shutil
 
 import hypothesis
 import numpy as np
 import pytest
+from damage import damages, with_cases
 from hypothesis import strategies as st
 from test_data_prepare import random_data, write_cifar, write_mnist
 from test_data_sources import write_images
@@ -21,34 +18,9 @@ from ram_tf.errors import RamError
 
 pytestmark = pytest.mark.faults
 
-CASES = int(os.environ.get("RAM_TF_FAULT_CASES", "40"))
 INFO = "shapes/1.0.0/dataset_info.json"
 FEATURES = "shapes/1.0.0/features.json"
 RECORDS = "shapes/1.0.0/shapes-train.tfrecord-00000-of-00001"
-
-
-@st.composite
-def damages(draw):
-    """Returns a function that damages bytes, at a place given as a fraction."""
-    place = draw(st.floats(0, 1, exclude_max=True))
-    length = draw(st.integers(1, 64))
-    kind = draw(st.sampled_from(["flip", "cut", "drop", "insert", "replace", "empty"]))
-    noise = draw(st.binary(min_size=1, max_size=32))
-
-    def damage(content):
-        at = int(place * len(content))
-        if kind == "flip":
-            byte = bytes([content[at] ^ noise[0]])
-            return content[:at] + byte + content[at + 1 :]
-        return {
-            "cut": content[:at],
-            "drop": content[:at] + content[at + length :],
-            "insert": content[:at] + noise + content[at:],
-            "replace": content[:at] + noise + content[at + len(noise) :],
-            "empty": b"",
-        }[kind]
-
-    return damage
 
 
 def read_all(source):
@@ -65,15 +37,6 @@ def right_or_one_line(action):
     except RamError as error:
         assert "\n" not in str(error)
         assert "expected" in str(error)
-
-
-def with_cases(test):
-    return hypothesis.settings(
-        max_examples=CASES,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(hypothesis.HealthCheck),
-    )(test)
 
 
 @pytest.fixture(scope="module")
@@ -112,21 +75,21 @@ def damaged(good, kind, file, damage):
 
 
 @pytest.mark.parametrize("file", [RECORDS, INFO, FEATURES])
-@with_cases
+@with_cases()
 @hypothesis.given(damage=damages())
 def test_damaged_tfds_set(good, file, damage):
     copy = damaged(good, "tfds", file, damage)
     right_or_one_line(lambda: read_all(open_source("shapes", str(copy))))
 
 
-@with_cases
+@with_cases()
 @hypothesis.given(damage=damages())
 def test_damaged_image_of_a_folder(good, damage):
     copy = damaged(good, "folder", "dog/3.png", damage)
     right_or_one_line(lambda: read_all(open_source(f"folder:{copy}")))
 
 
-@with_cases
+@with_cases()
 @hypothesis.given(damage=damages(), image_size=st.sampled_from([0, 4]))
 def test_damaged_first_image_of_a_folder(good, damage, image_size):
     copy = damaged(good, "folder", "dog/3.png", damage)
@@ -137,7 +100,7 @@ def test_damaged_first_image_of_a_folder(good, damage, image_size):
     right_or_one_line(lambda: open_source(source, image_size=image_size).split("train"))
 
 
-@with_cases
+@with_cases()
 @hypothesis.given(damage=damages())
 def test_damaged_sample(tmp_path_factory, damage):
     path = tmp_path_factory.getbasetemp() / "damaged_sample.npz"
@@ -157,7 +120,7 @@ def test_damaged_sample(tmp_path_factory, damage):
         ("python-True", "cifar-10-python.tar.gz"),
     ],
 )
-@with_cases
+@with_cases()
 @hypothesis.given(damage=damages())
 def test_damaged_archive(good, kind, file, damage):
     copy = damaged(good, kind, file, damage)

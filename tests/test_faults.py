@@ -4,6 +4,7 @@ RAM_TF_TEST_KILLS says how many moments to kill at (20). Moments are drawn from 
 and scaled by how long the undisturbed run took here.
 """
 
+import contextlib
 import functools
 import os
 import pathlib
@@ -175,3 +176,30 @@ def test_diverging_run_names_step_and_term(tmp_path):
     assert last.startswith("error: step ") and "found a bad" in last, errors
     assert "Traceback" not in errors
     assert not (run / "results.json").exists()
+
+
+def test_memory_of_a_long_run_is_flat(tmp_path):
+    run = tmp_path / "run"
+    flags = (
+        "--train_steps=20000",
+        "--eval_every=1000",
+        "--checkpoint_every=500",
+        "--steps_per_call=100",
+    )
+    process = train(run, *flags)
+    status_file = pathlib.Path(f"/proc/{process.pid}/status")
+    found = {}  # Step to MB.
+    while process.poll() is None:
+        steps = [int(path.stem.removeprefix("step_")) for path in checkpoints(run)]
+        # What comes behind the last step is no training.
+        if steps and steps[-1] < 20_000:
+            with contextlib.suppress(OSError, StopIteration):
+                lines = status_file.read_text().splitlines()
+                line = next(line for line in lines if line.startswith("VmRSS"))
+                found.setdefault(steps[-1], int(line.split()[1]) / 1024)
+        time.sleep(0.02)
+    status, errors = end(process)
+    assert status == 0, errors
+    settled = [size for step, size in found.items() if step >= 1000]
+    assert len(settled) > 10
+    assert max(settled) - settled[0] < 20, found

@@ -64,7 +64,8 @@ class Config:
     validation_size: int = _setting(
         -1,
         "Images cut from the end of the training split for validation; -1 is 5,000, "
-        "1,000 for mnist_sample, a tenth of sets under 50,000 images.",
+        "1,000 for mnist_sample, a tenth of sets under 50,000 images, and none of a "
+        "set with a validation split of its own.",
         low=-1,
     )
     task: str = _setting(

@@ -5,6 +5,7 @@ The only module that touches absl.flags. A command is a function of parsed flags
 """
 
 import dataclasses
+import os
 import pathlib
 import signal
 import sys
@@ -266,11 +267,17 @@ def run_command(
       in one line on standard error; else what the command returned.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if any(word in ("--help", "-h", "-help", "--helpfull") for word in words):
-        print(help_text(usage, settings))
-        return 0
     try:
-        return command(parse(settings, words, positional=positional)) or 0
+        if any(word in ("--help", "-h", "-help", "--helpfull") for word in words):
+            print(help_text(usage, settings))
+            status = 0
+        else:
+            status = command(parse(settings, words, positional=positional)) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # The reader has enough, as in `| head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except RamError as error:
         # One line, whatever text it quotes.
         print("error: " + " ".join(str(error).split()), file=sys.stderr)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import subprocess
+import sys
 
 import pytest
 from absl import flags as absl_flags
@@ -282,3 +284,20 @@ def test_run_command_hides_no_fault_of_its_own():
 def test_run_command_reads_the_processs_own_words(monkeypatch):
     monkeypatch.setattr("sys.argv", ["ram-train", "--seed=8"])
     assert run_command(lambda arguments: arguments.seed, CONFIG, None, usage="") == 8
+
+
+def test_reader_that_has_enough_is_no_fault():
+    found = subprocess.run(
+        [sys.executable, "-m", "ram_tf.train", "--help"],
+        stdout=_closed_pipe(),
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def _closed_pipe():
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer

@@ -14,9 +14,11 @@ from ram_tf.cluster import local_configs
 
 if len(sys.argv) < 2 or not sys.argv[1].isdigit() or sys.argv[1] == "0":
     sys.exit("error: expected a number of workers and the flags of ram_tf.train")
-command = [sys.executable, "-m", "ram_tf.train", "--distribution=multi_worker"]
+# Last: the last value of a flag wins, and a flagfile may name another.
+words = [*sys.argv[2:], "--distribution=multi_worker"]
+command = [sys.executable, "-m", "ram_tf.train", *words]
 workers = [
-    subprocess.Popen([*command, *sys.argv[2:]], env={**os.environ, "TF_CONFIG": text})
+    subprocess.Popen(command, env={**os.environ, "TF_CONFIG": text})
     for text in local_configs(int(sys.argv[1]))
 ]
 try:

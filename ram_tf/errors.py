@@ -1,5 +1,7 @@
 """The exceptions that the package raises for what a user does or can put right."""
 
+import re
+
 
 class RamError(ValueError):
     """A fault in what was given: a flag, a file, a shape or a value.
@@ -12,7 +14,9 @@ class RamError(ValueError):
 def one_line(error: BaseException, limit: int = 200) -> str:
     """Returns what another library's error says, on one line of bounded length."""
     said = getattr(error, "strerror", None) or getattr(error, "message", None) or error
-    text = " ".join(str(said).split()) or type(error).__name__
+    # TensorFlow puts nodes and operations around what it says.
+    said = re.sub(r"\{\{.*?\}\}|\[Op:\w+\]( name:)?", " ", str(said))
+    text = " ".join(said.split()) or type(error).__name__
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 METADATA = "metadata.json"
 # First locations of initial_location=random: one draw, the same for every image.
+_START = {"center": "the centre", "random": "one random place"}
 _FIRST_SEED = (2014, 0)
 
 USAGE = """Writes the chosen weights of a finished run as a SavedModel.
@@ -171,7 +172,7 @@ def _command(arguments: Arguments) -> None:
     metadata = export(experiment, path, arguments.initial_location)
     print(
         f"{path}: SavedModel, test accuracy {100 * metadata['test_accuracy']:.2f} % "
-        f"from the {arguments.initial_location} start"
+        f"with the first glimpse at {_START[arguments.initial_location]}"
     )
 
 

@@ -115,6 +115,8 @@ def read_images(path: str, shape: tuple[int, ...], resize: bool) -> Any:
 def _command(arguments: Arguments) -> None:
     if not arguments.positional:
         raise RamError("expected the path of at least one image, found none")
+    if not arguments.model:
+        raise RamError("--model: expected a folder of ram_tf.export, found none given")
     import_tensorflow()
     signature, metadata = load_export(pathlib.Path(arguments.model))
     class_names = metadata["class_names"]

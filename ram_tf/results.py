@@ -140,11 +140,15 @@ def summary_lines(found: dict[str, Any]) -> list[str]:
         low, high = (100 * bound for bound in measures["interval"])
         lines.append(
             f"  {policy}: {100 * measures['accuracy']:.2f} % [{low:.2f}, {high:.2f}], "
-            f"mean of {measures['num_rollouts']} rollouts "
+            f"mean of {_rollouts(measures['num_rollouts'])} "
             f"{100 * measures['accuracy_mean']:.2f} %, "
             f"ensemble {100 * measures['accuracy_ensemble']:.2f} %"
         )
     return lines
+
+
+def _rollouts(count: int) -> str:
+    return "1 rollout" if count == 1 else f"{count} rollouts"
 
 
 def versions() -> dict[str, str]:

@@ -116,10 +116,13 @@ class RunDirectory:
     def check(self, config: Config) -> None:
         """Checks that the folder holds no run, or one of the same Config.
 
+        A run that ended before its first checkpoint has nothing to lose: any Config
+        may take its place.
+
         Raises:
           RamError: when it holds a run of another Config; the message names the fields.
         """
-        if not self.config.exists():
+        if not self._holds_run():
             return
         before = self.read_config()
         names = config.differences(before)
@@ -130,17 +133,21 @@ class RunDirectory:
             )
             raise RamError(
                 f"--run_dir={self.path}: expected the Config of the run that it "
-                f"holds, found other values: {changes}"
+                f"holds, found other values: {changes}; give another --run_dir"
             )
 
     def begin(self, config: Config) -> None:
         """Writes the run's Config, unless the folder holds its run already."""
-        if self.config.exists():
+        if self.config.exists() and not config.differences(self.read_config()):
             return
         values = config.to_dict()
         lines = [f"--{name}={_text(value)}" for name, value in values.items()]
         write_atomic(self.flags, "\n".join(lines) + "\n")
         write_atomic(self.config, to_json(values))
+
+    def _holds_run(self) -> bool:
+        saved = self.results.exists() or any(self.checkpoints.glob("*.npz"))
+        return saved and self.config.exists()
 
     def read_config(self) -> Config:
         """Reads the run's Config.

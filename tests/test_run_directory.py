@@ -52,11 +52,16 @@ def test_check_refuses_another_config_and_names_its_fields(tmp_path):
     directory.check(Config(seed=3))  # Nothing there yet.
     directory.begin(Config(seed=3))
     directory.check(Config(seed=3, steps_per_call=1, data_dir="elsewhere"))
+    directory.check(Config(seed=4))  # Nothing trained yet, nothing to lose.
+    directory.checkpoints.mkdir()
+    (directory.checkpoints / "step_000000000001.npz").touch()
     with pytest.raises(RamError) as caught:
         directory.check(Config(seed=4, core="rnn"))
     message = str(caught.value)
     assert message.startswith(f"--run_dir={tmp_path}: ")
-    assert message.endswith("core=lstm (now rnn), seed=3 (now 4)")
+    assert message.endswith(
+        "core=lstm (now rnn), seed=3 (now 4); give another --run_dir"
+    )
 
 
 @pytest.mark.parametrize(

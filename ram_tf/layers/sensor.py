@@ -124,6 +124,9 @@ class GlimpseSensor(keras.layers.Layer):
         g = self.patch_size
         return tf.image.resize(patches, [g, g], tf.image.ResizeMethod.AREA)
 
+    def build(self, images_shape: tuple, locations_shape: tuple | None = None) -> None:
+        self.built = True  # Keras asks; there are no weights.
+
     def compute_output_shape(
         self, images_shape: tuple, locations_shape: tuple | None = None
     ) -> tuple:

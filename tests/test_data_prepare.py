@@ -199,7 +199,9 @@ def test_prepare_adds_to_other_sets(digits, tmp_path):
     assert {path.name for path in out.iterdir()} == {"cifar10", "mnist"}
 
 
-def test_prepare_help_and_flags(capsys, tmp_path):
+def test_prepare_help_and_flags(capsys, tmp_path, monkeypatch):
+    # An empty --data_dir falls back to it.
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
     assert main(["--help"]) == 0
     assert "--raw_dir" in capsys.readouterr().out
     assert main(["--dataset=svhn"]) == 1

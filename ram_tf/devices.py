@@ -1,6 +1,7 @@
 """Where a run runs: strategy, XLA or not, precision of the machine."""
 
 import contextlib
+import os
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -10,6 +11,8 @@ from ram_tf.cluster import Cluster
 from ram_tf.config import Config
 from ram_tf.errors import RamError
 
+_LEAST_ROWS = 8  # Fewer images in a part are not worth its operations.
+_MOST_CORES = 4  # Every part makes the graph longer; measured on two.
 _JOIN_SECONDS = 600.0  # Schedulers may start workers minutes apart.
 
 
@@ -87,7 +90,7 @@ def use_jit(config: Config, device_types: Sequence[str] | None = None) -> bool:
       device_types: "CPU", "GPU", ... of this machine; None asks TensorFlow.
     """
     if device_types is None:
-        device_types = [d.device_type for d in tf.config.list_logical_devices()]
+        device_types = _device_types()
     several = config.distribution != "one"
     if several and config.jit_compile == "on" and "GPU" not in device_types:
         raise RamError(
@@ -96,16 +99,72 @@ def use_jit(config: Config, device_types: Sequence[str] | None = None) -> bool:
         )
     if config.jit_compile != "auto":
         return config.jit_compile == "on"
-    convolves = config.model == "conv" or (
-        config.model == "ram" and config.glimpse_network != "fc"
-    )
     if several:
         choice, reason = False, "the step sums over devices"
     elif "GPU" in device_types:
         choice, reason = True, "there is a GPU"
-    elif convolves:
+    elif _convolves(config):
         choice, reason = False, "XLA's convolutions are slower than oneDNN's on a CPU"
     else:
         choice, reason = True, "the model is dense"
     logging.info("jit_compile=auto: %s, %s", "on" if choice else "off", reason)
     return choice
+
+
+def use_cores(
+    config: Config,
+    cores: int | None = None,
+    device_types: Sequence[str] | None = None,
+) -> int:
+    """Decides into how many parts training splits a batch, and logs the reason.
+
+    Without XLA TensorFlow runs one kernel after the other and divides each one over the
+    cores, which the many small ones of a convolving RAM are not worth. With a part of
+    the batch for each core, and each kernel on one core, the parts run side by side: a
+    fifth faster at batch 20 on two cores (docs/performance.md).
+
+    Must come before TensorFlow first computes; later the batch is left whole. Where the
+    answer is not 1, every kernel of this process runs on one core from now on.
+
+    Args:
+      config: the run.
+      cores: that this process may use; None asks the system.
+      device_types: as for `use_jit`.
+
+    Returns:
+      The number of parts, for `RecurrentAttentionModel.num_parts`.
+    """
+    if cores is None:
+        cores = len(os.sched_getaffinity(0))
+    if device_types is None:
+        device_types = _device_types()
+    splits = (
+        config.model == "ram"
+        and _convolves(config)
+        and config.jit_compile != "on"
+        and config.distribution == "one"
+        and "GPU" not in device_types
+        and 1 < cores <= _MOST_CORES
+        and config.batch_size >= _LEAST_ROWS * cores
+    )
+    if not splits:
+        return 1
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(cores)
+    except RuntimeError:
+        logging.info("batch in one part: TensorFlow has its threads already")
+        return 1
+    logging.info("batch in %d parts, one a core", cores)
+    return cores
+
+
+def _convolves(config: Config) -> bool:
+    return config.model == "conv" or (
+        config.model == "ram" and config.glimpse_network != "fc"
+    )
+
+
+def _device_types() -> list[str]:
+    # Not the logical ones: to ask for them starts TensorFlow's threads.
+    return [device.device_type for device in tf.config.list_physical_devices()]

@@ -1,5 +1,6 @@
 """The recurrent attention model: T glimpses in, a class and a path out."""
 
+import itertools
 from typing import Any, NamedTuple
 
 import keras
@@ -64,6 +65,11 @@ class RecurrentAttentionModel(ImageClassifier):
       network. REINFORCE: the location network, and with policy_gradient_scope="core"
       the core and glimpse networks too. None through a location.
 
+    Attributes:
+      num_parts: into how many parts of its images a rollout is split, each computed by
+        itself, where the batch size is known; more than 1 only makes it faster, see
+        `ram_tf.devices.use_cores`.
+
     Example:
       >>> model = RecurrentAttentionModel(num_classes=10, num_glimpses=3)
       >>> model(np.zeros([2, 28, 28, 1], "float32")).shape
@@ -105,6 +111,7 @@ class RecurrentAttentionModel(ImageClassifier):
         self.baseline_weight = baseline_weight
         self.reinforce_weight = reinforce_weight
         self.seed = seed
+        self.num_parts = 1
         inner: dict[str, Any] = {"dtype": self.dtype_policy}
         self.sensor = GlimpseSensor(patch_size, num_scales, name="sensor", **inner)
         self.glimpse_network = GLIMPSE_NETWORKS[glimpse_network](
@@ -152,6 +159,31 @@ class RecurrentAttentionModel(ImageClassifier):
           policy: overrides the model's own.
         """
         policy = policy or self.policy
+        num_images = images.shape[0]  # None inside a function of any batch size.
+        if num_images is None or self.num_parts == 1:
+            return self._rollout(images, initial_locations, exploration, policy)
+        num_parts = min(self.num_parts, num_images)
+        bounds = [i * num_images // num_parts for i in range(num_parts + 1)]
+        num_rollouts = tf.shape(initial_locations)[0] // num_images
+        parts = []
+        for first, last in itertools.pairwise(bounds):
+            rows = slice(first * num_rollouts, last * num_rollouts)
+            part = self._rollout(
+                images[first:last],
+                initial_locations[rows],
+                None if exploration is None else exploration[rows],
+                policy,
+            )
+            parts.append(part)
+        return Rollout(*(tf.concat(field, 0) for field in zip(*parts, strict=True)))
+
+    def _rollout(
+        self,
+        images: tf.Tensor,
+        initial_locations: tf.Tensor,
+        exploration: tf.Tensor | None,
+        policy: str,
+    ) -> Rollout:
         batch = tf.shape(initial_locations)[0]
         state = self.core.initial_state(batch)
         location = tf.clip_by_value(initial_locations, -1.0, 1.0)

@@ -66,7 +66,7 @@ def _train(
     import tensorflow as tf
 
     from ram_tf.checkpoints import CheckpointFolder
-    from ram_tf.devices import make_strategy, use_jit
+    from ram_tf.devices import make_strategy, use_cores, use_jit
     from ram_tf.evaluation import Evaluator
     from ram_tf.experiment import assemble, select_weights
     from ram_tf.progress import ProgressBar, RunLogger
@@ -74,6 +74,7 @@ def _train(
     from ram_tf.training import Trainer
 
     is_chief = cluster is None or cluster.is_chief
+    num_parts = use_cores(config)
     strategy = make_strategy(config, cluster, _give_up)
     with strategy.scope():
         experiment = assemble(config)
@@ -82,6 +83,7 @@ def _train(
     if is_chief:
         directory.begin(config)
     source, task, model = experiment.source, experiment.task, experiment.model
+    model.num_parts = num_parts
     validation = Evaluator(
         model,
         source.split("validation"),

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from ram_tf.config import Config
-from ram_tf.devices import make_strategy, use_jit
+from ram_tf.devices import make_strategy, use_cores, use_jit
 from ram_tf.errors import RamError
 
 DENSE = {}
@@ -46,9 +46,57 @@ def test_use_jit_obeys_the_flag(jit_compile, expected, devices, caplog):
 
 
 def test_use_jit_asks_tensorflow_for_the_devices(monkeypatch):
-    gpu = tf.config.LogicalDevice("/device:GPU:0", "GPU")
-    monkeypatch.setattr(tf.config, "list_logical_devices", lambda: [gpu])
+    gpu = tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda: [gpu])
     assert use_jit(Config(**INCEPTION))
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """What was set of TensorFlow's threads, as if it had not run yet."""
+    found = {}
+    for name in ("intra", "inter"):
+        monkeypatch.setattr(
+            tf.config.threading,
+            f"set_{name}_op_parallelism_threads",
+            lambda number, name=name: found.update({name: number}),
+        )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("settings", "cores", "devices", "expected"),
+    [
+        (INCEPTION, 2, ["CPU"], 2),
+        (INCEPTION, 4, ["CPU"], 4),
+        (CONV_GLIMPSE, 2, ["CPU"], 2),
+        ({**INCEPTION, "batch_size": 16}, 2, ["CPU"], 2),
+        ({**INCEPTION, "batch_size": 15}, 2, ["CPU"], 1),
+        (INCEPTION, 1, ["CPU"], 1),
+        (INCEPTION, 5, ["CPU"], 1),
+        (INCEPTION, 2, ["CPU", "GPU"], 1),
+        ({**INCEPTION, "jit_compile": "on"}, 2, ["CPU"], 1),
+        ({**INCEPTION, "distribution": "mirrored"}, 2, ["CPU"], 1),
+        (DENSE, 2, ["CPU"], 1),
+        ({"model": "conv"}, 2, ["CPU"], 1),
+    ],
+)
+def test_use_cores_splits_where_kernels_are_small(
+    settings, cores, devices, expected, threads, caplog
+):
+    config = Config(**{"batch_size": 128, **settings})
+    with caplog.at_level(logging.INFO, logger="absl"):
+        assert use_cores(config, cores, devices) == expected
+    split = expected > 1
+    assert threads == ({"intra": 1, "inter": cores} if split else {})
+    assert (f"batch in {expected} parts" in caplog.text) is split
+
+
+def test_use_cores_leaves_the_batch_whole_when_tensorflow_has_run(caplog):
+    tf.zeros([]).numpy()
+    with caplog.at_level(logging.INFO, logger="absl"):
+        assert use_cores(Config(batch_size=128, **INCEPTION), 2, ["CPU"]) == 1
+    assert "batch in one part" in caplog.text
 
 
 def test_make_strategy_of_one_device_is_tensorflows_default():

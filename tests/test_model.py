@@ -123,6 +123,36 @@ def test_rollouts_of_one_image_are_those_of_its_copies(make_model):
 
 
 @pytest.mark.parametrize(
+    ("settings", "num_images", "num_rollouts", "num_parts"),
+    [
+        ({}, 1, 2, 2),
+        ({}, 5, 2, 3),
+        ({"glimpse_network": "inception", "core": "conv_lstm"}, 5, 1, 2),
+    ],
+)
+def test_parts_of_a_batch_learn_as_the_whole(
+    settings, num_images, num_rollouts, num_parts, make_model
+):
+    results = []
+    for parts in (1, num_parts):
+        keras.utils.set_random_seed(0)
+        model = make_model(num_rollouts=num_rollouts, **settings)
+        model.compile(keras.optimizers.SGD(0.1))
+        model.num_parts = parts
+        images = random_images(num_images)
+        labels = np.arange(num_images) % NUM_CLASSES
+        terms = tf.function(model.train_step)((images, labels))
+        rows = num_images * num_rollouts
+        seen = model.rollout(images, random_places(rows, 2), random_noise(rows))
+        results.append(([*terms.values(), *seen], model.get_weights()))
+    (numbers, weights), (numbers_of_parts, weights_of_parts) = results
+    for whole, part in zip(numbers, numbers_of_parts, strict=True):
+        np.testing.assert_allclose(part, whole, rtol=1e-4, atol=1e-5)
+    for whole, part in zip(weights, weights_of_parts, strict=True):
+        np.testing.assert_allclose(part, whole, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
     "settings",
     [
         {},

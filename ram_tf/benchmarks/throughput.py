@@ -15,7 +15,7 @@ from ram_tf.benchmarks.machine import (
 from ram_tf.benchmarks.stopwatch import Budget, Stopwatch, steady_rate
 from ram_tf.config import Config
 from ram_tf.data.pipeline import training_blocks
-from ram_tf.devices import make_strategy, use_jit
+from ram_tf.devices import make_strategy, use_cores, use_jit
 from ram_tf.evaluation import Evaluator
 from ram_tf.experiment import Experiment, assemble
 from ram_tf.feeding import plan_blocks
@@ -64,9 +64,11 @@ def training(config: Config, budget: Budget) -> dict[str, Any]:
         eval_every=_ENDLESS_STEPS,
         checkpoint_every=_ENDLESS_STEPS,
     )
+    num_parts = use_cores(config)
     strategy = make_strategy(config)
     with strategy.scope():
         experiment = assemble(config)
+    experiment.model.num_parts = num_parts
     jit_compile = use_jit(config)
     trainer = Trainer(
         config,

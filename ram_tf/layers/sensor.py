@@ -184,21 +184,18 @@ def _window(images: tf.Tensor, locations: tf.Tensor, side: int) -> tf.Tensor:
         tf.reshape(index, [batch, -1]),
         batch_dims=1,
     )
-    pixels = _real(tf.reshape(pixels, [-1, side, side, channels]))
     # What lies outside is 0, even where the border pixel read in its place is NaN. A
-    # product is three times as fast here as tf.where, which broadcasts slowly.
-    inside = row_inside[:, :, None] * column_inside[:, None, :]
-    return tf.math.multiply_no_nan(pixels, inside[..., None])
+    # product is faster here than tf.where, and once more with the channels in the rows.
+    inside = row_inside[:, :, None] * tf.repeat(column_inside, channels, 1)[:, None]
+    pixels = _real(tf.reshape(pixels, [-1, side, side * channels]))
+    pixels = tf.math.multiply_no_nan(pixels, inside)
+    return tf.reshape(pixels, [-1, side, side, channels])
 
 
 def _average(pixels: tf.Tensor, side: int) -> tf.Tensor:
     """Reduces [B, s, s, C] to [B, side, side, C] by averaging blocks."""
-    size, channels = pixels.shape[1], pixels.shape[-1]
-    if size == side:
-        return pixels
-    block = size // side
-    pixels = tf.reshape(pixels, [-1, side, block, side, block, channels])
-    return tf.reduce_mean(pixels, axis=[2, 4])
+    block = pixels.shape[1] // side
+    return tf.nn.avg_pool2d(pixels, block, block, "VALID") if block > 1 else pixels
 
 
 def _real(values: tf.Tensor) -> tf.Tensor:

@@ -49,8 +49,9 @@ class ImageClassifier(keras.Model):
           optimizer: a Keras optimizer or its name.
           clip_norm: largest global norm of the whole batch's gradient; 0 does not
             clip. (A Keras optimizer's own global_clipnorm clips each replica's part.)
-          jit_update: compile the optimizer's update by XLA even where the step is not:
-            hundreds of small operations become one. Not under tf.distribute.
+          jit_update: compile the update (norm, clipping, optimizer) by XLA even where
+            the step is not: hundreds of small operations become one. Not under
+            tf.distribute.
           **kwargs: as `keras.Model.compile`.
 
         Raises:
@@ -130,16 +131,18 @@ class ImageClassifier(keras.Model):
                 tf.distribute.ReduceOp.SUM, (gradients, values / num_replicas)
             )
             terms = dict(zip(terms, tf.unstack(values), strict=True))
+        norm = (self._apply if self.jit_update else self._update)(gradients, values)
+        return self.track({**terms, "gradient_norm": norm})
+
+    def _update(self, gradients: list[tf.Tensor], values: tf.Tensor) -> tf.Tensor:
+        """Takes one step of the optimizer; returns the norm of the gradients."""
         norm = _global_norm(gradients)
         sound = tf.reduce_all(tf.math.is_finite(values)) & tf.math.is_finite(norm)
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, norm)
-        (self._apply if self.jit_update else self._update)(gradients, sound)
-        return self.track({**terms, "gradient_norm": norm})
-
-    def _update(self, gradients: list[tf.Tensor], sound: tf.Tensor) -> None:
         gradients = [tf.where(sound, g, tf.zeros_like(g)) for g in gradients]
         self.optimizer.apply(gradients, self.trainable_variables)
+        return norm
 
     def track(self, terms: dict[str, tf.Tensor]) -> dict[str, Any]:
         """Adds scalars to the trackers of their names and returns all means."""

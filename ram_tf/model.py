@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from ram_tf.classifier import ImageClassifier
+from ram_tf.errors import RamError
 from ram_tf.layers import (
     CORES,
     GLIMPSE_NETWORKS,
@@ -18,6 +19,13 @@ from ram_tf.layers import (
 from ram_tf.losses import Losses, hybrid_loss, reward
 
 POLICIES = ("learned", "random", "center")
+_CHOICES = {
+    "glimpse_network": tuple(GLIMPSE_NETWORKS),
+    "core": tuple(CORES),
+    "policy": POLICIES,
+    "initial_location": ("random", "center"),
+    "policy_gradient_scope": ("location", "core"),
+}
 
 
 class Rollout(NamedTuple):
@@ -59,6 +67,9 @@ class RecurrentAttentionModel(ImageClassifier):
     Returns:
       probabilities: float32 [B, N], at the policy's means, from the centre unless
       initial locations are given: deterministic, and no image depends on its batch.
+
+    Raises:
+      RamError: when an argument is none of the choices of its field.
 
     Gradient:
       Cross-entropy: glimpse, core and action networks. Baseline MSE: the baseline
@@ -113,6 +124,12 @@ class RecurrentAttentionModel(ImageClassifier):
         self.seed = seed
         self.num_parts = 1
         inner: dict[str, Any] = {"dtype": self.dtype_policy}
+        for name, choices in _CHOICES.items():
+            if self._settings[name] not in choices:
+                raise RamError(
+                    f"{name}={self._settings[name]!r}: expected one of "
+                    f"{', '.join(choices)}"
+                )
         self.sensor = GlimpseSensor(patch_size, num_scales, name="sensor", **inner)
         self.glimpse_network = GLIMPSE_NETWORKS[glimpse_network](
             glimpse_units, name="glimpse_network", **inner

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import signal
 from collections.abc import Callable, Iterator
 
 import hypothesis
@@ -15,6 +16,11 @@ hypothesis.settings.load_profile("tests")
 
 # Before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# Shells start background jobs with an ignored SIGINT, which every child inherits; the
+# tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Small enough for seconds, large enough to learn.
 TINY_RUN = [

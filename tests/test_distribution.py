@@ -133,6 +133,16 @@ def test_only_the_chief_of_a_job_writes(whole_job):
 
 
 @pytest.mark.faults
+def test_local_workers_make_the_same_job(whole_job, tmp_path):
+    # Its own flag stands above one that a flagfile may give.
+    flags = [*SMALL_RUN, "--distribution=one", f"--run_dir={tmp_path / 'run'}"]
+    words = ["experiments/local_workers.py", "2", *flags]
+    status, errors = end(start(words, {"PYTHONPATH": str(ROOT)}))
+    assert status == 0, errors
+    assert_same_run(tmp_path / "run", whole_job)
+
+
+@pytest.mark.faults
 @pytest.mark.parametrize("victim", [0, 1])
 def test_lost_worker_ends_the_job_which_then_resumes(victim, whole_job, tmp_path):
     run = tmp_path / "run"

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from ram_tf.build import build_model
 from ram_tf.config import Config
+from ram_tf.errors import RamError
 from ram_tf.losses import hybrid_loss, reward
 from ram_tf.model import RecurrentAttentionModel
 
@@ -476,6 +477,15 @@ def test_compile_without_arguments_trains_with_adam(make_model):
         "gradient_norm",
     }
     assert all(np.isfinite(values).all() for values in history.history.values())
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["glimpse_network", "core", "policy", "initial_location", "policy_gradient_scope"],
+)
+def test_model_refuses_what_is_no_choice(setting, make_model):
+    with pytest.raises(RamError, match=f"{setting}='gru': expected one of .*, "):
+        make_model(**{setting: "gru"})
 
 
 @pytest.mark.parametrize("argument", ["loss", "metrics"])

@@ -8,6 +8,8 @@ import re
 import sys
 
 import pytest
+
+import ram_tf.export
 from packaging.requirements import Requirement
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -128,9 +130,21 @@ def test_readme_draws_the_way_of_the_data_with_files_that_exist():
         assert (ROOT / "ram_tf" / name).exists(), name
 
 
-def test_readme_example_prints_what_it_says(capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    exec(compile(code, "README.md", "exec"), {})
-    printed = capsys.readouterr().out.splitlines()
-    expected = re.findall(r"^print.*  # (.*)$", code, re.MULTILINE)
-    assert printed == expected and len(expected) == 2
+def test_readme_examples_print_what_they_say(capsys, tiny_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flags = [f"--run_dir={tiny_run}", "--export_dir=exported/demo"]
+    assert ram_tf.export.main(flags) == 0
+    capsys.readouterr()
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) == 3
+    code = "\n".join(blocks)
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
+    *shapes, answer = capsys.readouterr().out.splitlines()
+    expected = re.findall(r"^print.*  # (\(.*)$", code, re.MULTILINE)
+    assert shapes == expected and len(expected) == 2
+    assert answer.endswith("(5, 10)")
+    for name, shape in re.findall(
+        r"^(\w+)[ ,].*  # (\([\d, ]+\))", blocks[1], re.MULTILINE
+    ):
+        assert str(tuple(names[name].shape)) == shape, name

@@ -22,20 +22,26 @@ def compare(lines: Sequence[Line]) -> list[dict[str, Any]]:
         line = {"measure": "comparison", "name": name, "value": value}
         found.append({**line, **goal.fields(line)})
 
-    small = _best(lines, "training", INCEPTION, 20, "images_per_second")
-    large = _best(lines, "training", INCEPTION, 128, "images_per_second")
-    if large:
+    large_mfu = _best(lines, "training", INCEPTION, 128, "mfu")
+    if large_mfu:
         add(
             "Inception + ConvLSTM, batch 128, best setting: MFU",
-            _best(lines, "training", INCEPTION, 128, "mfu"),
+            large_mfu,
             Goal("value", "at least", 0.60),
         )
-    if small and large:
-        add(
-            "Inception + ConvLSTM, best settings: images/s of batch 20 / of batch 128",
-            small / large,
-            Goal("value", "at least", 0.75),
+    for precision in ("float32", "mixed_bfloat16"):
+        same = [line for line in lines if line.get("precision") == precision]
+        small, large = (
+            _best(same, "training", INCEPTION, batch_size, "images_per_second")
+            for batch_size in (20, 128)
         )
+        if small and large:
+            add(
+                f"Inception + ConvLSTM, {precision}: images/s of batch 20 / of batch "
+                "128",
+                small / large,
+                Goal("value", "at least", 0.75),
+            )
     for batch_size in (20, 128):
         alone, training = (
             _best(lines, measure, CLUTTERED, batch_size, "images_per_second")

@@ -81,12 +81,13 @@ class Row:
 
 RNN, LSTM = "mnih/mnist_6g", "table1/ram_6g_1s"
 INCEPTION, CLUTTERED = "table5/ram_inception_4g", "mnih/cluttered60_4g"
-# XLA and bfloat16 are looked at with a small batch: they can be ten times slower.
+# XLA is looked at with a small batch: it is ten times slower.
 _CONV_SETTINGS = (
     (20, "--jit_compile=off"),
     (128, "--jit_compile=off"),
     (20, "--jit_compile=on"),
     (20, "--jit_compile=off", "--precision=mixed_bfloat16"),
+    (128, "--jit_compile=off", "--precision=mixed_bfloat16"),
 )
 
 

@@ -8,9 +8,9 @@ import re
 import sys
 
 import pytest
+from packaging.requirements import Requirement
 
 import ram_tf.export
-from packaging.requirements import Requirement
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
+from ram_tf.errors import RamError
 from ram_tf.flags import Arguments, Setting, config_settings, run_command
 from ram_tf.glimpse_paths import PathRecord, choose_paths, read_paths
 from ram_tf.path_figure import draw_paths
@@ -47,10 +48,12 @@ def _captions(record: PathRecord, directory: RunDirectory) -> tuple[str, str]:
 
 def _command(arguments: Arguments) -> None:
     directory = RunDirectory(arguments.run_dir)
+    out = pathlib.Path(arguments.out or directory.path / "demo.png")
+    if out.suffix != ".png":
+        raise RamError(f"--out={out}: expected the name of a PNG file, *.png")
     record = read_paths(directory)
     paths = choose_paths(record.paths, arguments.num_examples)
     figure = draw_paths(paths, record, *_captions(record, directory))
-    out = pathlib.Path(arguments.out or directory.path / "demo.png")
     buffer = io.BytesIO()
     # Without the version of matplotlib, which would make equal pictures differ.
     figure.savefig(buffer, format="png", metadata={"Software": None})

@@ -86,7 +86,7 @@ def _command(arguments: Arguments) -> None:
     rows = [row for table in tables for row in table.rows]
     measured = sum(row.status == "complete" for row in rows)
     print(
-        f"{path}: {measured} of {len(rows)} rows measured, "
+        f"{path}: {measured} of the {len(rows)} rows of all tables measured, "
         f"{path.stat().st_size / 1e6:.2f} MB"
     )
 

@@ -249,7 +249,7 @@ def test_evaluate_prints_and_writes_the_validation_accuracy(run_copy, capsys):
     # The chosen weights: what training measured, here again.
     learned = measures["policies"]["learned"]
     assert learned["accuracy"] == results["validation_accuracy"]
-    assert found.out.startswith("flagfiles/tiny on validation\n")
+    assert found.out.startswith("flagfiles/tiny on validation, 500 images\n")
     assert f"learned: {100 * learned['accuracy']:.2f} %" in found.out
     assert found.err == ""
 

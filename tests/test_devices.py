@@ -1,9 +1,13 @@
 """Tests of where a run runs: the choice of XLA, the strategy."""
 
 import logging
+import os
+import subprocess
+import sys
 
 import pytest
 import tensorflow as tf
+from processes import ROOT
 
 from ram_tf.config import Config
 from ram_tf.devices import make_strategy, use_cores, use_jit
@@ -114,3 +118,27 @@ def test_make_strategy_refuses_a_batch_that_does_not_share_out(monkeypatch):
         make_strategy(Config(distribution="mirrored", batch_size=128))
     shared = make_strategy(Config(distribution="mirrored", batch_size=129))
     assert isinstance(shared, Three)
+
+
+@pytest.mark.slow
+def test_train_decides_on_cores_before_tensorflow_starts(tmp_path):
+    program = """
+import os, sys
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+from ram_tf.train import main
+assert main(sys.argv[1:]) == 0
+import tensorflow as tf
+print("threads", tf.config.threading.get_intra_op_parallelism_threads())
+"""
+    flags = [
+        *("--dataset=mnist_sample", "--validation_size=50", "--eval_rollouts=1"),
+        *("--glimpse_network=inception", "--core=conv_lstm", "--num_glimpses=2"),
+        *("--glimpse_units=4", "--core_units=4", "--patch_size=4"),
+        *("--batch_size=16", "--train_steps=2", f"--run_dir={tmp_path / 'run'}"),
+    ]
+    words = [sys.executable, "-c", program, *flags]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    # TensorFlow's own choice is 0.
+    several = len(os.sched_getaffinity(0)) > 1
+    assert done.stdout.endswith(f"threads {int(several)}\n")

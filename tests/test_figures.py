@@ -56,6 +56,14 @@ def test_figures_command_writes_equal_pngs_without_tensorflow(tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_figures_command_writes_no_png_under_another_name(tmp_path, capsys):
+    write_run(tmp_path, [0], [0])
+    out = tmp_path / "a.jpg"
+    assert main([f"--run_dir={tmp_path}", f"--out={out}"]) == 1
+    error = f"error: --out={out}: expected the name of a PNG file, *.png\n"
+    assert capsys.readouterr().err == error and not out.exists()
+
+
 def test_figures_command_tells_a_missing_run_in_one_line(tmp_path, capsys):
     assert main([f"--run_dir={tmp_path / 'none'}"]) == 1
     error = capsys.readouterr().err

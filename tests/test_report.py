@@ -133,7 +133,7 @@ def test_report_of_no_results_has_every_row_and_no_viewer(run, tmp_path):
     empty.mkdir()
     status, out, _, path = run(results_dir=empty)
     text = path.read_text()
-    assert status == 0 and "0 of 6 rows measured" in out
+    assert status == 0 and "0 of the 6 rows of all tables measured" in out
     assert text.count("not run yet") == len(FLAGS)
     assert 'id="look"' not in text
 

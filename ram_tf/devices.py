@@ -1,7 +1,6 @@
 """Where a run runs: strategy, XLA or not, precision of the machine."""
 
 import contextlib
-import os
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -9,6 +8,7 @@ from absl import logging
 
 from ram_tf.cluster import Cluster
 from ram_tf.config import Config
+from ram_tf.cores import usable_cores
 from ram_tf.errors import RamError
 
 _LEAST_ROWS = 8  # Fewer images in a part are not worth its operations.
@@ -135,7 +135,7 @@ def use_cores(
       The number of parts, for `RecurrentAttentionModel.num_parts`.
     """
     if cores is None:
-        cores = len(os.sched_getaffinity(0))
+        cores = len(usable_cores())
     if device_types is None:
         device_types = _device_types()
     splits = (

@@ -51,7 +51,13 @@ SETTINGS = [
     Setting("runs_dir", "runs", "Folder of the runs."),
     *config_settings(["data_dir"]),
     QUICK,
-    Setting("jobs", 1, "Trainings at a time; progress is shown of one only.", low=1),
+    Setting(
+        "jobs",
+        1,
+        "Trainings at a time, each on its share of the cores; progress is shown of one "
+        "only.",
+        low=1,
+    ),
 ]
 
 
@@ -195,7 +201,7 @@ def _command(arguments: Arguments) -> int | None:
     if quick:
         _require_no_real_results(experiments, seeds, results_dir)
     jobs = [(experiment, seed) for seed in seeds for experiment in experiments]
-    with Trainings(show_progress=arguments.jobs == 1) as trainings:
+    with Trainings(arguments.jobs) as trainings:
         failed = _make_all(reproduction, jobs, trainings, arguments.jobs)
     if trainings.stopped_by is not None:
         print(

@@ -12,6 +12,7 @@ import time
 
 from result_files import result_of
 
+from ram_tf.cores import usable_cores
 from ram_tf.flags import config_settings, parse
 from ram_tf.train import experiment_name
 
@@ -29,6 +30,7 @@ def main(argv):
         time.sleep(60)
     run = pathlib.Path(config.run_dir)
     run.mkdir(parents=True, exist_ok=True)
+    (run / "cores.json").write_text(json.dumps(usable_cores()))
     (run / "curve.csv").write_text("step\n20\n")
     (run / "examples.npz").write_bytes(b"examples")
     (run / "results.json").write_text(json.dumps(result_of(config, name, 0.5)))

@@ -12,6 +12,7 @@ import pytest
 from result_files import write_experiments, write_result
 
 from ram_tf import trainings
+from ram_tf.cores import core_shares
 from ram_tf.reproduce import main
 from ram_tf.tables import collect
 
@@ -125,6 +126,23 @@ def test_two_trainings_at_a_time_make_the_same_results(folder):
     assert len(calls_of(folder)) == 8
     tables = collect(folder / "experiments", folder / "results", seeds=[0, 1])
     assert all(row.status == "complete" for table in tables for row in table.rows)
+    shares = [json.loads(file.read_text()) for file in folder.rglob("cores.json")]
+    assert len(shares) == 8
+    assert all(share in core_shares(2) for share in shares)
+
+
+@pytest.mark.parametrize(
+    ("cores", "count", "expected"),
+    [
+        ({0, 1}, 1, [[0, 1]]),
+        ({0, 1}, 2, [[0], [1]]),
+        ({2, 3, 5, 7, 8}, 2, [[2, 5, 8], [3, 7]]),
+        ({4}, 2, [[4], [4]]),
+    ],
+)
+def test_core_shares_are_dealt_evenly(cores, count, expected, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: cores, raising=False)
+    assert core_shares(count) == expected
 
 
 def test_faulty_flagfile_is_named_and_does_not_stop_the_others(folder, capsys):

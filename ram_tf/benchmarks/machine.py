@@ -1,7 +1,6 @@
 """What the figures are held against: the machine's own rate, and memory."""
 
 import itertools
-import os
 import pathlib
 import platform
 import resource
@@ -14,6 +13,7 @@ import tensorflow as tf
 from ram_tf.benchmarks.stopwatch import Budget, Clock
 from ram_tf.classifier import ImageClassifier
 from ram_tf.config import Config
+from ram_tf.cores import usable_cores
 from ram_tf.operations import forward_operations
 from ram_tf.results import versions
 
@@ -136,7 +136,7 @@ def machine(config: Config, budget: Budget) -> dict[str, Any]:
       cores, processor, versions and matmul_gflops.
     """
     return {
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": len(usable_cores()),
         "processor": _processor(),
         "devices": [d.device_type for d in tf.config.list_logical_devices()],
         "versions": {"python": platform.python_version(), **versions()},

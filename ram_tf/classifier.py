@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ram_tf.errors import RamError
+
 _ROWS = 8
 
 
@@ -73,6 +75,8 @@ class ImageClassifier(keras.Model):
             "optimizer": keras.saving.serialize_keras_object(self.optimizer),
             "clip_norm": self.clip_norm,
             "jit_update": self.jit_update,
+            "jit_compile": self.jit_compile,
+            "steps_per_execution": self.steps_per_execution,
         }
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -89,8 +93,16 @@ class ImageClassifier(keras.Model):
 
         Returns:
           The dict of inputs, and the labels as int32 [B].
+
+        Raises:
+          RamError: for weights of samples or classes, which the loss does not have.
         """
-        inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if weights is not None:
+            raise RamError(
+                f"{type(self).__name__}: expected no sample_weight and no "
+                "class_weight: the model has its own loss"
+            )
         if not isinstance(inputs, dict):
             inputs = {"images": inputs}
         if not self.built:  # `fit` was the first to show it an image.
@@ -100,39 +112,53 @@ class ImageClassifier(keras.Model):
         return inputs, tf.reshape(tf.cast(labels, tf.int32), [-1])
 
     def learn(
-        self, tape: tf.GradientTape, loss: tf.Tensor, terms: dict[str, tf.Tensor]
+        self,
+        tape: tf.GradientTape,
+        loss: tf.Tensor,
+        terms: dict[str, tf.Tensor],
+        num_rows: tf.Tensor,
     ) -> dict[str, Any]:
         """Updates the weights once and tracks the terms and the gradient's norm.
 
         A gradient that is not finite, or comes with such a term, counts as zero, so
-        that no weight is spoiled; the trackers show it.
+        that no weight is spoiled; the trackers of the loss and the norm show it.
 
         Args:
           tape: recorded `loss`.
           loss: the replica's loss, a scalar mean over its share of the batch.
           terms: scalars by tracker name, means over the same share.
+          num_rows: rows in that share, a scalar.
 
         Returns:
           The running mean of every tracker, by name, the same on every replica.
         """
-        # Gradients are summed over replicas; the loss is a mean over the global batch.
+        # Gradients are summed over replicas; the loss is a mean over the global batch,
+        # of which the last of `fit` may leave one replica fewer rows, or none.
         num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        rows = tf.cast(num_rows, tf.float32)
+        share = tf.constant(1.0)
+        if num_replicas > 1:
+            context = tf.distribute.get_replica_context()
+            all_rows = context.all_reduce(tf.distribute.ReduceOp.SUM, rows)
+            share, rows = rows / all_rows, all_rows
         gradients = tape.gradient(
             loss,
             # TensorFlow's own variables: a Keras one has no zeros of its dtype.
             [variable.value for variable in self.trainable_variables],
-            output_gradients=tf.constant(1.0 / num_replicas),
+            output_gradients=share,
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
         values = tf.stack(list(terms.values()))
         if num_replicas > 1:
-            context = tf.distribute.get_replica_context()
             gradients, values = context.all_reduce(
-                tf.distribute.ReduceOp.SUM, (gradients, values / num_replicas)
+                tf.distribute.ReduceOp.SUM,
+                (gradients, tf.math.multiply_no_nan(values, share)),
             )
             terms = dict(zip(terms, tf.unstack(values), strict=True))
         norm = (self._apply if self.jit_update else self._update)(gradients, values)
-        return self.track({**terms, "gradient_norm": norm})
+        # The loss of a sick step may look well: ReLU takes NaN for 0.
+        loss = tf.where(tf.math.is_finite(norm), terms["loss"], norm)
+        return self._track({**terms, "loss": loss, "gradient_norm": norm}, rows)
 
     def _update(self, gradients: list[tf.Tensor], values: tf.Tensor) -> tf.Tensor:
         """Takes one step of the optimizer; returns the norm of the gradients."""
@@ -144,10 +170,30 @@ class ImageClassifier(keras.Model):
         self.optimizer.apply(gradients, self.trainable_variables)
         return norm
 
-    def track(self, terms: dict[str, tf.Tensor]) -> dict[str, Any]:
-        """Adds scalars to the trackers of their names and returns all means."""
+    def track(self, terms: dict[str, tf.Tensor], num_rows: tf.Tensor) -> dict[str, Any]:
+        """Adds scalars to the trackers of their names and returns all means.
+
+        Args:
+          terms: scalars by tracker name, means over the replica's share of the batch.
+          num_rows: rows in that share, a scalar.
+
+        Returns:
+          The running mean of every term, by name, the same on every replica.
+        """
+        rows = tf.cast(num_rows, tf.float32)
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            context = tf.distribute.get_replica_context()
+            sums = tf.math.multiply_no_nan(tf.stack(list(terms.values())), rows)
+            sums, rows = context.all_reduce(tf.distribute.ReduceOp.SUM, (sums, rows))
+            terms = dict(zip(terms, tf.unstack(sums / rows), strict=True))
+        return self._track(terms, rows)
+
+    def _track(
+        self, terms: dict[str, tf.Tensor], num_rows: tf.Tensor
+    ) -> dict[str, Any]:
+        """As `track`, of the whole batch: a last one of few images counts as few."""
         for name, value in terms.items():
-            self._trackers[name].update_state(value)
+            self._trackers[name].update_state(value, sample_weight=num_rows)
         return {name: self._trackers[name].result() for name in terms}
 
 

@@ -41,12 +41,14 @@ class _BaselineClassifier(ImageClassifier):
         with tf.GradientTape() as tape:
             logits = self.logits(inputs["images"])
             loss = cross_entropy(logits, labels)
-        return self.learn(tape, loss, self._terms(loss, logits, labels))
+        terms = self._terms(loss, logits, labels)
+        return self.learn(tape, loss, terms, tf.shape(labels)[0])
 
     def test_step(self, data: Any) -> dict[str, Any]:
         inputs, labels = self.unpack(data)
         logits = self.logits(inputs["images"])
-        return self.track(self._terms(cross_entropy(logits, labels), logits, labels))
+        terms = self._terms(cross_entropy(logits, labels), logits, labels)
+        return self.track(terms, tf.shape(labels)[0])
 
     def _terms(
         self, loss: tf.Tensor, logits: tf.Tensor, labels: tf.Tensor

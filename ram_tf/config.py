@@ -360,8 +360,14 @@ def expectation(field: dataclasses.Field) -> str:
     return words
 
 
-def check_value(field: dataclasses.Field, value: Any) -> Any:
-    """Returns `value` as the field's type, or raises a RamError that names the flag."""
+def check_value(field: dataclasses.Field, value: Any, prefix: str = "--") -> Any:
+    """Returns `value` as the field's type, or raises a RamError that names the flag.
+
+    Args:
+      field: of Config.
+      value: to be checked.
+      prefix: what the message puts before the name.
+    """
     kind = type(field.default)
     metadata = field.metadata
     good: Any = value
@@ -377,7 +383,8 @@ def check_value(field: dataclasses.Field, value: Any) -> Any:
         fits = fits and (high is None or good <= high)
     if not fits:
         raise RamError(
-            f"--{field.name}={value}: expected {expectation(field)}, found {value!r}"
+            f"{prefix}{field.name}={value}: expected {expectation(field)}, "
+            f"found {value!r}"
         )
     return good
 

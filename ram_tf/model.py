@@ -1,5 +1,6 @@
 """The recurrent attention model: T glimpses in, a class and a path out."""
 
+import dataclasses
 import itertools
 from typing import Any, NamedTuple
 
@@ -7,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from ram_tf.classifier import ImageClassifier
+from ram_tf.config import Config, check_value
 from ram_tf.errors import RamError
 from ram_tf.layers import (
     CORES,
@@ -19,13 +21,6 @@ from ram_tf.layers import (
 from ram_tf.losses import Losses, hybrid_loss, reward
 
 POLICIES = ("learned", "random", "center")
-_CHOICES = {
-    "glimpse_network": tuple(GLIMPSE_NETWORKS),
-    "core": tuple(CORES),
-    "policy": POLICIES,
-    "initial_location": ("random", "center"),
-    "policy_gradient_scope": ("location", "core"),
-}
 
 
 class Rollout(NamedTuple):
@@ -56,20 +51,23 @@ class RecurrentAttentionModel(ImageClassifier):
     next mean mu_{t+1} and the baseline b_t come from h_t. T glimpses make T-1
     decisions. Nothing else of the image reaches the class or the policy.
 
-    Args: as the fields of `Config` with these names; num_classes is N. `seed` owns the
-      first locations and the exploration noise of training, which are functions of
-      (seed, optimizer step), also across replicas.
+    Args: the fields of `Config` with these names, their ranges and defaults;
+      num_classes is N. `seed` owns the first locations and the exploration noise of
+      training, which are functions of (seed, optimizer step), also across replicas.
 
     Call arguments:
       images: float32 [B, H, W, C] in [0, 1], or uint8 0..255; or a dict with "images"
-        and optionally "initial_locations" float32 [B, 2].
+        and optionally "initial_locations" float32 [B, 2], which all rollouts of an
+        image start from.
 
     Returns:
       probabilities: float32 [B, N], at the policy's means, from the centre unless
-      initial locations are given: deterministic, and no image depends on its batch.
+      initial locations are given: deterministic, and no image depends on its batch. A
+      random policy has the centre for its mean: `rollout` takes it elsewhere.
 
     Raises:
-      RamError: when an argument is none of the choices of its field.
+      RamError: when an argument does not fit its field, or the images have not the
+        channels the model was built for.
 
     Gradient:
       Cross-entropy: glimpse, core and action networks. Baseline MSE: the baseline
@@ -94,9 +92,9 @@ class RecurrentAttentionModel(ImageClassifier):
         num_scales: int = 1,
         num_glimpses: int = 6,
         glimpse_network: str = "fc",
-        glimpse_units: int = 256,
+        glimpse_units: int = 0,
         core: str = "lstm",
-        core_units: int = 256,
+        core_units: int = 0,
         location_hidden_units: int = 0,
         policy: str = "learned",
         location_stddev: float = 0.1,
@@ -109,11 +107,13 @@ class RecurrentAttentionModel(ImageClassifier):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        given = locals()
         self._settings = {
-            name: value
-            for name, value in locals().items()
-            if name not in ("self", "kwargs", "__class__")
+            field.name: check_value(field, given[field.name], prefix="")
+            for field in dataclasses.fields(Config)
+            if field.name in given
         }
+        self.num_classes = num_classes
         self.num_glimpses = num_glimpses
         self.policy = policy
         self.initial_location = initial_location
@@ -124,18 +124,14 @@ class RecurrentAttentionModel(ImageClassifier):
         self.seed = seed
         self.num_parts = 1
         inner: dict[str, Any] = {"dtype": self.dtype_policy}
-        for name, choices in _CHOICES.items():
-            if self._settings[name] not in choices:
-                raise RamError(
-                    f"{name}={self._settings[name]!r}: expected one of "
-                    f"{', '.join(choices)}"
-                )
         self.sensor = GlimpseSensor(patch_size, num_scales, name="sensor", **inner)
+        # A width of 0 is the layer's own.
+        width = [glimpse_units] if glimpse_units else []
         self.glimpse_network = GLIMPSE_NETWORKS[glimpse_network](
-            glimpse_units, name="glimpse_network", **inner
+            *width, name="glimpse_network", **inner
         )
-        sized = () if core == "none" else (core_units,)
-        self.core = CORES[core](*sized, name="core", **inner)
+        width = [core_units] if core_units and core != "none" else []
+        self.core = CORES[core](*width, name="core", **inner)
         self.location_network = LocationNetwork(
             location_stddev, location_hidden_units, name="location_network"
         )
@@ -147,6 +143,7 @@ class RecurrentAttentionModel(ImageClassifier):
         images_shape = input_shape
         if isinstance(input_shape, dict):
             images_shape = input_shape["images"]
+        self.num_channels = images_shape[-1]
         patches_shape = self.sensor.compute_output_shape(tuple(images_shape))
         self.sensor.build(images_shape)
         self.glimpse_network.build(patches_shape)
@@ -174,8 +171,16 @@ class RecurrentAttentionModel(ImageClassifier):
             noise, or None to look at the means; for "random", the locations
             themselves; for "center", ignored.
           policy: overrides the model's own.
+
+        Raises:
+          RamError: when the images have not the channels the model was built for.
         """
         policy = policy or self.policy
+        if self.built and images.shape[-1] != self.num_channels:
+            raise RamError(
+                f"images of shape {tuple(images.shape)}: expected {self.num_channels} "
+                f"channels, as the model was built for, found {images.shape[-1]}"
+            )
         num_images = images.shape[0]  # None inside a function of any batch size.
         if num_images is None or self.num_parts == 1:
             return self._rollout(images, initial_locations, exploration, policy)
@@ -251,13 +256,14 @@ class RecurrentAttentionModel(ImageClassifier):
             rollout = self.rollout(**self._draw(**inputs))
             labels = tf.repeat(labels, self.num_rollouts)
             losses = self._hybrid_loss(rollout, labels)
-        return self.learn(tape, losses.loss, self._terms(losses, rollout, labels))
+        terms = self._terms(losses, rollout, labels)
+        return self.learn(tape, losses.loss, terms, tf.shape(labels)[0])
 
     def test_step(self, data: Any) -> dict[str, Any]:
         inputs, labels = self.unpack(data)
         rollout = self._look(**inputs)
         losses = self._hybrid_loss(rollout, labels)
-        return self.track(self._terms(losses, rollout, labels))
+        return self.track(self._terms(losses, rollout, labels), tf.shape(labels)[0])
 
     def _hybrid_loss(self, rollout: Rollout, labels: tf.Tensor) -> Losses:
         return hybrid_loss(
@@ -309,6 +315,8 @@ class RecurrentAttentionModel(ImageClassifier):
                 initial_locations = tf.random.stateless_uniform(
                     [num_replicas * rows, 2], seeds[0], -1.0, 1.0
                 )[mine]
+        elif self.num_rollouts > 1:
+            initial_locations = tf.repeat(initial_locations, self.num_rollouts, axis=0)
         if exploration is None:
             draw = tf.random.stateless_normal
             options: dict[str, Any] = {}
@@ -324,7 +332,11 @@ class RecurrentAttentionModel(ImageClassifier):
         }
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self._settings}
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            **self._settings,
+        }
 
 
 def _stack(steps: list[tf.Tensor], empty: list[Any]) -> tf.Tensor:

@@ -91,9 +91,10 @@ class Trainer:
         """Trains to the end, or until a callback sets model.stop_training.
 
         Args:
-          callbacks: Keras callbacks. Batches are training steps, counted from 0 and
-            reported once a compiled call, by the last; an epoch is one evaluation. With
-            several workers only the chief's are called.
+          callbacks: Keras callbacks. Batches are training steps, counted from 0; a
+            compiled call of many reports the beginning of its first and the end of its
+            last. An epoch ends with an evaluation. With several workers only the
+            chief's are called.
 
         Raises:
           RamError: when a loss or a gradient is not finite; names the step and term.
@@ -104,6 +105,7 @@ class Trainer:
         self.model.stop_training = False
         self._restore()
         self.callbacks.on_train_begin()
+        self.callbacks.on_epoch_begin(len(self.curve))
         try:
             with self.stop.listening():
                 self._train()
@@ -203,6 +205,7 @@ class Trainer:
     def _call(
         self, start: int, images: Any, labels: Any, first: int, last: int
     ) -> None:
+        self.callbacks.on_train_batch_begin(start + first)
         done, terms = self._steps(images, labels, tf.constant(first), tf.constant(last))
         self.step = start + int(done)
         bad = [name for name, value in terms.items() if not np.isfinite(value)]
@@ -276,6 +279,8 @@ class Trainer:
         self.callbacks.on_epoch_end(
             len(self.curve) - 1, {**terms, "val_accuracy": accuracy}
         )
+        if self.step < self.config.train_steps:
+            self.callbacks.on_epoch_begin(len(self.curve))
 
     def _at(self, every: int) -> bool:
         at_end = self.step == self.config.train_steps

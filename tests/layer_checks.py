@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 BATCH = 3
@@ -91,6 +92,17 @@ def check_weights(case: LayerCase) -> None:
     lazy = case.make()
     lazy(*case.random_inputs())
     assert [w.shape for w in lazy.weights] == [w.shape for w in layer.weights]
+
+
+def check_other_shape(case: LayerCase) -> None:
+    """A layer that has learnt weights for one shape says so when given another."""
+    layer = case.make()
+    layer.build((None, *case.inputs[0]))
+    first, *others = case.random_inputs()
+    # Twice as wide: flattened carelessly, it would pass for twice as many rows.
+    wider = np.concatenate([first, first], axis=-1)
+    with pytest.raises(ValueError, match="expected shape=.*, found shape="):
+        layer(wider, *others)
 
 
 def check_ways_of_calling(case: LayerCase) -> None:

@@ -150,6 +150,12 @@ def test_layer_builds_the_weights_that_its_arithmetic_needs(case):
     layer_checks.check_weights(case)
 
 
+def test_layer_refuses_another_shape_than_it_was_built_for(case):
+    if not case.parameters:
+        pytest.skip("a layer without weights takes any shape")
+    layer_checks.check_other_shape(case)
+
+
 def test_layer_answers_the_same_in_every_way_of_calling(case):
     layer_checks.check_ways_of_calling(case)
 

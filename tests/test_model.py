@@ -284,10 +284,10 @@ def test_train_step_reports_the_terms_of_its_loss(num_rollouts, make_model):
     )
     model.compile(keras.optimizers.SGD(0.0))
     images, labels = random_images(), np.array([0, 1, 2, 3], np.uint8)
-    first, noise = random_places(4 * num_rollouts, 2), random_noise(4 * num_rollouts)
+    first, noise = random_places(4, 2), random_noise(4 * num_rollouts)
     inputs = {"images": images, "initial_locations": first, "exploration": noise}
     terms = model.train_step((inputs, labels))
-    found = model.rollout(images, first, noise)
+    found = model.rollout(images, np.repeat(first, num_rollouts, axis=0), noise)
     labels = np.repeat(labels, num_rollouts).astype(np.int32)
     losses = hybrid_loss(
         found.logits, found.log_probs, found.baselines, labels, 0.5, 0.2
@@ -484,7 +484,7 @@ def test_compile_without_arguments_trains_with_adam(make_model):
     ["glimpse_network", "core", "policy", "initial_location", "policy_gradient_scope"],
 )
 def test_model_refuses_what_is_no_choice(setting, make_model):
-    with pytest.raises(RamError, match=f"{setting}='gru': expected one of .*, "):
+    with pytest.raises(RamError, match=f"^{setting}=gru: expected one of .*, "):
         make_model(**{setting: "gru"})
 
 

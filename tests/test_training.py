@@ -102,7 +102,14 @@ class Watcher(keras.callbacks.Callback):
     def __init__(self, at=None, act=None):
         super().__init__()
         self.batches, self.epochs, self.ends = [], [], 0
+        self.batches_begun, self.epochs_begun = [], []
         self.at, self.act = at, act
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.batches_begun.append(batch)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epochs_begun.append(epoch)
 
     def on_train_batch_end(self, batch, logs=None):
         self.batches.append((batch, dict(logs)))
@@ -277,11 +284,30 @@ def test_trainer_reports_steps_and_evaluations_to_callbacks():
     assert steps[-1] == STEPS - 1
     assert {3, 7, 11} <= set(steps)  # The last before each evaluation.
     assert [epoch for epoch, _ in watcher.epochs] == [0, 1, 2]
+    assert watcher.epochs_begun == [0, 1, 2]
+    assert watcher.batches_begun == [0, *(step + 1 for step in steps[:-1])]
     assert watcher.ends == 1
     for _, logs in watcher.batches:
         assert set(logs) == {metric.name for metric in trainer.model.metrics}
     for _, logs in watcher.epochs:
         assert logs["val_accuracy"] == 0.5
+
+
+def test_trainer_obeys_a_learning_rate_scheduler():
+    trainer = small_trainer()
+    rates = [0.05, 0.01, 0.0]
+    scheduler = keras.callbacks.LearningRateScheduler(lambda epoch, _: rates[epoch])
+    trainer.run([scheduler])
+    assert [row["learning_rate"] for row in trainer.curve] == pytest.approx(rates)
+
+
+def test_trainer_stops_at_pixels_that_are_not_numbers():
+    images = np.full([40, 8, 8, 1], np.nan, np.float32)
+    trainer = small_trainer(**RAM)
+    trainer.train = ImageSet(images, trainer.train.labels)
+    with pytest.raises(RamError, match="^step 0: .* found a bad .*gradient_norm"):
+        trainer.run()
+    assert all(np.isfinite(weight).all() for weight in trainer.model.get_weights())
 
 
 def test_trainer_obeys_early_stopping():

@@ -22,6 +22,9 @@ class ActionNetwork(keras.layers.Layer):
 
     Gradient:
       To the core output.
+
+    Raises:
+      ValueError: when the core output has not the shape the layer was built for.
     """
 
     def __init__(self, num_classes: int, **kwargs: Any) -> None:
@@ -34,6 +37,7 @@ class ActionNetwork(keras.layers.Layer):
     def build(self, core_output_shape: tuple) -> None:
         size = math.prod(core_output_shape[1:])
         self.logits.build((None, size))
+        self.input_spec = keras.layers.InputSpec(shape=(None, *core_output_shape[1:]))
         self.built = True
 
     def call(self, core_output: tf.Tensor) -> tf.Tensor:

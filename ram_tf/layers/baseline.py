@@ -22,6 +22,9 @@ class BaselineNetwork(keras.layers.Layer):
     Gradient:
       To its own weights only: the input is stopped, so that predicting the reward
       never shapes what the core sees.
+
+    Raises:
+      ValueError: when the core output has not the shape the layer was built for.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -31,6 +34,7 @@ class BaselineNetwork(keras.layers.Layer):
     def build(self, core_output_shape: tuple) -> None:
         size = math.prod(core_output_shape[1:])
         self.value.build((None, size))
+        self.input_spec = keras.layers.InputSpec(shape=(None, *core_output_shape[1:]))
         self.built = True
 
     def call(self, core_output: tf.Tensor) -> tf.Tensor:

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ram_tf.errors import RamError
+
 
 @keras.saving.register_keras_serializable(package="ram_tf")
 class ConvGlimpseNetwork(keras.layers.Layer):
@@ -28,6 +30,10 @@ class ConvGlimpseNetwork(keras.layers.Layer):
 
     Gradient:
       To patches and locations alike; the model stops its locations before.
+
+    Raises:
+      RamError: when the patches are smaller than the 2x2 that are pooled.
+      ValueError: when the patches have not the shape the layer was built for.
     """
 
     def __init__(self, units: int = 256, filters: int = 32, **kwargs: Any) -> None:
@@ -64,12 +70,17 @@ class ConvGlimpseNetwork(keras.layers.Layer):
         )
 
     def build(self, patches_shape: tuple, locations_shape: tuple | None = None) -> None:
+        if min(patches_shape[1:3]) < 2:
+            raise RamError(
+                f"patches of shape {tuple(patches_shape)}: expected at least 2x2 pixels"
+            )
         shape = (None, *patches_shape[1:])
         for layer in self.stack:
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
         self.what.build((None, shape[1] * shape[2] * shape[3]))
         self.where.build((None, 2))
+        self.input_spec = keras.layers.InputSpec(shape=(None, *patches_shape[1:]))
         self.built = True
 
     def call(self, patches: tf.Tensor, locations: tf.Tensor) -> tf.Tensor:

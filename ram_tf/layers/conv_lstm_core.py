@@ -35,7 +35,9 @@ class ConvLSTMCore(keras.layers.Layer):
       To features, and through the state to every earlier step.
 
     Raises:
-      RamError: when the features are no maps.
+      RamError: when the features are no maps, or a state is asked for before `build`
+        has told the size of the maps.
+      ValueError: when the features have not the shape the layer was built for.
     """
 
     def __init__(self, filters: int = 24, kernel_size: int = 3, **kwargs: Any) -> None:
@@ -59,6 +61,7 @@ class ConvLSTMCore(keras.layers.Layer):
             )
         self.height, self.width = features_shape[1:3]
         self.conv_lstm.build((None, None, *features_shape[1:]))
+        self.input_spec = keras.layers.InputSpec(shape=(None, *features_shape[1:]))
         self.built = True
 
     def call(
@@ -81,6 +84,11 @@ class ConvLSTMCore(keras.layers.Layer):
 
     def initial_state(self, batch_size: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the state before the first glimpse: zeros."""
+        if not self.built:
+            raise RamError(
+                "ConvLSTMCore: expected build(features_shape) before initial_state, "
+                "which needs the size of the maps"
+            )
         shape = [batch_size, self.height, self.width, self.filters]
         zeros = tf.zeros(shape, self.compute_dtype)
         return zeros, zeros

@@ -27,6 +27,9 @@ class FCGlimpseNetwork(keras.layers.Layer):
 
     Gradient:
       To patches and locations alike; the model stops its locations before.
+
+    Raises:
+      ValueError: when the patches have not the shape the layer was built for.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class FCGlimpseNetwork(keras.layers.Layer):
         self.where_hidden.build((None, 2))
         self.what.build((None, self.hidden_units))
         self.where.build((None, self.hidden_units))
+        self.input_spec = keras.layers.InputSpec(shape=(None, *patches_shape[1:]))
         self.built = True
 
     def call(self, patches: tf.Tensor, locations: tf.Tensor) -> tf.Tensor:

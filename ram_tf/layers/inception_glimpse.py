@@ -35,6 +35,7 @@ class InceptionGlimpseNetwork(keras.layers.Layer):
 
     Raises:
       RamError: when `filters` is no multiple of 4.
+      ValueError: when the patches have not the shape the layer was built for.
     """
 
     def __init__(self, filters: int = 24, **kwargs: Any) -> None:
@@ -96,6 +97,7 @@ class InceptionGlimpseNetwork(keras.layers.Layer):
             for layer in branch:
                 layer.build(shape)
                 shape = layer.compute_output_shape(shape)
+        self.input_spec = keras.layers.InputSpec(shape=(None, *patches_shape[1:]))
         self.built = True
 
     def call(self, patches: tf.Tensor, locations: tf.Tensor) -> tf.Tensor:

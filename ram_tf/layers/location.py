@@ -7,6 +7,8 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from ram_tf.errors import RamError
+
 
 @keras.saving.register_keras_serializable(package="ram_tf")
 class LocationNetwork(keras.layers.Layer):
@@ -17,7 +19,7 @@ class LocationNetwork(keras.layers.Layer):
     unlike clipping, never loses its gradient. Always float32.
 
     Args:
-      stddev: standard deviation, in units of half an image.
+      stddev: standard deviation, in units of half an image; above 0.
       hidden_units: width of a ReLU layer before the mean; 0 is none, as in the paper.
 
     Call arguments:
@@ -30,12 +32,18 @@ class LocationNetwork(keras.layers.Layer):
       To the core output; the model stops it there unless
       policy_gradient_scope=core. `log_prob` passes gradient to the means and never to
       the locations, which are what was drawn.
+
+    Raises:
+      RamError: when `stddev` is not above 0.
+      ValueError: when the core output has not the shape the layer was built for.
     """
 
     def __init__(
         self, stddev: float = 0.1, hidden_units: int = 0, **kwargs: Any
     ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
+        if not stddev > 0:
+            raise RamError(f"stddev={stddev}: expected a number above 0")
         self.stddev = stddev
         self.hidden_units = hidden_units
         self.hidden = (
@@ -54,6 +62,7 @@ class LocationNetwork(keras.layers.Layer):
             self.hidden.build((None, size))
             size = self.hidden_units
         self.mean.build((None, size))
+        self.input_spec = keras.layers.InputSpec(shape=(None, *core_output_shape[1:]))
         self.built = True
 
     def call(self, core_output: tf.Tensor) -> tf.Tensor:

@@ -26,6 +26,9 @@ class LSTMCore(keras.layers.Layer):
 
     Gradient:
       To features, and through the state to every earlier step.
+
+    Raises:
+      ValueError: when the features have not the shape the layer was built for.
     """
 
     def __init__(self, units: int = 256, **kwargs: Any) -> None:
@@ -36,6 +39,7 @@ class LSTMCore(keras.layers.Layer):
     def build(self, features_shape: tuple, state_shape: Any = None) -> None:
         size = math.prod(features_shape[1:])
         self.cell.build((None, size))
+        self.input_spec = keras.layers.InputSpec(shape=(None, *features_shape[1:]))
         self.built = True
 
     def call(

@@ -27,6 +27,9 @@ class RNNCore(keras.layers.Layer):
 
     Gradient:
       To features, and through the state to every earlier step.
+
+    Raises:
+      ValueError: when the features have not the shape the layer was built for.
     """
 
     def __init__(self, units: int = 256, **kwargs: Any) -> None:
@@ -48,6 +51,7 @@ class RNNCore(keras.layers.Layer):
         size = math.prod(features_shape[1:])
         self.from_features.build((None, size))
         self.from_state.build((None, self.units))
+        self.input_spec = keras.layers.InputSpec(shape=(None, *features_shape[1:]))
         self.built = True
 
     def call(

@@ -40,6 +40,8 @@ _SHOWN = {
     "images_per_gflop": "{:.1f} a GFLOP/s",
     "mfu": "MFU {:.3f}",
     "matmul_gflops": "of {:.0f} GFLOP/s",
+    "jit_update": "update compiled: {}",
+    "num_parts": "parts: {}",
     "p50_ms": "p50 {:.3f} ms",
     "p99_ms": "p99 {:.3f} ms",
     "ratio": "ratio {:.3f}",

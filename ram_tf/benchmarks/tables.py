@@ -14,7 +14,12 @@ _RATE = {
     "a GFLOP/s": ("images_per_gflop", "{:.1f}"),
 }
 _COST = {"Compile s": ("compile_s", "{:.1f}"), "Peak MB": ("peak_mb", "{:,.0f}")}
-_HOW = {"XLA": ("jit_compile", "{}"), "Precision": ("precision", "{}")}
+_HOW = {
+    "XLA": ("jit_compile", "{}"),
+    "of the update": ("jit_update", "{}"),
+    "Parts": ("num_parts", "{}"),
+    "Precision": ("precision", "{}"),
+}
 _MACHINE = {"MFU": ("mfu", "{:.3f}"), "GFLOP/s": ("matmul_gflops", "{:.0f}")}
 _TIME = {"p50 ms": ("p50_ms", "{:.3f}"), "p99 ms": ("p99_ms", "{:.3f}")}
 _SECONDS = {"Experiment": ("experiment", "{}"), "Seconds": ("seconds", "{:.2f}")}
@@ -41,6 +46,7 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     "image_memory": (
         "Memory of answers",
         {
+            "XLA": ("jit_compile", "{}"),
             "Sides": ("sides", "{}"),
             "Peak MB": ("peak_mb", "{:.1f}"),
             "Image MB": ("image_mb", "{:.1f}"),

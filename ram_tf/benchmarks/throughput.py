@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from ram_tf.benchmarks.machine import (
     answer_operations,
@@ -64,11 +65,7 @@ def training(config: Config, budget: Budget) -> dict[str, Any]:
         eval_every=_ENDLESS_STEPS,
         checkpoint_every=_ENDLESS_STEPS,
     )
-    num_parts = use_cores(config)
-    strategy = make_strategy(config)
-    with strategy.scope():
-        experiment = assemble(config)
-    experiment.model.num_parts = num_parts
+    experiment, strategy = _as_train_does(config)
     jit_compile = use_jit(config)
     trainer = Trainer(
         config,
@@ -87,6 +84,8 @@ def training(config: Config, budget: Budget) -> dict[str, Any]:
     operations = training_operations(experiment.model)
     return {
         "jit_compile": _switch(jit_compile),
+        "jit_update": _switch(experiment.model.jit_update),
+        "num_parts": experiment.model.num_parts,
         **rate_fields(operations, stopwatch.rate, before, after),
         "compile_s": stopwatch.compile_seconds,
         "peak_mb": peak,
@@ -94,8 +93,12 @@ def training(config: Config, budget: Budget) -> dict[str, Any]:
 
 
 def evaluation(config: Config, budget: Budget) -> dict[str, Any]:
-    """Measures passes over the validation split; mfu counts the forward products."""
-    experiment = assemble(config)
+    """Measures passes over the validation split, as they stand in a training run.
+
+    mfu counts the forward products. (`ram_tf.evaluate`, which comes without a training,
+    leaves the batch whole.)
+    """
+    experiment, _ = _as_train_does(config)
     jit_compile = use_jit(config)
     evaluator = Evaluator(
         experiment.model,
@@ -115,6 +118,7 @@ def evaluation(config: Config, budget: Budget) -> dict[str, Any]:
     operations = answer_operations(experiment.model)
     return {
         "jit_compile": _switch(jit_compile),
+        "num_parts": experiment.model.num_parts,
         "batch_size": evaluator.batch_size,
         **rate_fields(operations, stopwatch.rate, before, after),
         "compile_s": stopwatch.compile_seconds,
@@ -155,6 +159,19 @@ def _pipeline_stopwatch(experiment: Experiment, budget: Budget) -> Stopwatch:
         return int(images.shape[0] * images.shape[1])
 
     return steady_rate(one_block, budget)
+
+
+def _as_train_does(config: Config) -> tuple[Experiment, tf.distribute.Strategy]:
+    """Puts an experiment together in the order of `ram_tf.train`.
+
+    Cores come first: they are fixed once TensorFlow computes.
+    """
+    num_parts = use_cores(config)
+    strategy = make_strategy(config)
+    with strategy.scope():
+        experiment = assemble(config)
+    experiment.model.num_parts = num_parts
+    return experiment, strategy
 
 
 def _switch(on: bool) -> str:

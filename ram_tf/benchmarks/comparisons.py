@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ram_tf.benchmarks.suite import CLUTTERED, INCEPTION, Goal, Line
+from ram_tf.benchmarks.suite import CLUTTERED, INCEPTION, RNN, Goal, Line
+
+# Images/s of a PyTorch RAM, batched crops under torch.compile, by batch size, on a
+# machine of so many GFLOP/s: not measured here. We aim at three times as much.
+_PYTORCH, _PYTORCH_GFLOPS = {20: 3600, 128: 7000}, 190
 
 
 def compare(lines: Sequence[Line]) -> list[dict[str, Any]]:
@@ -13,15 +17,23 @@ def compare(lines: Sequence[Line]) -> list[dict[str, Any]]:
       lines: of one run of `ram_tf.benchmark --suite`.
 
     Returns:
-      Lines of measure "comparison": name, value, goal, met; only those whose parts are
-      all there.
+      Lines of measure "comparison": name, value and, where there is one, goal and met;
+      only those whose parts are all there.
     """
     found = []
 
-    def add(name: str, value: float, goal: Goal) -> None:
+    def add(name: str, value: float, goal: Goal | None = None) -> None:
         line = {"measure": "comparison", "name": name, "value": value}
-        found.append({**line, **goal.fields(line)})
+        found.append({**line, **(goal.fields(line) if goal else {})})
 
+    for batch_size, pytorch in _PYTORCH.items():
+        ours = _best(lines, "training", RNN, batch_size, "images_per_gflop")
+        if ours:
+            add(
+                f"RNN core, batch {batch_size}: images/s at {_PYTORCH_GFLOPS} GFLOP/s "
+                f"/ {pytorch:,} of PyTorch (aim: 3)",
+                ours * _PYTORCH_GFLOPS / pytorch,
+            )
     large_mfu = _best(lines, "training", INCEPTION, 128, "mfu")
     if large_mfu:
         add(
@@ -29,18 +41,19 @@ def compare(lines: Sequence[Line]) -> list[dict[str, Any]]:
             large_mfu,
             Goal("value", "at least", 0.60),
         )
-    for precision in ("float32", "mixed_bfloat16"):
-        same = [line for line in lines if line.get("precision") == precision]
+    for setting in ("best settings", "float32", "mixed_bfloat16"):
+        best = setting == "best settings"
+        same = [line for line in lines if best or line.get("precision") == setting]
         small, large = (
             _best(same, "training", INCEPTION, batch_size, "images_per_second")
             for batch_size in (20, 128)
         )
         if small and large:
             add(
-                f"Inception + ConvLSTM, {precision}: images/s of batch 20 / of batch "
-                "128",
+                f"Inception + ConvLSTM, {setting}: images/s of batch 20 / of batch 128",
                 small / large,
-                Goal("value", "at least", 0.75),
+                # What a precision loses by a small batch is for information.
+                Goal("value", "at least", 0.75) if best else None,
             )
     for batch_size in (20, 128):
         alone, training = (
@@ -53,17 +66,21 @@ def compare(lines: Sequence[Line]) -> list[dict[str, Any]]:
                 alone / training,
                 Goal("value", "at least", 3),
             )
-    memory = {
-        line["sides"][0]: line["beyond_image_mb"]
-        for line in lines
-        if line["measure"] == "image_memory"
-    }
-    if len(memory) > 1:
-        add(
-            "peak memory beyond the image: largest image / smallest",
-            memory[max(memory)] / memory[min(memory)],
-            Goal("value", "at most", 1.1),
-        )
+    for jit in ("on", "off"):
+        memory = {
+            line["sides"][0]: line
+            for line in lines
+            if (line["measure"], line.get("jit_compile")) == ("image_memory", jit)
+        }
+        if len(memory) > 1:
+            small, large = memory[min(memory)], memory[max(memory)]
+            # Not the quotient of whole processes: TensorFlow's own memory is so large
+            # that no copy of the image would show in it.
+            add(
+                f"Answers, XLA {jit}: MB raised by the calls, largest image - smallest",
+                large["call_mb"] - small["call_mb"],
+                Goal("value", "at most", large["image_mb"]),
+            )
     return found
 
 

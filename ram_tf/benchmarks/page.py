@@ -1,7 +1,7 @@
 """Writes measured figures into the docs: python -m ram_tf.benchmarks.page.
 
 From the lines of `python -m ram_tf.benchmark --suite=all --json`, so that no figure is
-typed by hand.
+typed by hand. What compares several of them is computed anew.
 """
 
 import json
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from ram_tf.benchmarks.comparisons import compare
 from ram_tf.benchmarks.tables import insert, markdown
 from ram_tf.errors import RamError
 from ram_tf.flags import Arguments, Setting, run_command
@@ -97,7 +98,9 @@ def _command(arguments: Arguments) -> None:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise RamError(f"--page={path}: expected a page, found: {reason}") from None
-    page = insert(page, markdown(lines))
+    # A part of the suite that was measured again has comparisons of that part alone.
+    measured = [line for line in lines if line["measure"] != "comparison"]
+    page = insert(page, markdown([*measured, *compare(measured)]))
     curves = [line for line in lines if line["measure"] == "image_curve"]
     if curves and arguments.figure:
         plot(curves[-1], pathlib.Path(arguments.figure))

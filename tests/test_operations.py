@@ -1,10 +1,14 @@
-"""Tests of the counts of operations and pixels, worked out by hand."""
+"""Tests of the counts of operations and pixels; no cost grows with the image."""
+
+import math
 
 import keras
 import pytest
+import tensorflow as tf
 
 from ram_tf.build import build_model
 from ram_tf.config import Config
+from ram_tf.layers import GlimpseSensor
 from ram_tf.operations import forward_operations, pixel_budget
 
 
@@ -93,6 +97,57 @@ def test_operations_do_not_depend_on_the_images_size():
         return forward_operations(model), pixel_budget(model, (side, side, 1))
 
     assert count(28) == count(512)
+
+
+SIDE = 2048
+VIEWS = ("Placeholder", "Reshape", "Identity")  # The image itself, or no copy of it.
+LOOKS = {
+    "fc + rnn": {"core": "rnn"},
+    "odd patches": {"core": "rnn", "patch_size": 7, "num_scales": 2},
+    "inception + conv_lstm": {
+        "core": "conv_lstm",
+        "core_units": 4,
+        "glimpse_network": "inception",
+        "glimpse_units": 4,
+        "patch_size": 12,
+        "num_scales": 3,
+    },
+}
+
+
+def large_tensors(config):
+    """Returns what of a rollout's graph is as large as its image, by operation type."""
+    model = build_model(config, 10, (28, 28, 1))
+    function = tf.function(lambda images: model.rollout(images, tf.zeros([1, 2])))
+    spec = tf.TensorSpec([1, SIDE, SIDE, 1], tf.uint8)
+    graph = function.get_concrete_function(spec).graph.as_graph_def(add_shapes=True)
+    inner = [node for f in graph.library.function for node in f.node_def]
+    found = []
+    for node in [*graph.node, *inner]:
+        if node.op in VIEWS:
+            continue
+        for shape in node.attr["_output_shapes"].list.shape:
+            # What might be large, for all that is known, counts.
+            sides = [dim.size if dim.size >= 0 else SIDE for dim in shape.dim]
+            if shape.unknown_rank or math.prod(sides) >= SIDE * SIDE:
+                found.append(node.op)
+    return found
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_rollout_makes_nothing_as_large_as_its_image(name):
+    assert large_tensors(Config(num_glimpses=2, **LOOKS[name])) == []
+
+
+def test_large_tensors_show_a_cast_of_the_whole_image(monkeypatch):
+    see = GlimpseSensor.call
+
+    def see_all(self, images, locations):
+        return see(self, tf.cast(images, tf.float32) / 255.0, locations)
+
+    monkeypatch.setattr(GlimpseSensor, "call", see_all)
+    found = large_tensors(Config(num_glimpses=2, core="rnn"))
+    assert sorted(set(found)) == ["Cast", "RealDiv"]
 
 
 def test_operations_of_unknown_layers_are_those_of_their_parts():

@@ -1,5 +1,6 @@
 """Tests of the training loop: exact, resumable, and whole when it stops."""
 
+import dataclasses
 import os
 import signal
 
@@ -16,6 +17,7 @@ from ram_tf.config import Config
 from ram_tf.data.pipeline import training_blocks
 from ram_tf.data.sources import ImageSet
 from ram_tf.data.tasks import Task
+from ram_tf.devices import use_jit
 from ram_tf.errors import Interrupted, RamError
 from ram_tf.feeding import plan_blocks
 from ram_tf.training import Trainer
@@ -180,13 +182,37 @@ def test_trainer_gives_the_same_in_any_pieces(settings, straight, tmp_path):
     assert [row["step"] for row in found.curve] == [4, 8, 12]
 
 
+CONVOLVING = {
+    "glimpse_network": "inception",
+    "glimpse_units": 4,
+    "core": "conv_lstm",
+    "core_units": 4,
+    "patch_size": 4,
+}
+
+
 @pytest.mark.parametrize(
-    "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
+    ("jit_compile", "num_parts", "settings"),
+    [
+        ("off", 1, {}),
+        pytest.param("on", 1, {}, marks=pytest.mark.slow),
+        # As a convolving model trains on a few cores: XLA has the update alone, and
+        # the batch is in parts.
+        ("auto", 2, CONVOLVING),
+    ],
 )
-def test_trainer_takes_the_steps_of_train_step(jit_compile):
-    trainer = small_trainer(jit_compile=jit_compile, steps_per_call=STEPS, **RAM)
-    config = trainer.config
+def test_trainer_takes_the_steps_of_train_step(jit_compile, num_parts, settings):
+    settings = {**RAM, "steps_per_call": STEPS, **settings}
+    config = small_config(jit_compile=jit_compile, **settings)
+    jit_compile = use_jit(config, ["CPU"])
+    model = build_model(config, 3, (8, 8, 1))
+    model.num_parts = num_parts
+    data = small_set(), Task()
+    trainer = Trainer(config, model, *data, lambda: 0.5, jit_compile=jit_compile)
     trainer.run()
+    assert model.jit_update == (config.jit_compile != "off")
+    # One step at a time, of whole batches and with no update of its own.
+    config = dataclasses.replace(config, jit_compile="on" if jit_compile else "off")
     model = build_model(config, 3, (8, 8, 1))
     block = training_blocks(small_set(), Task(), [0], STEPS, 8, config.seed)
     images, labels = next(iter(block))

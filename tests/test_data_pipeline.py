@@ -92,14 +92,6 @@ def test_training_images_carry_their_labels():
     np.testing.assert_array_equal(images, data.images[labels])
 
 
-def test_training_blocks_as_integers_are_the_same_images():
-    images, labels = train()
-    integers, same_labels = train(as_float=False)
-    assert integers.dtype == np.uint8
-    np.testing.assert_array_equal(CLUTTERED.to_float(integers), images)
-    np.testing.assert_array_equal(same_labels, labels)
-
-
 def test_training_epoch_shows_each_image_at_most_once():
     count, batch = 43, 8
     per_epoch = count // batch

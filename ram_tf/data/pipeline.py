@@ -33,7 +33,6 @@ def training_blocks(
     batch_size: int,
     seed: int,
     shard: tuple[int, int] = (0, 1),
-    as_float: bool = True,
 ) -> tf.data.Dataset:
     """Returns blocks of training batches.
 
@@ -45,14 +44,10 @@ def training_blocks(
       batch_size: B, images of one step over all shards.
       seed: of order and draws.
       shard: (w, W): yield rows w * B/W to (w+1) * B/W of each global batch.
-      as_float: whether to apply `task.to_float`. Without, a block takes a quarter of
-        the memory, and whoever takes it must apply that to the images of a step. It
-        pays for blocks that are larger than 32 MB as floats.
 
     Returns:
-      A dataset of (images [S, B/W, H, W, C], labels int32 [S, B/W]), one element for
-      each start; images are float32, or uint8 without `as_float`. An epoch is n // B
-      steps; it sees each image at most once.
+      A dataset of (images float32 [S, B/W, H, W, C], labels int32 [S, B/W]), one
+      element for each start. An epoch is n // B steps; it sees each image at most once.
 
     Raises:
       RamError: when the split is smaller than a batch, or W does not divide B.
@@ -92,8 +87,7 @@ def training_blocks(
         return images, tf.gather(labels, index)
 
     def finish(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images = tf.reshape(images, [steps_per_call, share, *shape])
-        images = task.to_float(images) if as_float else images
+        images = task.to_float(tf.reshape(images, [steps_per_call, share, *shape]))
         return images, tf.reshape(labels, [steps_per_call, share])
 
     part_starts = np.asarray(starts, np.int64)[:, None] + part * np.arange(parts)

@@ -449,7 +449,7 @@ LINES = [
         "matmul_gflops": 190.4,
     },
     {
-        **line_of("training", RNN, 20, 9000.4),
+        **line_of("training", LSTM, 20, 9000.4),
         "command": "python -m ram_tf.benchmark --measure=training",
         "goal": "mfu at least 0.6",
         "met": False,
@@ -467,7 +467,7 @@ LINES = [
 def test_markdown_shows_every_figure_beside_its_command():
     text = markdown(LINES)
     assert "2 cores of a processor" in text and "190 GFLOP/s" in text
-    row = f"| {RNN} | 20 | float32 | 9,000 | 0.500 | mfu at least 0.6: **missed** |"
+    row = f"| {LSTM} | 20 | float32 | 9,000 | 0.500 | mfu at least 0.6: **missed** |"
     assert row in text.splitlines()
     assert "```\npython -m ram_tf.benchmark --measure=training\n```" in text
 

@@ -73,13 +73,13 @@ def compare(lines: Sequence[Line]) -> list[dict[str, Any]]:
             if (line["measure"], line.get("jit_compile")) == ("image_memory", jit)
         }
         if len(memory) > 1:
-            small, large = memory[min(memory)], memory[max(memory)]
+            on_small, on_large = memory[min(memory)], memory[max(memory)]
             # Not the quotient of whole processes: TensorFlow's own memory is so large
             # that no copy of the image would show in it.
             add(
                 f"Answers, XLA {jit}: MB raised by the calls, largest image - smallest",
-                large["call_mb"] - small["call_mb"],
-                Goal("value", "at most", large["image_mb"]),
+                on_large["call_mb"] - on_small["call_mb"],
+                Goal("value", "at most", on_large["image_mb"]),
             )
     return found
 

@@ -139,11 +139,16 @@ def test_rollout_makes_nothing_as_large_as_its_image(name):
     assert large_tensors(Config(num_glimpses=2, **LOOKS[name])) == []
 
 
-def test_large_tensors_show_a_cast_of_the_whole_image(monkeypatch):
+@pytest.mark.parametrize("wrap", [lambda look: look, tf.function])
+def test_large_tensors_show_a_cast_of_the_whole_image(wrap, monkeypatch):
     see = GlimpseSensor.call
 
     def see_all(self, images, locations):
-        return see(self, tf.cast(images, tf.float32) / 255.0, locations)
+        @wrap
+        def look(images, locations):
+            return see(self, tf.cast(images, tf.float32) / 255.0, locations)
+
+        return look(images, locations)
 
     monkeypatch.setattr(GlimpseSensor, "call", see_all)
     found = large_tensors(Config(num_glimpses=2, core="rnn"))

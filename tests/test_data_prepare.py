@@ -1,6 +1,7 @@
 """Archives to TFDS sets: every packing, TFDS's own order, broken files."""
 
 import gzip
+import hashlib
 import io
 import pathlib
 import pickle
@@ -71,7 +72,7 @@ def cifar_contents(data, version):
     return files
 
 
-def write_cifar(folder, data, version, *, packed):
+def write_cifar(folder, data, version, *, packed, kind="gz", **settings):
     inner = "cifar-10-batches-" + ("bin" if version == "binary" else "py")
     folder.mkdir(parents=True, exist_ok=True)
     if not packed:
@@ -79,15 +80,16 @@ def write_cifar(folder, data, version, *, packed):
         for name, content in cifar_contents(data, version).items():
             (folder / inner / name).write_bytes(content)
         return
-    with tarfile.open(folder / f"cifar-10-{version}.tar.gz", "w:gz") as archive:
+    path = folder / f"cifar-10-{version}.tar.{kind}"
+    with tarfile.open(path, f"w:{kind}", **settings) as archive:
         for name, content in cifar_contents(data, version).items():
             member = tarfile.TarInfo(f"{inner}/{name}")
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
 
 
-def random_data(train, test, shape):
-    generator = np.random.default_rng(0)
+def random_data(train, test, shape, seed=0):
+    generator = np.random.default_rng(seed)
     return {
         split: {
             "images": generator.integers(0, 256, (count, *shape), dtype=np.uint8),
@@ -120,20 +122,38 @@ def check_written(name, folder, data):
         np.testing.assert_array_equal(labels, part["labels"][order])
 
 
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def small_set(name, seed=0):
+    """Returns 50 and 20 random images with the first labels of a set."""
+    data = random_data(50, 20, (28, 28), seed)
+    data["train"]["labels"][:10] = mnist_files.FIRST_LABELS[name]
+    return data
+
+
 @pytest.fixture
 def digits(monkeypatch):
-    """MNIST of 50 and 20 images, and builders that expect no more."""
+    """MNIST of 50 and 20 images, and readers and builders that expect no more."""
+    data = small_set("mnist")
+    digests = {n: sha256(idx(data[s][kind])) for n, (s, kind) in MNIST_FILES.items()}
+    monkeypatch.setattr(mnist_files, "MNIST_DIGESTS", digests)
     monkeypatch.setattr(mnist_files, "COUNTS", {"train": 50, "t10k": 20})
     monkeypatch.setattr(tfds_mnist, "_TRAIN_EXAMPLES", 50)
     monkeypatch.setattr(tfds_mnist, "_TEST_EXAMPLES", 20)
-    return random_data(50, 20, (28, 28))
+    return data
 
 
 @pytest.fixture
 def pictures(monkeypatch):
     """CIFAR-10 of 6 files of 8 images."""
     monkeypatch.setattr(cifar_files, "COUNT", 8)
-    return random_data(40, 8, (32, 32, 3))
+    data = random_data(40, 8, (32, 32, 3))
+    files = cifar_contents(data, "binary")
+    digests = {name.removesuffix(".bin"): sha256(files[name]) for name in files}
+    monkeypatch.setattr(cifar_files, "DIGESTS", digests)
+    return data
 
 
 def fails(dataset, raw, out):
@@ -157,12 +177,13 @@ def fails(dataset, raw, out):
     ],
 )
 def test_prepare_mnist_is_what_tfds_loads(digits, tmp_path, name, settings):
-    write_mnist(tmp_path / "raw" / "deep", digits, **settings)
+    data = digits if name == "mnist" else small_set(name, seed=1)
+    write_mnist(tmp_path / "raw" / "deep", data, **settings)
     out = tmp_path / "out"
     folder = prepare.prepare(name, str(tmp_path / "raw"), str(out))
     assert folder == out / name / "3.0.1"
     assert list(out.iterdir()) == [out / name]
-    check_written(name, out, digits)
+    check_written(name, out, data)
 
 
 @pytest.mark.parametrize("version", ["python", "binary"])
@@ -272,6 +293,74 @@ def test_prepare_files_of_the_other_set_are_refused(digits, tmp_path, asked, giv
     assert f"files of {asked}, found those of {given}" in message
 
 
+def test_prepare_of_an_unknown_set_is_refused(digits, tmp_path):
+    # KMNIST's files have these names and sizes too.
+    digits["train"]["labels"][:10] = (8, 7, 0, 1, 4, 2, 4, 8, 1, 1)
+    write_mnist(tmp_path / "raw", digits)
+    for name in ("mnist", "fashion_mnist"):
+        message = fails(name, tmp_path / "raw", tmp_path / "out")
+        assert f"expected the files of {name}, found those of another set" in message
+
+
+@pytest.mark.parametrize("name", sorted(MNIST_FILES))
+def test_prepare_changed_mnist_file_is_named(digits, tmp_path, name):
+    split, kind = MNIST_FILES[name]
+    digits[split][kind][-1] ^= 1
+    write_mnist(tmp_path / "raw", digits)
+    message = fails("mnist", tmp_path / "raw", tmp_path / "out")
+    assert f"{tmp_path / 'raw' / name}: expected MNIST's {name}" in message
+
+
+def test_prepare_mnist_images_with_fashion_labels_are_refused(digits, tmp_path):
+    digits["train"]["labels"] = small_set("fashion_mnist", seed=1)["train"]["labels"]
+    write_mnist(tmp_path / "raw", digits)
+    message = fails("fashion_mnist", tmp_path / "raw", tmp_path / "out")
+    assert "train-images-idx3-ubyte: expected a file of fashion_mnist" in message
+
+
+def test_prepare_takes_all_mnist_files_from_one_folder(digits, tmp_path):
+    raw = tmp_path / "raw"
+    write_mnist(raw / "deep" / "mnist", digits, packed=True)
+    fashion = small_set("fashion_mnist", seed=1)
+    write_mnist(raw / "fashion", fashion)
+    for name, data in (("mnist", digits), ("fashion_mnist", fashion)):
+        contents = mnist_files.read_mnist(raw, name)
+        for file, (split, kind) in MNIST_FILES.items():
+            assert contents[file] == idx(data[split][kind])
+    (raw / "fashion" / "t10k-images-idx3-ubyte").unlink()
+    (raw / "deep" / "mnist" / "train-images-idx3-ubyte.gz").unlink()
+    message = fails("mnist", raw, tmp_path / "out")
+    assert f"{raw / 'fashion'} lacks t10k-images-idx3-ubyte;" in message
+    assert message.endswith(f"{raw / 'deep' / 'mnist'} lacks train-images-idx3-ubyte")
+
+
+@pytest.mark.parametrize("version", ["python", "binary"])
+def test_prepare_changed_cifar10_pixel_is_named(pictures, tmp_path, version):
+    pictures["train"]["images"][20, 5, 5, 1] ^= 1
+    write_cifar(tmp_path / "raw", pictures, version, packed=False)
+    message = fails("cifar10", tmp_path / "raw", tmp_path / "out")
+    assert "data_batch_3" in message and "expected CIFAR-10's data_batch_3" in message
+
+
+@pytest.mark.parametrize("version", ["python", "binary"])
+def test_prepare_six_times_one_cifar10_batch_is_refused(pictures, tmp_path, version):
+    for kind in ("images", "labels"):
+        first = pictures["train"][kind][:8]
+        pictures["train"][kind] = np.concatenate([first] * 5)
+        pictures["test"][kind] = first
+    write_cifar(tmp_path / "raw", pictures, version, packed=True)
+    message = fails("cifar10", tmp_path / "raw", tmp_path / "out")
+    assert "expected CIFAR-10's data_batch_2" in message
+
+
+def test_prepare_takes_cifar10_pickled_by_another_writer(pictures, tmp_path):
+    for name, content in cifar_contents(pictures, "python").items():
+        batch = pickle.loads(content)
+        batch = {"labels": np.array(batch[b"labels"]), "data": batch[b"data"]}
+        (tmp_path / name).write_bytes(pickle.dumps(batch, protocol=5))
+    assert cifar_files.read_cifar10(tmp_path) == cifar_contents(pictures, "binary")
+
+
 @pytest.mark.parametrize("version", ["python", "binary"])
 @pytest.mark.parametrize("packed", [False, True])
 def test_prepare_truncated_cifar10_is_named(pictures, tmp_path, version, packed):
@@ -282,6 +371,26 @@ def test_prepare_truncated_cifar10_is_named(pictures, tmp_path, version, packed)
     )
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     assert str(file) in fails("cifar10", tmp_path / "raw", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    # Level 0 stores: what is cut or changed there still looks like a tar archive.
+    [("gz", {"compresslevel": 0}), ("gz", {}), ("bz2", {}), ("xz", {})],
+)
+@pytest.mark.parametrize("damage", ["flipped", "cut"])
+def test_prepare_damaged_archive_is_named(pictures, tmp_path, kind, settings, damage):
+    raw = tmp_path / "raw"
+    write_cifar(raw, pictures, "binary", packed=True, kind=kind, **settings)
+    file = raw / f"cifar-10-binary.tar.{kind}"
+    content = bytearray(file.read_bytes())
+    if damage == "cut":
+        content = content[:-9]  # Ends behind the last member: the checksum is cut.
+    else:
+        content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    message = fails("cifar10", raw, tmp_path / "out")
+    assert f"{file}: expected a whole archive" in message
 
 
 def test_prepare_incomplete_cifar10_is_named(pictures, tmp_path):

@@ -13,12 +13,23 @@ from typing import Any
 
 import numpy as np
 
-from ram_tf.data.raw_files import UNREADABLE, check_labels, find_file
+from ram_tf.data.raw_files import check_digest, check_labels, find_file
 from ram_tf.errors import RamError, one_line
 
 COUNT = 10_000  # Images in each of the six files.
-BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
+# SHA-256 of each file of the binary version, which the python version is brought to:
+# what is compared are labels and pixels, and not how somebody pickled them.
+DIGESTS = {
+    "data_batch_1": "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
+    "data_batch_2": "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
+    "data_batch_3": "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
+    "data_batch_4": "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
+    "data_batch_5": "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
+    "test_batch": "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
+}
+BATCHES = tuple(DIGESTS)
 _PIXELS = 3 * 32 * 32
+_CHUNK = 2**20  # Bytes.
 
 
 def read_cifar10(raw_dir: pathlib.Path) -> dict[str, bytes]:
@@ -64,7 +75,9 @@ def _cifar_records(
         if len(content) != size:
             raise RamError(f"{where}: expected {size} bytes, found {len(content)}")
         check_labels(where, np.frombuffer(content, np.uint8)[:: 1 + _PIXELS])
-        records[name.removesuffix(".bin") + ".bin"] = content
+        batch = name.removesuffix(".bin")
+        check_digest(where, content, f"CIFAR-10's {batch}", DIGESTS[batch])
+        records[f"{batch}.bin"] = content
     return records
 
 
@@ -86,7 +99,10 @@ def _members(
                 name = pathlib.PurePosixPath(member.name).name
                 if name in names and (file := tar.extractfile(member)):
                     found[name] = file.read()
-    except UNREADABLE as error:
+            # A tar ends before its packing does, which has its checksum at the end.
+            while tar.fileobj is not None and tar.fileobj.read(_CHUNK):
+                pass
+    except Exception as error:  # Each packing raises errors of its own.
         raise RamError(
             f"{archive}: expected a whole archive, found: {one_line(error)}"
         ) from None
@@ -99,8 +115,13 @@ def _members(
 class _ArrayUnpickler(pickle.Unpickler):
     """Reads dictionaries of arrays, and runs no other code that a pickle names."""
 
-    _MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
-    _NAMES = ("ndarray", "dtype", "_reconstruct")
+    _MODULES = (
+        "numpy",
+        *("numpy.core.multiarray", "numpy._core.multiarray"),
+        *("numpy.core.numeric", "numpy._core.numeric"),
+    )
+    # The last is what arrays of pickle protocol 5 are made by.
+    _NAMES = ("ndarray", "dtype", "_reconstruct", "_frombuffer")
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("_codecs", "encode"):

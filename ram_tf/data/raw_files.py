@@ -1,16 +1,12 @@
 """Finding and checking the raw files of data sets; used by their readers."""
 
 import fnmatch
+import hashlib
 import pathlib
-import tarfile
-import zlib
 
 import numpy as np
 
 from ram_tf.errors import RamError
-
-# What Python raises for a broken gzip file or tar archive.
-UNREADABLE = (OSError, EOFError, zlib.error, tarfile.TarError)
 
 
 def find_file(raw_dir: pathlib.Path, *patterns: str) -> pathlib.Path | None:
@@ -32,4 +28,24 @@ def check_labels(where: object, labels: np.ndarray) -> None:
     if len(wrong):
         raise RamError(
             f"{where}: label {labels[wrong[0]]} of image {wrong[0]}, expected 0 to 9"
+        )
+
+
+def check_digest(where: object, content: bytes, name: str, digest: str) -> None:
+    """Raises RamError, naming where, unless the content has this SHA-256.
+
+    Args:
+      where: the file, for the message.
+      content: its bytes, unpacked.
+      name: what it should hold, for the message.
+      digest: the SHA-256 of that, in hexadecimal digits.
+
+    Raises:
+      RamError: for any other content.
+    """
+    found = hashlib.sha256(content).hexdigest()
+    if found != digest:
+        raise RamError(
+            f"{where}: expected {name}, whose SHA-256 is {digest[:16]}..., found "
+            f"{found[:16]}...: damaged, or of another set"
         )

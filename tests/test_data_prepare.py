@@ -1,22 +1,29 @@
 """Archives to TFDS sets: every packing, TFDS's own order, broken files."""
 
+import fcntl
 import gzip
 import hashlib
 import io
+import os
 import pathlib
 import pickle
+import signal
+import subprocess
+import sys
 import tarfile
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from processes import ROOT
 from tensorflow_datasets.core.hashing import Hasher
 from tensorflow_datasets.image_classification import mnist as tfds_mnist
 from test_data_sources import REAL_DATA, needs_real_data
 
 from ram_tf.data import cifar_files, mnist_files, prepare
 from ram_tf.data.prepare import main
+from ram_tf.data.work_folder import work_folder
 from ram_tf.errors import RamError
 
 MNIST_FILES = {
@@ -459,6 +466,64 @@ def test_prepare_folder_that_cannot_be_written_is_named(digits, tmp_path):
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(RamError, match="--data_dir=.*file/out: expected a folder"):
         prepare.prepare("mnist", str(tmp_path / "raw"), str(tmp_path / "file" / "out"))
+
+
+# TFDS's part of the work takes as long as the test needs.
+PROGRAM = """
+import os, sys, time
+
+import tensorflow_datasets as tfds
+
+from ram_tf.data import prepare
+
+
+def work(self, **settings):
+    os.write(1, b"ready\\n")
+    time.sleep(600)
+
+
+prepare.read_mnist = lambda raw, dataset: {"train-images-idx3-ubyte": bytes(1000)}
+tfds.core.DatasetBuilder.download_and_prepare = work
+sys.exit(prepare.main(sys.argv[1:]))
+"""
+
+
+def test_prepare_stopped_by_sigterm_leaves_nothing(tmp_path):
+    (tmp_path / "raw").mkdir()
+    out = tmp_path / "out"
+    argv = [f"--raw_dir={tmp_path / 'raw'}", f"--data_dir={out}"]
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *argv],
+        cwd=ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        assert len(list(out.glob(".prepare-*/raw/train-images-idx3-ubyte"))) == 1
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)  # As `timeout` does.
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert errors.splitlines()[-1] == "error: stopped by signal 15"
+    assert not out.exists()
+
+
+def test_work_folder_removes_what_killed_runs_left(tmp_path):
+    for name in (".prepare-killed", ".prepare-used", "mnist"):
+        (tmp_path / name / "raw").mkdir(parents=True)
+        (tmp_path / name / "raw" / "file").write_bytes(b"kept?")
+    used = os.open(tmp_path / ".prepare-used", os.O_RDONLY)
+    try:
+        fcntl.flock(used, fcntl.LOCK_EX)
+        with work_folder(tmp_path) as mine, work_folder(tmp_path) as other:
+            here = {path.name for path in tmp_path.iterdir()}
+            assert here == {".prepare-used", "mnist", mine.name, other.name}
+    finally:
+        os.close(used)
+    assert {path.name for path in tmp_path.iterdir()} == {".prepare-used", "mnist"}
+    assert (tmp_path / "mnist" / "raw" / "file").exists()
 
 
 def originals(name, shape):

@@ -10,12 +10,12 @@ import contextlib
 import os
 import pathlib
 import sys
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
 from ram_tf.data.cifar_files import read_cifar10
 from ram_tf.data.mnist_files import read_mnist
+from ram_tf.data.work_folder import ended_by_sigterm, work_folder
 from ram_tf.errors import RamError, one_line
 from ram_tf.flags import Arguments, Setting, run_command
 from ram_tf.quiet import import_tensorflow
@@ -29,8 +29,9 @@ USAGE = """Makes a TFDS data set from archives that are there already.
 
   python -m ram_tf.data.prepare --dataset=mnist --raw_dir=DIR --data_dir=OUT
 
-mnist, fashion_mnist: the four IDX files, gzipped or not. cifar10: the python or the
-binary version, cifar-10-python.tar.gz or cifar-10-binary.tar.gz, packed or not."""
+mnist, fashion_mnist: the four IDX files in one folder, gzipped or not. cifar10: the
+python or the binary version, cifar-10-python.tar.gz or cifar-10-binary.tar.gz, packed
+or not."""
 
 SETTINGS = [
     Setting("dataset", "mnist", "The set to make.", choices=DATASETS),
@@ -84,8 +85,8 @@ def prepare(dataset: str, raw_dir: str, data_dir: str) -> pathlib.Path:
     try:
         out.mkdir(parents=True, exist_ok=True)
         # Beside what is made: a finished set is renamed, which is all or nothing.
-        with tempfile.TemporaryDirectory(prefix=".prepare-", dir=out) as work:
-            return _prepare(dataset, raw, out, pathlib.Path(work))
+        with work_folder(out) as work:
+            return _prepare(dataset, raw, out, work)
     except OSError as error:
         raise RamError(
             f"--data_dir={data_dir}: expected a folder to write {dataset} to, found: "
@@ -147,7 +148,8 @@ def _prepare(
 
 def _command(arguments: Arguments) -> None:
     data_dir = arguments.data_dir or os.environ.get("TFDS_DATA_DIR", "")
-    print(prepare(arguments.dataset, arguments.raw_dir, data_dir))
+    with ended_by_sigterm():
+        print(prepare(arguments.dataset, arguments.raw_dir, data_dir))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

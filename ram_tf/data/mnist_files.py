@@ -16,7 +16,7 @@ from ram_tf.errors import RamError, one_line
 
 COUNTS = {"train": 60_000, "t10k": 10_000}
 # Several sets share these file names and sizes (KMNIST is another).
-FIRST_LABELS = {
+FIRST_LABELS: dict[str, tuple[int, ...]] = {
     "mnist": (5, 0, 4, 1, 9, 2, 1, 3, 1, 4),
     "fashion_mnist": (9, 0, 0, 3, 0, 2, 7, 2, 5, 5),
 }

@@ -153,7 +153,7 @@ def _command(arguments: Arguments) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
+    """Runs the command; returns its exit status, or exits with 143 on SIGTERM."""
     return run_command(_command, SETTINGS, argv, usage=USAGE)
 
 

@@ -12,7 +12,8 @@ from ram_tf.errors import RamError
 from ram_tf.flags import Arguments, Setting, config_settings, run_command
 from ram_tf.glimpse_paths import PathRecord, choose_paths, read_paths
 from ram_tf.path_figure import draw_paths
-from ram_tf.run_directory import RunDirectory, read_json, write_atomic
+from ram_tf.result_file import read_results
+from ram_tf.run_directory import RunDirectory, write_atomic
 
 USAGE = """Draws what a run's model looked at, saw and answered on test images.
 
@@ -41,7 +42,7 @@ def _captions(record: PathRecord, directory: RunDirectory) -> tuple[str, str]:
     budget = config.num_glimpses * config.num_scales * side**2 * channels
     subtitle = f"{budget:,} values read, {height * width * channels:,} in the image"
     if directory.results.exists():
-        accuracy = 100 * read_json(directory.results)["test_accuracy"]
+        accuracy = 100 * read_results(directory.results)["test_accuracy"]
         subtitle = f"Test accuracy {accuracy:.2f} %.  {subtitle}"
     return title, subtitle
 

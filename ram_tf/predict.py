@@ -33,7 +33,7 @@ def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
       Its serving_uint8 signature, and its metadata.
 
     Raises:
-      RamError: when the folder holds no whole export.
+      RamError: when the folder holds no whole export, or metadata of another model.
     """
     import tensorflow as tf
 
@@ -48,7 +48,9 @@ def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
         loaded = tf.saved_model.load(str(path))
         signature = loaded.signatures["serving_uint8"]
         signature.owner = loaded  # Else its variables are collected.
-        return signature, {
+        image_shape = tuple(signature.structured_input_signature[1]["images"].shape[1:])
+        num_classes = signature.structured_outputs["probabilities"].shape[-1]
+        found = {
             **metadata,
             "image_shape": tuple(metadata["image_shape"]),
             "class_names": list(metadata["class_names"]),
@@ -58,6 +60,13 @@ def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
         raise RamError(
             f"--model={path}: expected a whole SavedModel, found: {reason}"
         ) from None
+    if len(found["class_names"]) != num_classes or found["image_shape"] != image_shape:
+        raise RamError(
+            f"{path / METADATA}: expected {num_classes} class_names and image_shape "
+            f"{list(image_shape)}, as of the model, found {len(found['class_names'])} "
+            f"and {list(found['image_shape'])}"
+        )
+    return signature, found
 
 
 def read_images(path: str, shape: tuple[int, ...], resize: bool) -> Any:

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 import tqdm
 
+from ram_tf.errors import RamError, one_line
 from ram_tf.run_directory import write_atomic
 from ram_tf.training import Trainer
 
@@ -62,6 +63,9 @@ class RunLogger(keras.callbacks.Callback):
       trainer: the loop, for its curve.
       curve: the CSV file.
       logs: the folder of TensorBoard's files.
+
+    Raises:
+      RamError: when logs is no folder that can be written to.
     """
 
     TAGS = {
@@ -82,7 +86,12 @@ class RunLogger(keras.callbacks.Callback):
         super().__init__()
         self.trainer = trainer
         self.curve = curve
-        self.writer = tf.summary.create_file_writer(str(logs))
+        try:
+            self.writer = tf.summary.create_file_writer(str(logs))
+        except tf.errors.OpError as error:
+            raise RamError(
+                f"{logs}: expected a folder to write to, found: {one_line(error)}"
+            ) from None
         self._before = (0, 0.0)
 
     def on_train_begin(self, logs: Any = None) -> None:

@@ -17,7 +17,8 @@ from ram_tf.config import Config
 from ram_tf.errors import Interrupted, RamError, WorkerLost
 from ram_tf.flags import Arguments, config_settings, run_command
 from ram_tf.quiet import import_tensorflow
-from ram_tf.run_directory import RunDirectory, read_json
+from ram_tf.result_file import read_results
+from ram_tf.run_directory import RunDirectory
 from ram_tf.stopping import StopRequest, answering
 
 USAGE = """Trains a recurrent attention model or a baseline classifier.
@@ -52,7 +53,7 @@ def train(config: Config, stop: StopRequest | None = None) -> dict[str, Any]:
     try:
         directory.check(config)
         if directory.results.exists():
-            return read_json(directory.results)
+            return read_results(directory.results)
         return _train(config, directory, cluster, stop or StopRequest())
     finally:
         directory.release()

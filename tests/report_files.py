@@ -108,6 +108,7 @@ def write_result(
         "experiment": name,
         "seed": seed,
         "test_accuracy": accuracy,
+        "validation_accuracy": accuracy,
         "num_parameters": 12345,
         "flops_per_image": 2_500_000,
         "image_shape": list(shape),

@@ -53,11 +53,18 @@ def write_experiments(folder: pathlib.Path) -> pathlib.Path:
 
 def result_of(config: Config, name: str, accuracy: float) -> dict:
     """Returns what results.json of a run holds, as far as tables read it."""
-    measures = {"accuracy": accuracy, "interval": [accuracy - 0.01, accuracy + 0.01]}
+    measures = {
+        "accuracy": accuracy,
+        "accuracy_mean": accuracy,
+        "accuracy_ensemble": accuracy,
+        "num_rollouts": 1,
+        "interval": [accuracy - 0.01, accuracy + 0.01],
+    }
     return {
         "experiment": name,
         "seed": config.seed,
         "test_accuracy": accuracy,
+        "validation_accuracy": accuracy,
         "train_steps": config.train_steps,
         "num_parameters": 12345,
         "image_shape": [28, 28, 1],

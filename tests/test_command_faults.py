@@ -150,6 +150,29 @@ def test_damaged_config_of_a_run(good, damage, command):
     check(command, argv, copy)
 
 
+@with_cases(3)
+@hypothesis.given(damage=damages(), command=st.sampled_from([train, figures]))
+def test_damaged_results_of_a_run(good, damage, command):
+    copy = damaged_copy(good, "run", "results.json", damage)
+    if command is train:  # Which of a finished run tells the result.
+        argv = [f"--flagfile={copy / 'flags.cfg'}", f"--run_dir={copy}"]
+    else:
+        argv = [f"--run_dir={copy}", f"--out={copy / 'x.png'}"]
+    check(command, argv, copy)
+
+
+@pytest.mark.parametrize("name", ["logs", "checkpoints", "curve.csv", "results.json"])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_train_with_a_file_or_a_folder_in_the_way(name, kind, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    if kind == "file":
+        (run / name).write_bytes(b"in the way")
+    else:
+        (run / name).mkdir()
+    check(train, [*TINY_RUN, *SHORT, f"--run_dir={run}"], run)
+
+
 @with_cases(2)
 @hypothesis.given(damage=damages())
 def test_evaluate_of_a_damaged_checkpoint(good, damage):
@@ -247,7 +270,8 @@ def test_damage_end_to_end(good, number):
         ("run", "examples.npz", "figures", "--run_dir={copy}", "--out={copy}/x.png"),
         ("images", "a.png", "predict", f"--model={model}", "{copy}/a.png"),
         ("model", "saved_model.pb", "predict", "--model={copy}", str(image)),
-    ][number % 5]
+        ("run", "results.json", "figures", "--run_dir={copy}", "--out={copy}/x.png"),
+    ][number % 6]
     copy = damaged_copy(good, kind, file, damage)
     words = [word.format(copy=copy) for word in argv]
     status, err = end(start(["-m", f"ram_tf.{command}", *words]), seconds=120)

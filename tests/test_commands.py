@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ram_tf import evaluate, export, predict, train
+from ram_tf import evaluate, export, figures, predict, train
 from ram_tf.config import Config
 from ram_tf.data.sources import open_source
 from ram_tf.flags import config_settings, parse
@@ -215,6 +215,39 @@ def test_train_that_cannot_make_its_folder_says_so(refused, tmp_path):
     (tmp_path / "file").write_text("")
     line = refused(train, f"--run_dir={tmp_path / 'file' / 'run'}")
     assert "expected a folder to write to, found: Not a directory" in line
+
+
+def test_train_whose_logs_are_no_folder_says_so(refused, tmp_path):
+    (tmp_path / "logs").write_text("")
+    line = refused(train, f"--run_dir={tmp_path}", "--model=fc", "--train_steps=1")
+    assert f"{tmp_path / 'logs'}: expected a folder to write to, found: Not a" in line
+
+
+@pytest.mark.parametrize("command", [train, figures])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda found: {"x": 1}, "results.json: expected a text as experiment"),
+        (lambda found: [found], "results.json: expected an object, found [{"),
+        (
+            lambda found: {**found, "test_accuracy": float("nan")},
+            "results.json: expected a finite number as test_accuracy, found nan",
+        ),
+        (
+            lambda found: {**found, "evaluation": {"policy": "own", "policies": {}}},
+            "results.json: expected an object as evaluation.policies.own, found none",
+        ),
+        (
+            lambda found: {**found, "image_shape": [28, 28]},
+            "results.json: expected 3 numbers as image_shape, found [28, 28]",
+        ),
+    ],
+)
+def test_broken_results_are_named(command, change, words, run_copy, refused):
+    path = run_copy / "results.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    more = [f"--flagfile={run_copy / 'flags.cfg'}"] if command is train else []
+    assert words in refused(command, f"--run_dir={run_copy}", *more)
 
 
 def test_train_that_goes_sick_names_step_and_term(tmp_path, capsys):
@@ -437,6 +470,24 @@ def test_predict_refuses_a_broken_model(damage, exported, digit, refused, tmp_pa
         (model / "metadata.json").write_text("{}")
     path = write_image(tmp_path / "digit.png", digit)
     assert str(model) in refused(predict, f"--model={model}", path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"class_names": ["0", "1"]},
+        {"image_shape": [28, 28, 3]},
+        {"image_shape": [28]},
+    ],
+)
+def test_predict_refuses_metadata_of_another_model(
+    change, exported, digit, refused, tmp_path
+):
+    model = shutil.copytree(exported, tmp_path / "model")
+    path = model / "metadata.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    line = refused(predict, f"--model={model}", write_image(tmp_path / "a.png", digit))
+    assert f"{path}: expected 10 class_names and image_shape [28, 28, 1]" in line
 
 
 # --- In processes of their own -----------------------------------------------------

@@ -4,18 +4,15 @@ Follows catalogue, feeds collect and reproduce.
 """
 
 import dataclasses
-import math
 import pathlib
 from typing import Any, Literal
 
 from ram_tf.config import Config
 from ram_tf.errors import RamError
-from ram_tf.run_directory import read_json
+from ram_tf.result_file import read_results
 from ram_tf.tables.catalogue import Experiment
 
 SeedStatus = Literal["current", "stale", "missing", "failed", "broken"]
-
-_NUMBERS = ("test_accuracy", "num_parameters", "wall_seconds", "train_steps")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,18 +77,14 @@ def _read_result(path: pathlib.Path, seed: int, config: Config) -> SeedResult:
     if not path.exists():
         return SeedResult(seed, "missing", path, {}, "missing")
     try:
-        results = read_json(path)
+        results = read_results(path)
         if results["config_digest"] != config.digest():
             names = config.differences(Config.from_dict(results["config"]))
             reason = f"stale, of another {', '.join(names) or 'config_digest'}"
             return SeedResult(seed, "stale", path, {}, reason)
-        evaluation = results["evaluation"]
-        numbers = [results[key] for key in _NUMBERS]
-        numbers += evaluation["policies"][evaluation["policy"]]["interval"]
-        numbers += results["image_shape"]
-        if len(numbers) != len(_NUMBERS) + 5 or not all(map(math.isfinite, numbers)):
-            raise RamError("expected an interval and an image_shape of numbers")
-    except (RamError, KeyError, TypeError) as error:
-        reason = f"broken, {path}: {type(error).__name__} {error}"
+    except RamError as error:
+        # A Config's fault does not name the file that it is in.
+        where = "" if str(path) in str(error) else f"{path}: "
+        reason = f"broken, {where}{error}"
         return SeedResult(seed, "broken", path, {}, reason)
     return SeedResult(seed, "current", path, results)

@@ -200,6 +200,9 @@ def parse(
             group.append(words[index + 1][0])
         index += len(group)
         try:
+            # absl's own flag for letting unknown ones pass, known to every FlagValues.
+            if word.startswith("-") and name.partition("=")[0] == "undefok":
+                raise absl_flags.UnrecognizedFlagError("undefok")
             rest += values(["command", *group])[1:]
         except RamError as error:
             raise RamError(f"{origin}{error}") from None

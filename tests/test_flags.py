@@ -96,6 +96,16 @@ def test_unknown_flag_is_named(argv):
     assert "--help" in message
 
 
+@pytest.mark.parametrize("word", ["--undefok=seed", "-undefok=x", "--undefok"])
+def test_undefok_of_absl_is_refused_like_any_unknown_flag(word, tmp_path):
+    expected = "Unknown command line flag 'undefok' (--help lists the flags)"
+    assert refusal([word, "--seed=1"]) == expected
+    assert refusal([word, "x"], positional=True) == expected
+    path = tmp_path / "a.cfg"
+    path.write_text("--undefok=x\n")
+    assert refusal([f"--flagfile={path}"]) == f"{path}:1: {expected}"
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [

@@ -157,19 +157,23 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """Returns the commit of the source tree, None outside git."""
-    folder = pathlib.Path(__file__).parent
+    """Returns the commit of the package's own repository, None outside it."""
+    module = pathlib.Path(__file__)
     try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        # An installed package may lie in a repository of somebody else's, as in a .venv
+        # in it, which holds it untracked or at another place.
+        place = _git(module.parent, "ls-files", "--full-name", module.name)
+        if place != f"{__package__}/{module.name}":
+            return None
+        return _git(module.parent, "rev-parse", "HEAD")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return found.stdout.strip()
+
+
+def _git(folder: pathlib.Path, *words: str) -> str:
+    return subprocess.run(
+        ["git", *words], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def _examples(experiment: Experiment, evaluator: Evaluator, policy: str) -> bytes:

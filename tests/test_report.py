@@ -1,5 +1,8 @@
 import base64
 import html.parser
+import json
+import math
+import pathlib
 import re
 import subprocess
 import sys
@@ -17,6 +20,8 @@ from ram_tf.reporting.details import view_confusion
 from ram_tf.reporting.packing import PathStore, pack
 
 VOID = {"meta", "link", "br"}
+ROOT = pathlib.Path(__file__).parents[1]
+TEMPLATES = ROOT / "ram_tf" / "reporting" / "templates"
 
 
 class Page(html.parser.HTMLParser):
@@ -334,3 +339,79 @@ def test_confusion_finds_worst_pairs_and_shades_by_share():
     assert confusion.cells[0][1].shade == pytest.approx(0.4**0.5, abs=0.01)
     many = view_confusion([str(i) for i in range(30)], np.eye(30, dtype=int).tolist())
     assert many.cells == []
+
+
+# --- Legibility: contrast as WCAG 2.2 defines it -------------------------------------
+
+
+def colours(scheme):
+    """The custom colours of style.css, [3] in [0, 1] each; dark ones over the light."""
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    light, dark = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+    text = light if scheme == "light" else light + dark
+    return {
+        name: np.array([int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)])
+        for name, digits in re.findall(r"--([\w-]+): #(\w{6});", text)
+    }
+
+
+def contrast(first, second):
+    def luminance(colour):
+        linear = np.where(
+            colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4
+        )
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    low, high = sorted([luminance(first), luminance(second)])
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_contrast_of_black_and_white_is_21():
+    assert contrast(np.zeros(3), np.ones(3)) == pytest.approx(21)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", ["right", "wrong"])
+def test_confusion_cells_of_every_shade_are_legible(scheme, kind):
+    rule = (
+        f".matrix tbody td.{kind} {{ background: color-mix(in srgb, "
+        f"var(--{kind}-cell) var(--shade), var(--panel)); }}"
+    )
+    style = (TEMPLATES / "viewer.css").read_text(encoding="utf-8")
+    assert rule in style  # What is computed here.
+    # No other colour of text than the page's.
+    cells = re.findall(r"\.matrix (?:tbody )?td[^{]*\{([^}]*)\}", style)
+    assert cells and not any(re.search(r"(?:^|[\s;])color:", text) for text in cells)
+    found = colours(scheme)
+    for percent in range(101):
+        share = percent / 100
+        cell = share * found[f"{kind}-cell"] + (1 - share) * found["panel"]
+        assert contrast(cell, found["ink"]) >= 4.5, percent
+
+
+# --- The committed results -----------------------------------------------------------
+
+
+def test_page_of_the_committed_results_is_under_5_megabytes(tmp_path):
+    path, tables = make_report(ROOT / "results", tmp_path, ROOT / "experiments")
+    assert any(row.status == "complete" for table in tables for row in table.rows)
+    assert path.stat().st_size < 5_000_000
+
+
+def test_committed_mnist_recipe_keeps_what_is_claimed_of_it():
+    path = ROOT / "results" / "best" / "mnist_6g" / "seed0.json"
+    results = json.loads(path.read_text())
+    policies = results["evaluation"]["policies"]
+    assert results["evaluation"]["split"] == "test"
+    assert results["test_accuracy"] == policies["learned"]["accuracy"] >= 0.989
+    assert results["wall_seconds"] < 30 * 60
+
+    def variance(measures):
+        accuracy = measures["accuracy"]
+        return accuracy * (1 - accuracy) / measures["num_images"]
+
+    for other in ("random", "center"):
+        gain = policies["learned"]["accuracy"] - policies[other]["accuracy"]
+        # Of independent accuracies: the file does not say who errs on which image.
+        error = math.sqrt(variance(policies["learned"]) + variance(policies[other]))
+        assert gain >= max(0.01, 3 * error), other

@@ -30,7 +30,7 @@
     byId("stage").setAttribute("aria-label",
       `Test image ${state.picture + 1} of ${record.count}, true class ` +
       `${record.class_names[shown.label]}, with ${state.glimpse + 1} of ${record.steps} ` +
-      "glimpses outlined and joined by a path");
+      "glimpses outlined and joined by a path; select for the next glimpse");
   };
 
   const drawThumbs = (record) => {

@@ -44,18 +44,21 @@ def _command(arguments: Arguments) -> None:
     import_tensorflow()
     from ram_tf.devices import use_jit
     from ram_tf.experiment import load_run
+    from ram_tf.progress import EvaluationBar
     from ram_tf.results import evaluate, summary_lines
 
     experiment = load_run(arguments.run_dir, arguments.data_dir)
     locations = arguments.eval_locations
-    found, _ = evaluate(
-        experiment,
-        arguments.split,
-        use_jit(arguments.config(experiment.config)),
-        () if arguments.policy == "all" else (arguments.policy,),
-        arguments.eval_rollouts or None,
-        None if locations == "run" else locations,
-    )
+    with EvaluationBar(arguments.split) as bar:
+        found, _ = evaluate(
+            experiment,
+            arguments.split,
+            use_jit(arguments.config(experiment.config)),
+            () if arguments.policy == "all" else (arguments.policy,),
+            arguments.eval_rollouts or None,
+            None if locations == "run" else locations,
+            on_batch=bar,
+        )
     write_atomic(RunDirectory(arguments.run_dir).evaluation, to_json(found))
     (num_images,) = {each["num_images"] for each in found["policies"].values()}
     print(

@@ -1,8 +1,10 @@
 """What a finished run leaves: measures on test, example paths, results.json."""
 
 import importlib.metadata
+import itertools
 import pathlib
 import subprocess
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ def evaluate(
     policies: tuple[str, ...] = (),
     num_rollouts: int | None = None,
     eval_locations: str | None = None,
+    on_batch: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[dict[str, Any], Evaluator]:
     """Measures the model's current weights on a split.
 
@@ -40,6 +43,8 @@ def evaluate(
       num_rollouts: rollouts a policy; None is config.eval_rollouts. One is enough for
         what does not depend on chance.
       eval_locations: mean or sample; None is config.eval_locations.
+      on_batch: called with the batches done and in all, over all passes, before each
+        batch and behind the last.
 
     Returns:
       What evaluation.json holds, and the evaluator, which can answer more.
@@ -61,17 +66,24 @@ def evaluate(
             policies = (own, *(p for p in POLICIES[1:] if own == "learned"))
     sample = (eval_locations or config.eval_locations) == "sample"
     images = experiment.source.split(split)
-    evaluator = Evaluator(model, images, experiment.task, jit_compile)
-    measures = {}
+    passes = {}
     for policy in policies:
-        count = num_rollouts or config.eval_rollouts
         by_chance = policy == "random" or (
             policy == "learned" and (sample or config.initial_location == "random")
         )
-        measures[policy] = summarise(
-            evaluator.answers(policy, rollout, sample)
-            for rollout in range(count if by_chance else 1)
+        passes[policy] = (num_rollouts or config.eval_rollouts) if by_chance else 1
+    evaluator = Evaluator(model, images, experiment.task, jit_compile)
+    total = sum(passes.values()) * -(-evaluator.size // evaluator.batch_size)
+    done = itertools.count()
+    evaluator.on_batch = lambda: on_batch(next(done), total)
+    measures = {
+        policy: summarise(
+            evaluator.answers(policy, rollout, sample) for rollout in range(count)
         )
+        for policy, count in passes.items()
+    }
+    on_batch(total, total)
+    evaluator.on_batch = lambda: None  # What else it is asked is not in the total.
     found = {
         "split": split,
         "policy": policies[0],
@@ -88,6 +100,7 @@ def write_results(
     jit_compile: bool,
     wall_seconds: float,
     validation_accuracy: float,
+    on_batch: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Reads test once with the chosen weights and writes all that a run leaves.
 
@@ -97,12 +110,13 @@ def write_results(
       jit_compile: whether XLA compiled.
       wall_seconds: of training, over all resumptions.
       validation_accuracy: of the chosen weights.
+      on_batch: as of `evaluate`.
 
     Returns:
       What results.json holds, written last.
     """
     config, model = experiment.config, experiment.model
-    found, evaluator = evaluate(experiment, "test", jit_compile)
+    found, evaluator = evaluate(experiment, "test", jit_compile, on_batch=on_batch)
     write_atomic(directory.evaluation, to_json(found))
     write_atomic(directory.examples, _examples(experiment, evaluator, found["policy"]))
     headline = found["policies"][found["policy"]]

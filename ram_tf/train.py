@@ -70,7 +70,7 @@ def _train(
     from ram_tf.devices import make_strategy, use_cores, use_jit
     from ram_tf.evaluation import Evaluator
     from ram_tf.experiment import assemble, select_weights
-    from ram_tf.progress import ProgressBar, RunLogger
+    from ram_tf.progress import EvaluationBar, ProgressBar, RunLogger
     from ram_tf.results import write_results
     from ram_tf.training import Trainer
 
@@ -115,13 +115,15 @@ def _train(
         if is_chief:
             select_weights(experiment, directory)
             chosen = trainer.best if config.select == "best" else trainer.curve[-1]
-            results = write_results(
-                experiment,
-                directory,
-                jit_compile,
-                trainer.wall_seconds,
-                chosen["validation_accuracy"],
-            )
+            with EvaluationBar("test") as bar:
+                results = write_results(
+                    experiment,
+                    directory,
+                    jit_compile,
+                    trainer.wall_seconds,
+                    chosen["validation_accuracy"],
+                    on_batch=bar,
+                )
         trainer.workers.meet()
     except tf.errors.OpError as error:
         if cluster is None:

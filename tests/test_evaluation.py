@@ -205,6 +205,21 @@ def test_evaluate_takes_policies_rollouts_and_samples(experiment):
     assert found["policies"]["learned"]["num_images"] == 2000
 
 
+def test_evaluate_tells_how_many_batches_are_done_over_all_passes(experiment):
+    told = []
+    _, evaluator = evaluate(
+        experiment,
+        "validation",
+        False,
+        on_batch=lambda done, total: told.append((done, total)),
+    )
+    # 2 + 2 + 1 rollouts of 500 images.
+    total = 5 * 500 // BATCH_SIZE
+    assert told == [(done, total) for done in range(total + 1)]
+    evaluator.answers()  # No part of the total.
+    assert len(told) == total + 1
+
+
 def test_evaluate_refuses_a_policy_of_a_baseline_classifier(experiment):
     import dataclasses
 

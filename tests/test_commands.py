@@ -247,7 +247,7 @@ def test_broken_results_are_named(command, change, words, run_copy, refused):
     path = run_copy / "results.json"
     path.write_text(json.dumps(change(json.loads(path.read_text()))))
     more = [f"--flagfile={run_copy / 'flags.cfg'}"] if command is train else []
-    assert words in refused(command, f"--run_dir={run_copy}", *more)
+    assert words in refused(command, *more, f"--run_dir={run_copy}")
 
 
 def test_train_that_goes_sick_names_step_and_term(tmp_path, capsys):

@@ -252,7 +252,7 @@ def test_model_arguments_are_fields_of_config():
     from ram_tf.model import RecurrentAttentionModel
 
     arguments = inspect.signature(RecurrentAttentionModel).parameters
-    defaults = Config().to_dict()
+    defaults = {field.name: field.default for field in dataclasses.fields(Config)}
     for name, argument in arguments.items():
         if name not in ("num_classes", "kwargs"):
             assert argument.default == defaults[name]

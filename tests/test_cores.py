@@ -126,12 +126,14 @@ def test_core_state_has_the_shapes_that_it_takes(name):
 
 @pytest.mark.parametrize("name", ["rnn", "lstm"])
 def test_dense_core_flattens_maps(name):
-    core = CORES[name](5)
+    core, of_vectors = CORES[name](5), CORES[name](5)
     maps = np.random.default_rng(0).normal(size=(BATCH, 2, 3, 4)).astype(np.float32)
-    core.build(maps.shape)
-    state = core.initial_state(BATCH)
     flat = maps.reshape(BATCH, -1)
-    np.testing.assert_array_equal(core(maps, state)[0], core(flat, state)[0])
+    core.build(maps.shape)
+    of_vectors.build(flat.shape)
+    of_vectors.set_weights(core.get_weights())
+    state = core.initial_state(BATCH)
+    np.testing.assert_array_equal(core(maps, state)[0], of_vectors(flat, state)[0])
 
 
 def test_conv_lstm_core_refuses_vectors():

@@ -1,7 +1,5 @@
 """Tests of what Keras' own `fit` and `evaluate` promise, also where data are uneven."""
 
-import dataclasses
-import inspect
 import json
 import subprocess
 import sys
@@ -11,7 +9,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ram_tf.config import Config
 from ram_tf.errors import RamError
 from ram_tf.layers import ConvLSTMCore, LocationNetwork
 from ram_tf.model import RecurrentAttentionModel
@@ -153,14 +150,6 @@ def test_layers_refuse_what_they_cannot_work_with(make_model):
         make_model(glimpse_network="conv", patch_size=1)
     with pytest.raises(RamError, match="expected build.* before initial_state"):
         ConvLSTMCore(4).initial_state(2)
-
-
-def test_model_has_the_defaults_of_config():
-    parameters = inspect.signature(RecurrentAttentionModel).parameters
-    default = {field.name: field.default for field in dataclasses.fields(Config)}
-    shared = {name: parameters[name].default for name in parameters if name in default}
-    assert len(shared) == 16
-    assert shared == {name: default[name] for name in shared}
 
 
 def test_widths_of_0_are_those_of_config():

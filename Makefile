@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP_ARGS ?=
 PYTEST_ARGS ?=
+# The name of this machine in docs/performance.
+MACHINE ?= mine
 
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
@@ -88,7 +90,7 @@ test-gpu: $(INSTALLED)  ## Run the tests that need a GPU.
 	$(PY) -m pytest -m gpu -n 0 $(PYTEST_ARGS)
 
 benchmark: $(INSTALLED)  ## Measure speed on this machine, idle, and write docs/performance.md.
-	$(PY) -m ram_tf.benchmark --suite=all --json > docs/performance.jsonl
+	$(PY) -m ram_tf.benchmark --suite=all --json > docs/performance/$(MACHINE).jsonl
 	$(PY) -m ram_tf.benchmarks.page
 
 check: lint type test  ## What a change must pass.

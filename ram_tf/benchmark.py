@@ -19,7 +19,7 @@ and memory, each in a process of its own, beside this machine's matrix-product r
 
   python -m ram_tf.benchmark --flagfile=experiments/mnih/mnist_6g.cfg
   python -m ram_tf.benchmark --flagfile=... --measure=training --batch_size=20 --json
-  python -m ram_tf.benchmark --suite=all --json > docs/performance.jsonl
+  python -m ram_tf.benchmark --suite=all --json > docs/performance/mine.jsonl
 
 Leave the machine idle meanwhile. Prints one line a measurement; with --json one object:
 measure, experiment, setting, model, batch_size, images_per_second, images_per_gflop

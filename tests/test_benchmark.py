@@ -465,45 +465,67 @@ LINES = [
 
 
 def test_markdown_shows_every_figure_beside_its_command():
-    text = markdown(LINES)
-    assert "2 cores of a processor" in text and "190 GFLOP/s" in text
+    text = markdown({"some_machine": LINES})
+    assert "### `some_machine`\n\nMeasured on 2 cores of a processor" in text and "190 GFLOP/s" in text
     row = f"| {LSTM} | 20 | float32 | 9,000 | 0.500 | mfu at least 0.6: **missed** |"
     assert row in text.splitlines()
     assert "```\npython -m ram_tf.benchmark --measure=training\n```" in text
 
 
-def test_page_command_replaces_what_stands_between_the_marks(tmp_path, capsys):
-    paths = {name: tmp_path / name for name in ("lines", "page", "figure")}
-    paths["lines"].write_text("".join(json.dumps(line) + "\n" for line in LINES))
-    paths["page"].write_text(f"head\n{BEGIN}\nold\n{END}\ntail\n")
-    words = [f"--{name}={path}" for name, path in paths.items()]
-    assert page.main(words) == 0
-    text = paths["page"].read_text()
-    assert text == f"head\n{BEGIN}\n\n{markdown(LINES)}\n\n{END}\ntail\n"
-    assert paths["figure"].read_bytes().startswith(b"\x89PNG")
-    assert page.main(words) == 0
-    assert paths["page"].read_text() == text
+def test_markdown_sets_the_goals_of_runs_side_by_side():
+    fast = {**LINES[1], "mfu": 0.71, "met": True}
+    rows = markdown({"slow": LINES, "fast": [fast], "bare": []}).splitlines()
+    assert "| What | Goal | slow | fast | bare |" in rows
+    found = "| 0.5 **missed** | 0.71 met |  |"
+    (row,) = [row for row in rows if row.endswith(found)]
+    assert row.startswith(f"| Training: {LSTM}") and "mfu at least 0.6" in row
+
+
+@pytest.fixture
+def pages(tmp_path):
+    """Writes runs and a page; calls the command on them."""
+
+    class Pages:
+        page, figure = tmp_path / "page.md", tmp_path / "figure.png"
+
+        def add(self, name, lines):
+            text = "".join(json.dumps(line) + "\n" for line in lines)
+            (tmp_path / f"{name}.jsonl").write_text(text)
+
+        def write(self):
+            words = {"runs_dir": tmp_path, "page": self.page, "figure": self.figure}
+            assert page.main([f"--{key}={value}" for key, value in words.items()]) == 0
+            return self.page.read_text()
+
+    Pages.page.write_text(f"head\n{BEGIN}\nold\n{END}\ntail\n")
+    return Pages()
+
+
+def test_page_command_replaces_what_stands_between_the_marks(pages, capsys):
+    pages.add("b", LINES)
+    pages.add("a", LINES[:2])
+    text = pages.write()
+    figures = markdown({"a": LINES[:2], "b": LINES})
+    assert text == f"head\n{BEGIN}\n\n{figures}\n\n{END}\ntail\n"
+    assert pages.figure.read_bytes().startswith(b"\x89PNG")
+    assert pages.write() == text
     capsys.readouterr()
 
 
-def test_page_command_compares_anew(tmp_path, capsys):
+def test_page_command_compares_anew(pages, capsys):
     lines = [line_of("training", INCEPTION, size, rate) for size, rate in FLAT.items()]
     stale = {"measure": "comparison", "name": "stale", "value": 1.0}
-    paths = {name: tmp_path / name for name in ("lines", "page")}
-    text = "".join(json.dumps(line) + "\n" for line in [*lines, stale])
-    paths["lines"].write_text(text)
-    paths["page"].write_text(f"{BEGIN}\n{END}\n")
-    assert page.main([f"--{name}={path}" for name, path in paths.items()]) == 0
-    text = paths["page"].read_text()
+    pages.add("one", [*lines, stale])
+    text = pages.write()
     assert "| 0.900 | value at least 0.75: met |" in text and "stale" not in text
     capsys.readouterr()
 
 
-def test_page_of_the_docs_has_the_figures_of_its_lines(tmp_path, capsys):
+def test_page_of_the_docs_has_the_figures_of_its_runs(tmp_path, capsys):
     docs = pathlib.Path(ROOT) / "docs"
     written = tmp_path / "page"
     written.write_text((docs / "performance.md").read_text())
-    words = [f"--lines={docs / 'performance.jsonl'}", f"--page={written}", "--figure="]
+    words = [f"--runs_dir={docs / 'performance'}", f"--page={written}", "--figure="]
     assert page.main(words) == 0
     assert written.read_text() == (docs / "performance.md").read_text()
     capsys.readouterr()
@@ -512,16 +534,19 @@ def test_page_of_the_docs_has_the_figures_of_its_lines(tmp_path, capsys):
 @pytest.mark.parametrize(
     "content, message",
     [
-        (None, "expected output of ram_tf.benchmark, found: No such file"),
-        ("nonsense\n", ":1: expected a line of ram_tf.benchmark --json"),
-        ('{"measure": "training", "quick": true}\n', ":1: expected measured figures"),
+        (None, "expected *.jsonl of ram_tf.benchmark, found none"),
+        (b"\xff\n", "run.jsonl: expected output of ram_tf.benchmark, found: not a text"),
+        (b"nonsense\n", "run.jsonl:1: expected a line of ram_tf.benchmark --json"),
+        (
+            b'{"measure": "training", "quick": true}\n',
+            "run.jsonl:1: expected measured figures",
+        ),
     ],
 )
 def test_page_command_refuses_what_was_not_measured(tmp_path, capsys, content, message):
-    lines = tmp_path / "lines"
     if content is not None:
-        lines.write_text(content)
-    assert page.main([f"--lines={lines}", "--page=nowhere"]) == 1
+        (tmp_path / "run.jsonl").write_bytes(content)
+    assert page.main([f"--runs_dir={tmp_path}", "--page=nowhere"]) == 1
     printed = capsys.readouterr().err
     assert message in printed and printed.count("\n") == 1
 

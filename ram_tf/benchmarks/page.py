@@ -18,18 +18,38 @@ from ram_tf.run_directory import write_atomic
 
 USAGE = """Writes the figures of a benchmark run into a Markdown page, and their plot.
 
-  python -m ram_tf.benchmark --suite=all --json > docs/performance.jsonl
+  python -m ram_tf.benchmark --suite=all --json > docs/performance/mine.jsonl
   python -m ram_tf.benchmarks.page
 
-Replaces what stands between the page's two marks and leaves the rest alone."""
+Every .jsonl file of the folder is a run of the suite, under its own name. Replaces what stands between the page's two marks and leaves the rest alone."""
 
 SETTINGS = [
-    Setting("lines", "docs/performance.jsonl", "What benchmark --json printed."),
+    Setting("runs_dir", "docs/performance", "Folder of what benchmark --json printed."),
     Setting("page", "docs/performance.md", "The page to write into."),
     Setting(
-        "figure", "docs/image_size.png", "The plot of time against side; empty: none."
+        "figure",
+        "docs/image_size.png",
+        "The plot of time against side, of the last run by name; empty: none.",
     ),
 ]
+
+
+def read_runs(folder: pathlib.Path) -> dict[str, list[dict[str, Any]]]:
+    """Reads the runs of a folder, sorted by name; comparisons are made anew.
+
+    Raises:
+      RamError: when there is none, or one is not of such lines.
+    """
+    runs = {}
+    for path in sorted(folder.glob("*.jsonl")):
+        # A part of the suite that was measured again has comparisons of that part alone.
+        lines = [line for line in read_lines(path) if line["measure"] != "comparison"]
+        runs[path.stem] = [*lines, *compare(lines)]
+    if not runs:
+        raise RamError(
+            f"--runs_dir={folder}: expected *.jsonl of ram_tf.benchmark, found none"
+        )
+    return runs
 
 
 def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
@@ -43,7 +63,7 @@ def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise RamError(
-            f"--lines={path}: expected output of ram_tf.benchmark, found: {reason}"
+            f"{path}: expected output of ram_tf.benchmark, found: {reason}"
         ) from None
     lines = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -64,7 +84,7 @@ def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
     return lines
 
 
-def plot(line: dict[str, Any], path: pathlib.Path) -> None:
+def plot(line: dict[str, Any], processor: str, path: pathlib.Path) -> None:
     """Draws a line of measure "image_curve" as PNG.
 
     Raises:
@@ -85,27 +105,28 @@ def plot(line: dict[str, Any], path: pathlib.Path) -> None:
     axes.set_xticks([], minor=True)
     axes.set_xlabel("side of the image, pixels")
     axes.set_ylabel("one answer, milliseconds (median)")
+    axes.set_title(f"One image on {processor}", fontsize="medium")
     axes.grid(True, alpha=0.3)
     axes.legend()
     figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
 
 
 def _command(arguments: Arguments) -> None:
-    lines = read_lines(pathlib.Path(arguments.lines))
+    runs = read_runs(pathlib.Path(arguments.runs_dir))
     path = pathlib.Path(arguments.page)
     try:
         page = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise RamError(f"--page={path}: expected a page, found: {reason}") from None
-    # A part of the suite that was measured again has comparisons of that part alone.
-    measured = [line for line in lines if line["measure"] != "comparison"]
-    page = insert(page, markdown([*measured, *compare(measured)]))
-    curves = [line for line in lines if line["measure"] == "image_curve"]
-    if curves and arguments.figure:
-        plot(curves[-1], pathlib.Path(arguments.figure))
+    page = insert(page, markdown(runs))
+    *_, last = runs.values()
+    found = {line["measure"]: line for line in last}
+    if "image_curve" in found and arguments.figure:
+        processor = found.get("machine", {}).get("processor", "this machine")
+        plot(found["image_curve"], processor, pathlib.Path(arguments.figure))
     write_atomic(path, page)
-    print(f"{path}: figures of {len(lines)} measurements")
+    print(f"{path}: figures of {', '.join(runs)}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

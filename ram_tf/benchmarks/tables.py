@@ -63,8 +63,44 @@ TABLES: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
 }
 
 
-def markdown(lines: Sequence[Mapping[str, Any]]) -> str:
-    """Returns the figures as Markdown: the machine, then a table a measure."""
+def markdown(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Returns figures as Markdown: the goals side by side, then each run's tables.
+
+    Args:
+      runs: lines of each run of the suite, by its name.
+    """
+    parts = []
+    goals = _goals(runs)
+    if goals:
+        parts += ["### Goals", goals]
+    for name, lines in runs.items():
+        parts += [f"### `{name}`", _tables(lines)]
+    return "\n\n".join(parts)
+
+
+def _goals(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """A table of every goal, with a column a run."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for name, lines in runs.items():
+        for line in lines:
+            if "goal" not in line:
+                continue
+            which = f"{line.get('experiment', '')} {line.get('setting', '')}".strip()
+            title = TABLES[line["measure"]][0]
+            what = line.get("name") or (f"{title}: {which}" if which else title)
+            field = line["goal"].split()[0]
+            row = found.setdefault((what, line["goal"]), {})
+            row[name] = f"{line[field]:.3g} {_verdict(line)}"
+    headings = ["What", "Goal", *runs]
+    rows = [
+        [*what, *(cells.get(name, "") for name in runs)]
+        for what, cells in found.items()
+    ]
+    return _rows([headings, ["---"] * len(headings), *rows]) if rows else ""
+
+
+def _tables(lines: Sequence[Mapping[str, Any]]) -> str:
+    """The machine of a run, then a table a measure."""
     parts = []
     for line in lines:
         if line["measure"] == "machine":
@@ -77,7 +113,7 @@ def markdown(lines: Sequence[Mapping[str, Any]]) -> str:
     for measure, (title, columns) in TABLES.items():
         rows = [line for line in lines if line["measure"] == measure]
         if rows:
-            parts.append(f"### {title}")
+            parts.append(f"#### {title}")
             parts.append(_table(rows, columns))
             commands = dict.fromkeys(r["command"] for r in rows if "command" in r)
             if commands:
@@ -116,7 +152,14 @@ def _table(
             for field, text in used.values()
         ]
         if "Goal" in headings:
-            verdict = "met" if row.get("met") else "**missed**"
-            cells.append(f"{row['goal']}: {verdict}" if "goal" in row else "")
+            cells.append(f"{row['goal']}: {_verdict(row)}" if "goal" in row else "")
         lines.append(cells)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return _rows(lines)
+
+
+def _verdict(line: Mapping[str, Any]) -> str:
+    return "met" if line["met"] else "**missed**"
+
+
+def _rows(rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)

@@ -21,7 +21,8 @@ USAGE = """Writes the figures of a benchmark run into a Markdown page, and their
   python -m ram_tf.benchmark --suite=all --json > docs/performance/mine.jsonl
   python -m ram_tf.benchmarks.page
 
-Every .jsonl file of the folder is a run of the suite, under its own name. Replaces what stands between the page's two marks and leaves the rest alone."""
+Every .jsonl file of the folder is a run of the suite, under its own name. Replaces what
+stands between the page's two marks and leaves the rest alone."""
 
 SETTINGS = [
     Setting("runs_dir", "docs/performance", "Folder of what benchmark --json printed."),
@@ -42,7 +43,7 @@ def read_runs(folder: pathlib.Path) -> dict[str, list[dict[str, Any]]]:
     """
     runs = {}
     for path in sorted(folder.glob("*.jsonl")):
-        # A part of the suite that was measured again has comparisons of that part alone.
+        # A part of the suite that was measured again compares that part alone.
         lines = [line for line in read_lines(path) if line["measure"] != "comparison"]
         runs[path.stem] = [*lines, *compare(lines)]
     if not runs:

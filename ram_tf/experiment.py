@@ -56,7 +56,8 @@ def load_run(path: str | pathlib.Path, data_dir: str = "") -> Experiment:
       data_dir: where its data are now; "" keeps what the run was given.
 
     Raises:
-      RamError: when there is no finished run, or its checkpoint is damaged.
+      RamError: when there is no finished run, its checkpoint is damaged, or its data
+        have other classes now.
     """
     directory = RunDirectory(path)
     if not directory.config.exists():
@@ -70,6 +71,7 @@ def load_run(path: str | pathlib.Path, data_dir: str = "") -> Experiment:
             "same train command resumes it"
         )
     experiment = assemble(config)
+    directory.check_classes(experiment.source.class_names)
     select_weights(experiment, directory)
     return experiment
 

@@ -3,7 +3,7 @@
 import pathlib
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ram_tf.errors import RamError
@@ -41,7 +41,10 @@ SETTINGS = [
 
 
 def export(
-    experiment: "Experiment", export_dir: pathlib.Path, initial_location: str = "center"
+    experiment: "Experiment",
+    export_dir: pathlib.Path,
+    initial_location: str = "center",
+    on_batch: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Writes a SavedModel whose answers depend on nothing but the image.
 
@@ -51,6 +54,7 @@ def export(
       experiment: with the weights to export.
       export_dir: must not exist.
       initial_location: center or random.
+      on_batch: called with the batches of its test done and in all.
 
     Returns:
       The metadata.
@@ -78,8 +82,10 @@ def export(
     module = _module(experiment, initial_location)
     right = []
     split = experiment.source.split("test")
+    total = -(-len(split.labels) // BATCH_SIZE)
     for images, labels, _ in evaluation_batches(split, experiment.task, BATCH_SIZE):
         right.append((module.serve(images)["label"] == labels).numpy())
+        on_batch(len(right), total)
     metadata = {
         "experiment": config.experiment,
         "config_digest": config.digest(),
@@ -87,7 +93,8 @@ def export(
         "class_names": experiment.source.class_names,
         "initial_location": initial_location,
         "test_accuracy": float(np.mean(np.concatenate(right))),
-        "config": config.to_dict(),
+        # Where it was made belongs to the machine, not to the model.
+        "config": {**config.to_dict(), "run_dir": "", "data_dir": ""},
     }
     # Whole or not at all: written beside, then renamed.
     temporary = export_dir.with_name(f".{export_dir.name}.tmp")
@@ -122,6 +129,9 @@ def _module(experiment: "Experiment", initial_location: str) -> Any:
     start = tf.constant(first.numpy())
 
     def answer(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        # A loaded signature does not hold its caller to its shape, and a RAM would
+        # answer for images of any size.
+        images = tf.ensure_shape(images, shape)
         batch = tf.shape(images)[0]
         if config.model == "ram":
             rollout = model.rollout(images, tf.tile(start[None], [batch, 1]))
@@ -166,10 +176,12 @@ def _command(arguments: Arguments) -> None:
         raise RamError("--export_dir: expected a folder, found none")
     import_tensorflow()
     from ram_tf.experiment import load_run
+    from ram_tf.progress import EvaluationBar
 
     experiment = load_run(arguments.run_dir, arguments.data_dir)
     path = pathlib.Path(arguments.export_dir)
-    metadata = export(experiment, path, arguments.initial_location)
+    with EvaluationBar("test") as bar:
+        metadata = export(experiment, path, arguments.initial_location, bar)
     print(
         f"{path}: SavedModel, test accuracy {100 * metadata['test_accuracy']:.2f} % "
         f"with the first glimpse at {_START[arguments.initial_location]}"

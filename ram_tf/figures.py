@@ -26,7 +26,7 @@ left one."""
 SETTINGS = [
     *config_settings(["run_dir"]),
     Setting("out", "", "PNG file to write; empty is demo.png in run_dir."),
-    Setting("num_examples", 6, "Images to draw.", low=1),
+    Setting("num_examples", 6, "Images to draw; a run keeps 20.", low=1),
 ]
 
 
@@ -35,8 +35,9 @@ def _captions(record: PathRecord, directory: RunDirectory) -> tuple[str, str]:
     config = record.config
     scales = f" at {config.num_scales} scales" if config.num_scales > 1 else ""
     side, (height, width, channels) = config.patch_size, record.paths[0].image.shape
+    glimpses = "glimpse" if config.num_glimpses == 1 else "glimpses"
     title = (
-        f"Where the model looks: {config.num_glimpses} glimpses of "
+        f"Where the model looks: {config.num_glimpses} {glimpses} of "
         f"{side}×{side} pixels{scales}"
     )
     budget = config.num_glimpses * config.num_scales * side**2 * channels

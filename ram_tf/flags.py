@@ -248,6 +248,11 @@ def help_text(usage: str, settings: Sequence[Any]) -> str:
     return "\n".join(lines)
 
 
+def print_error(error: Exception) -> None:
+    """Tells a fault on standard error, in one line, whatever text it quotes."""
+    print("error: " + " ".join(str(error).split()), file=sys.stderr)
+
+
 def run_command(
     command: Callable[[Arguments], int | None],
     settings: Sequence[Any],
@@ -282,8 +287,7 @@ def run_command(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except RamError as error:
-        # One line, whatever text it quotes.
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        print_error(error)
         return 1
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)

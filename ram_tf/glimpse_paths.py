@@ -95,9 +95,10 @@ def choose_paths(paths: list[GlimpsePath], count: int) -> list[GlimpsePath]:
       count: how many, if there are as many.
 
     Returns:
-      The choice; its last is the first wrong answer of all, when there is one.
+      The choice; its last is the first wrong answer of all, when there is one. More
+      wrong ones follow only when the right ones are not enough.
     """
-    wrong = [path for path in paths if not path.is_right][:1]
+    wrong = [path for path in paths if not path.is_right]
     seen: set[int] = set()
     first: list[GlimpsePath] = []
     again: list[GlimpsePath] = []
@@ -105,7 +106,7 @@ def choose_paths(paths: list[GlimpsePath], count: int) -> list[GlimpsePath]:
         if path.is_right:
             (again if path.label in seen else first).append(path)
             seen.add(path.label)
-    right = [*first, *again][: max(count - len(wrong), 0)]
+    right = [*first, *again][: count - bool(wrong)]
     return [*right, *wrong][:count]
 
 

@@ -18,6 +18,8 @@ from ram_tf.glimpse_paths import (
 )
 
 MAX_CLASSES = 10  # Rows of the probability chart; more cannot be read.
+_LONGEST_NAME = 18  # Letters of a class name; it is cut there.
+_LEAST_SIDE = 2.0  # Inches, of the image.
 _COLUMNS = 2  # Examples side by side.
 _TILE, _ROW = 0.5, 0.245  # Inches: of a patch, of a class in the chart.
 _INK, _FAINT, _PALE = "#1c2733", "#77838f", "#a9b4be"
@@ -54,15 +56,19 @@ def draw_paths(
     spectrum = LinearSegmentedColormap.from_list("order", _ORDER)
     colours = spectrum(np.linspace(0, 1, max(steps, 2)))
     chart = min(len(record.class_names), MAX_CLASSES) * _ROW
-    side = scales * _TILE + chart + 0.15  # Of the image: as high as what is beside it.
+    # Of the image: as high as what is beside it.
+    side = max(scales * _TILE + chart + 0.15, _LEAST_SIDE)
+    names = [_short(name) for name in record.class_names]
     beside = max(steps, 4) * _TILE
     columns = min(_COLUMNS, len(paths))
     rows = -(-len(paths) // columns)
     # In inches from the left and from the top: every part has its size.
-    left, top, below = 0.4, 1.55, 1.15
-    gap = 0.5 + 0.1 * max(map(len, record.class_names))  # The names stand in it.
-    block_width = side + gap + beside + 0.6
-    width = left + columns * block_width
+    left, top, below = 0.4, 1.85, 1.3
+    gap = 0.5 + 0.1 * max(map(len, names))  # The names stand in it.
+    verdicts = [_verdict(path, names) for path in paths]
+    longest = max(len(text) for text, _ in verdicts)
+    block_width = max(side + gap + beside + 0.6, 0.4 + 0.135 * longest)
+    width = max(left + columns * block_width, 2 * left + 0.19 * len(title))
     height = top + rows * (side + below) - 0.4
     figure = Figure(figsize=(width, height), dpi=110, facecolor="white")
 
@@ -78,13 +84,34 @@ def draw_paths(
     for index, path in enumerate(paths):
         x = left + index % columns * block_width
         y = top + index // columns * (side + below)
+        text, colour = verdicts[index]
+        figure.text(
+            x / width, 1 - (y - 0.38) / height, text, size=15, weight="bold",
+            color=colour, va="bottom",
+        )  # fmt: skip
         _draw_image(place(x, y, side, side), path, record, colours)
         x += side + gap
         high = scales * _TILE
         _draw_patches(place(x, y, beside, high), path, record, colours)
         y += high + 0.15
-        _draw_probabilities(place(x, y, beside, chart), path, record)
+        _draw_probabilities(place(x, y, beside, chart), path, names)
     return figure
+
+
+def _short(name: str) -> str:
+    """A class name that fits beside the chart."""
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return name[: _LONGEST_NAME - 1].rstrip() + "…"
+
+
+def _verdict(path: GlimpsePath, names: Sequence[str]) -> tuple[str, str]:
+    """What the model answers, and the colour of right or wrong."""
+    percent = 100 * path.probabilities[-1, path.answer]
+    answers = f"answers {names[path.answer]} ({percent:.0f} %)"
+    if path.is_right:
+        return f"✓ {answers}", _RIGHT
+    return f"✗ {answers}, is {names[path.label]}", _WRONG
 
 
 def _draw_image(axes: Any, path: GlimpsePath, record: PathRecord, colours: Any) -> None:
@@ -119,13 +146,6 @@ def _draw_image(axes: Any, path: GlimpsePath, record: PathRecord, colours: Any) 
             color=_INK if light else "white",
             ha="center", va="center_baseline", zorder=5,
         )  # fmt: skip
-    answer, truth = record.class_names[path.answer], record.class_names[path.label]
-    percent = 100 * path.probabilities[-1, path.answer]
-    text = f"✓ answers {answer} ({percent:.0f} %)"
-    if not path.is_right:
-        text = f"✗ answers {answer} ({percent:.0f} %), is {truth}"
-    colour = _RIGHT if path.is_right else _WRONG
-    axes.set_title(text, size=15, weight="bold", color=colour, loc="left", pad=8)
     margin = side / 2
     axes.set_xlim(-0.5 - margin, width - 0.5 + margin)
     axes.set_ylim(height - 0.5 + margin, -0.5 - margin)
@@ -149,10 +169,10 @@ def _draw_patches(
                 spine.set(visible=True, color=colours[step], linewidth=2.5)
     axes.set_xlim(-0.5, len(path.locations) - 0.5)
     axes.set_ylim(0, scales)
-    axes.set_title("what each glimpse saw", size=11, color=_FAINT, loc="left", pad=8)
+    axes.set_title("what each glimpse saw", size=11, color=_FAINT, loc="left", pad=5)
 
 
-def _draw_probabilities(axes: Any, path: GlimpsePath, record: PathRecord) -> None:
+def _draw_probabilities(axes: Any, path: GlimpsePath, names: Sequence[str]) -> None:
     """How likely each class was after each glimpse: the area of a disc."""
     shown = _shown_classes(path)
     for row, label in enumerate(shown):
@@ -166,16 +186,14 @@ def _draw_probabilities(axes: Any, path: GlimpsePath, record: PathRecord) -> Non
         )  # fmt: skip
     axes.set_xlim(-0.5, len(path.probabilities) - 0.5)
     axes.set_ylim(len(shown) - 0.5, -0.5)
-    names = [record.class_names[label] for label in shown]
-    axes.set_yticks(range(len(shown)), names, size=11, color=_FAINT)
+    shown_names = [names[label] for label in shown]
+    axes.set_yticks(range(len(shown)), shown_names, size=11, color=_FAINT)
     for text, label in zip(axes.get_yticklabels(), shown, strict=True):
         if label == path.label:
             text.set(color=_RIGHT, weight="bold")
     steps = range(len(path.probabilities))
     axes.set_xticks(steps, [str(step + 1) for step in steps], size=11, color=_FAINT)
-    axes.set_xlabel(
-        "probability of each class after each glimpse", size=11, color=_FAINT
-    )
+    axes.set_xlabel("how likely after each glimpse", size=11, color=_FAINT, loc="left")
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)

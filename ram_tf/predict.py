@@ -8,7 +8,7 @@ from typing import Any
 
 from ram_tf.archives import read_arrays
 from ram_tf.errors import RamError, one_line
-from ram_tf.flags import Arguments, Setting, run_command
+from ram_tf.flags import Arguments, Setting, print_error, run_command
 from ram_tf.quiet import import_tensorflow
 from ram_tf.run_directory import read_json
 
@@ -17,7 +17,9 @@ USAGE = """Classifies images with an exported model.
   python -m ram_tf.predict --model=exported/x image.png ...
 
 Takes PNG, JPEG, GIF and BMP files, and .npz files with an array `images` (uint8 [n, H,
-W, C]) and perhaps `labels`, as examples.npz of a run. Prints one line an image."""
+W, C]) and perhaps `labels`, as examples.npz of a run. Prints one line an image. Colour
+and gray become what the model was trained on. A file that cannot be read is told on
+standard error; the others are classified all the same, and the exit status is 1."""
 
 SETTINGS = [
     Setting("model", "", "Folder that ram_tf.export wrote."),
@@ -69,8 +71,12 @@ def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
     return signature, found
 
 
-def read_images(path: str, shape: tuple[int, ...], resize: bool) -> Any:
+def read_images(
+    path: str, shape: tuple[int, ...], resize: bool, num_classes: int
+) -> Any:
     """Reads a file into uint8 [n, H, W, C], and integer labels [n] or None.
+
+    Images are made gray or colour, and resized, as the data of training were.
 
     Raises:
       RamError: when the file is no image, or of another size and `resize` is False, or
@@ -78,6 +84,8 @@ def read_images(path: str, shape: tuple[int, ...], resize: bool) -> Any:
     """
     import numpy as np
     import tensorflow as tf
+
+    from ram_tf.data import images as images_lib
 
     labels = None
     if path.endswith(".npz"):
@@ -89,13 +97,16 @@ def read_images(path: str, shape: tuple[int, ...], resize: bool) -> Any:
     else:
         try:
             content = tf.io.read_file(path)
-            image = tf.io.decode_image(content, shape[-1], expand_animations=False)
+            image, _ = images_lib.decode(content)
         except tf.errors.OpError as error:
             raise RamError(
                 f"{path}: expected an image (PNG, JPEG, GIF, BMP) or an .npz with "
                 f"`images`, found: {one_line(error)}"
             ) from None
         images = image[None]
+        if images.shape[-1] != shape[-1]:
+            convert = images_lib.to_gray if shape[-1] == 1 else images_lib.to_color
+            images = convert(images)
     if images.dtype != np.uint8:  # Else fractions would be cut to 0 in silence.
         raise RamError(f"{path}: expected images of uint8, found {images.dtype}")
     if len(images.shape) != 4 or images.shape[-1] != shape[-1]:
@@ -110,18 +121,19 @@ def read_images(path: str, shape: tuple[int, ...], resize: bool) -> Any:
             f"{path}: expected {count} integers as labels, found "
             f"{labels.dtype}{list(labels.shape)}"
         )
+    if labels is not None and not all(0 <= label < num_classes for label in labels):
+        raise RamError(f"{path}: expected labels from 0 to {num_classes - 1}")
     if tuple(images.shape[1:3]) != tuple(shape[:2]):
         if not resize:
             raise RamError(
                 f"{path}: expected {shape[0]}x{shape[1]} pixels, found "
                 f"{images.shape[1]}x{images.shape[2]} (--resize resizes)"
             )
-        resized = tf.image.resize(images, shape[:2], tf.image.ResizeMethod.AREA)
-        images = tf.cast(tf.round(resized), tf.uint8)
+        images = images_lib.resize(images, *shape[:2])
     return tf.constant(images), labels
 
 
-def _command(arguments: Arguments) -> None:
+def _command(arguments: Arguments) -> int:
     if not arguments.positional:
         raise RamError("expected the path of at least one image, found none")
     if not arguments.model:
@@ -129,12 +141,16 @@ def _command(arguments: Arguments) -> None:
     import_tensorflow()
     signature, metadata = load_export(pathlib.Path(arguments.model))
     class_names = metadata["class_names"]
-    right = total = 0
+    right = total = status = 0
     for path in arguments.positional:
-        images, labels = read_images(path, metadata["image_shape"], arguments.resize)
-        known = range(len(class_names))
-        if labels is not None and not all(int(label) in known for label in labels):
-            raise RamError(f"{path}: expected labels from 0 to {known[-1]}")
+        try:
+            images, labels = read_images(
+                path, metadata["image_shape"], arguments.resize, len(class_names)
+            )
+        except RamError as error:
+            print_error(error)
+            status = 1
+            continue
         found = signature(images=images)
         for index in range(images.shape[0]):
             name = path if images.shape[0] == 1 else f"{path}[{index}]"
@@ -146,6 +162,7 @@ def _command(arguments: Arguments) -> None:
                 right += truth == answer["label"]
     if total and not arguments.json:
         print(f"{right} of {total} right")
+    return status
 
 
 def _line(

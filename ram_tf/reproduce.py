@@ -24,7 +24,6 @@ from ram_tf.tables.command import (
     EXPERIMENTS_DIR,
     QUICK,
     RESULTS_DIR,
-    TABLES,
     names_of,
     require_no_faults,
     seeds_of,
@@ -44,7 +43,7 @@ they stopped."""
 
 SETTINGS = [
     Setting("experiments", "", "Rows, <table>/<row>, by comma."),
-    TABLES,
+    Setting("tables", "", "Tables, by comma: all their rows."),
     Setting("seeds", "0", "Seeds, by comma."),
     EXPERIMENTS_DIR,
     RESULTS_DIR,

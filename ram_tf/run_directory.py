@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import pathlib
@@ -72,6 +73,7 @@ class RunDirectory:
         self.path = pathlib.Path(path)
         self.flags = self.path / "flags.cfg"
         self.config = self.path / "config.json"
+        self.class_names = self.path / "class_names.json"
         self.checkpoints = self.path / "checkpoints"
         self.logs = self.path / "logs"
         self.curve = self.path / "curve.csv"
@@ -136,11 +138,40 @@ class RunDirectory:
                 f"holds, found other values: {changes}; give another --run_dir"
             )
 
-    def begin(self, config: Config) -> None:
-        """Writes the run's Config, unless the folder holds its run already."""
-        if self.config.exists() and not config.differences(self.read_config()):
+    def check_classes(self, class_names: list[str]) -> None:
+        """Checks that a run's data still have the classes that it was trained on.
+
+        A folder of images could have one more or less, or another name: then labels
+        would mean other classes.
+
+        Raises:
+          RamError: when they differ; the message names the first that does.
+        """
+        if not self._holds_run() or not self.class_names.exists():
+            return
+        before = read_json(self.class_names)
+        if before == class_names:
+            return
+        if not isinstance(before, list):
+            raise RamError(f"{self.class_names}: expected a list of names")
+        pairs = itertools.zip_longest(before, class_names, fillvalue="none")
+        old, new = next(pair for pair in pairs if pair[0] != pair[1])
+        raise RamError(
+            f"--run_dir={self.path}: expected data of the {len(before)} classes of its "
+            f"training, found {len(class_names)}, with {new} where {old} was"
+        )
+
+    def begin(self, config: Config, class_names: list[str]) -> None:
+        """Writes the run's Config and classes, unless the folder holds its run already.
+
+        Args:
+          config: the run's.
+          class_names: of its data, in the order of their labels.
+        """
+        if self._holds_run():
             return
         values = config.to_dict()
+        write_atomic(self.class_names, to_json(class_names))
         lines = [f"--{name}={_text(value)}" for name, value in values.items()]
         write_atomic(self.flags, "\n".join(lines) + "\n")
         write_atomic(self.config, to_json(values))

@@ -25,8 +25,9 @@ USAGE = """Trains a recurrent attention model or a baseline classifier.
 
   python -m ram_tf.train --flagfile=experiments/table1/ram_6g_1s.cfg --run_dir=runs/x
 
-Leaves in run_dir: flags.cfg, config.json, checkpoints, logs, curve.csv, examples.npz,
-evaluation.json and, last, results.json. The same command resumes an unfinished run."""
+Leaves in run_dir: flags.cfg, config.json, class_names.json, checkpoints, logs,
+curve.csv, examples.npz, evaluation.json and, last, results.json. The same command
+resumes an unfinished run."""
 
 
 def train(config: Config, stop: StopRequest | None = None) -> dict[str, Any]:
@@ -80,10 +81,12 @@ def _train(
     with strategy.scope():
         experiment = assemble(config)
     jit_compile = use_jit(config)
-    # Only now: what is wrong with data or model must not bind the folder to it.
-    if is_chief:
-        directory.begin(config)
     source, task, model = experiment.source, experiment.task, experiment.model
+    if is_chief:
+        directory.check_classes(source.class_names)
+        source.split("test")  # A broken image is better told before the training.
+        # Only now: what is wrong with data or model must not bind the folder to it.
+        directory.begin(config, source.class_names)
     model.num_parts = num_parts
     validation = Evaluator(
         model,

@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
@@ -364,6 +365,55 @@ def test_export_needs_a_folder(tiny_run, refused):
     assert "--export_dir: expected a folder" in refused(export, f"--run_dir={tiny_run}")
 
 
+# --- a folder of images, from training to answers ------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder_run(tmp_path_factory):
+    """A folder of digits in two classes, and the words of a short run on it."""
+    folder = tmp_path_factory.mktemp("folder")
+    images, labels = open_source("mnist_sample").split("test")
+    for name, label in (("one", 1), ("zero", 0)):
+        (folder / "data" / name).mkdir(parents=True)
+        for number, image in enumerate(images[labels == label][:30]):
+            write_image(folder / "data" / name / f"{number}.png", image)
+    words = [f"--dataset=folder:{folder / 'data'}", f"--run_dir={folder / 'run'}"]
+    words += ["--train_steps=2", "--batch_size=4", "--num_glimpses=2"]
+    assert train.main([*words, "--core=rnn", "--eval_rollouts=1"]) == 0
+    return folder, [*words, "--core=rnn", "--eval_rollouts=1"]
+
+
+def test_run_of_a_folder_keeps_its_classes(folder_run, refused):
+    folder, _ = folder_run
+    run = f"--run_dir={folder / 'run'}"
+    (folder / "data" / "one").rename(folder / "data" / "zzz")
+    try:
+        message = refused(evaluate, run)
+        assert "found 2, with zero where one was" in message
+        exported = folder / "exported"
+        assert refused(export, run, f"--export_dir={exported}") == message
+        assert not exported.exists()
+    finally:
+        (folder / "data" / "zzz").rename(folder / "data" / "one")
+    assert evaluate.main([run]) == 0
+
+
+def test_broken_test_image_is_told_before_the_training(folder_run, refused):
+    folder, words = folder_run
+    source = open_source(f"folder:{folder / 'data'}")
+    path, _ = source.listing("test")[0]
+    content = path.read_bytes()
+    path.write_bytes(content[:50])
+    new = folder / "new"
+    try:
+        assert f"{path}: expected an image" in refused(
+            train, *words, f"--run_dir={new}"
+        )
+    finally:
+        path.write_bytes(content)
+    assert not (new / "config.json").exists() and not (new / "checkpoints").exists()
+
+
 # --- predict -----------------------------------------------------------------------
 
 
@@ -408,6 +458,55 @@ def test_predict_resizes_only_if_told(exported, digit, refused, tmp_path, capsys
     assert predict.main(argv) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first.split(": ", 1)[1] == second.split(": ", 1)[1]
+
+
+@pytest.mark.parametrize("size", [(20, 20), (56, 56), (20, 56)])
+def test_predict_resizes_as_training_data_are(exported, digit, size, tmp_path, capsys):
+    original = tf.image.resize(digit, size, method="bilinear")
+    image = tf.cast(tf.round(original), tf.uint8).numpy()
+    (tmp_path / "data" / "a").mkdir(parents=True)
+    for number in range(4):
+        path = write_image(tmp_path / "data" / "a" / f"{number}.png", image)
+    source = open_source(
+        f"folder:{tmp_path / 'data'}", image_size=28, validation_size=1
+    )
+    np.savez(tmp_path / "trained.npz", images=source.split("train").images[:1])
+    words = ["--json", "--resize", path, tmp_path / "trained.npz"]
+    assert predict.main([f"--model={exported}", *map(str, words)]) == 0
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first["probabilities"] == second["probabilities"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".gif"])
+def test_predict_makes_colour_gray_for_a_gray_model(
+    exported, digit, suffix, tmp_path, capsys
+):
+    path = tmp_path / f"digit{suffix}"
+    image = np.repeat(digit, 3, axis=-1)
+    if suffix == ".png":
+        write_image(path, image)
+    else:
+        PIL.Image.fromarray(image).save(path)
+    gray = write_image(tmp_path / "gray.png", digit)
+    assert predict.main([f"--model={exported}", "--json", str(path), str(gray)]) == 0
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first["probabilities"] == pytest.approx(second["probabilities"], abs=1e-5)
+
+
+def test_predict_tells_bad_files_and_answers_for_the_others(
+    exported, digit, tmp_path, capsys
+):
+    good = write_image(tmp_path / "good.png", digit)
+    bad, none = tmp_path / "bad.png", tmp_path / "none.png"
+    bad.write_text("no picture")
+    assert (
+        predict.main([f"--model={exported}", *map(str, (bad, good, none, good))]) == 1
+    )
+    found = capsys.readouterr()
+    assert [line.split(": ")[0] for line in found.out.splitlines()] == [str(good)] * 2
+    first, second = found.err.splitlines()
+    assert first.startswith(f"error: {bad}: expected an image")
+    assert second.startswith(f"error: {none}: expected an image")
 
 
 def test_predict_refuses_what_is_no_image(exported, refused, tmp_path):

@@ -285,13 +285,30 @@ def test_folder_broken_image_is_named(pets, content):
     assert f"{pets / 'dog'}" in fails(pets)
 
 
-def test_folder_wrong_channel_count_is_named(pets):
-    for number in range(20):
-        gray = tf.io.encode_png(np.zeros((6, 5, 1), np.uint8)).numpy()
-        (pets / "dog" / f"{number}.png").write_bytes(gray)
-    message = fails(pets)
-    assert "channel(s), expected" in message
-    assert str(pets) in message
+@pytest.mark.parametrize("num_gray", [1, 20, 40])
+def test_folder_with_any_image_in_colour_is_in_colour(tmp_path, num_gray):
+    generator = np.random.default_rng(0)
+    made = {}
+    for number in range(41):
+        channels = 1 if number < num_gray else 3
+        image = generator.integers(0, 256, (6, 5, channels), np.uint8)
+        made[np.broadcast_to(image, (6, 5, 3)).tobytes()] = number
+        path = tmp_path / "abc"[number % 3] / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(tf.io.encode_png(image).numpy())
+    source = open_source(f"folder:{tmp_path}")
+    assert source.image_shape == (6, 5, 3)
+    parts = [source.split(name) for name in ("train", "validation", "test")]
+    found = {made[image.tobytes()] for part in parts for image in part.images}
+    assert found == set(range(41))
+
+
+def test_folder_of_gray_images_is_gray(tmp_path):
+    write_images(tmp_path / "a", 12, (4, 4, 1))
+    (tmp_path / "a" / "0.png").write_bytes(b"broken")
+    source = open_source(f"folder:{tmp_path}")
+    assert source.image_shape == (4, 4, 1)
+    assert f"{tmp_path / 'a' / '0.png'}: expected an image" in fails(tmp_path)
 
 
 def test_folder_test_class_unknown_to_training_is_named(tmp_path):

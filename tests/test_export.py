@@ -122,12 +122,21 @@ def test_savedmodel_answer_does_not_depend_on_the_batch(name, signatures, digits
     assert signature(images=tf.constant(images[:0]))["label"].shape == (0,)
 
 
+@pytest.mark.parametrize("shape", [(2, 33, 28, 1), (2, 28, 14, 1), (2, 28, 28, 3)])
+@pytest.mark.parametrize("name", ["serving_uint8", "serving_default"])
+def test_savedmodel_refuses_images_of_another_shape(name, shape, signatures):
+    dtype = tf.uint8 if name == "serving_uint8" else tf.float32
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        signatures[name](images=tf.zeros(shape, dtype))
+
+
 def test_export_records_what_the_model_expects(exported, experiment):
     metadata = json.loads((exported / "metadata.json").read_text())
     assert metadata["image_shape"] == [28, 28, 1]
     assert metadata["class_names"] == [str(digit) for digit in range(10)]
     assert metadata["initial_location"] == "center"
-    assert metadata["config"] == experiment.config.to_dict()
+    own = {**experiment.config.to_dict(), "run_dir": "", "data_dir": ""}
+    assert metadata["config"] == own
     assert metadata["config_digest"] == experiment.config.digest()
 
 

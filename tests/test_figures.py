@@ -1,22 +1,59 @@
+import itertools
 import pathlib
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from test_glimpse_paths import write_run
 
+from ram_tf.config import Config
 from ram_tf.figures import main
-from ram_tf.glimpse_paths import read_paths
+from ram_tf.glimpse_paths import GlimpsePath, PathRecord, read_paths
 from ram_tf.path_figure import draw_paths
 
 
 def test_figure_marks_right_and_wrong_answers(tmp_path):
     record = read_paths(write_run(tmp_path, [0, 1], [0, 3]))
     figure = draw_paths(record.paths, record, "title")
-    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    titles = [text.get_text() for text in figure.texts]
     assert "✓ answers a (70 %)" in titles
     assert "✗ answers d (70 %), is b" in titles
+
+
+@pytest.mark.parametrize("num_glimpses", [1, 2, 12])
+@pytest.mark.parametrize("num_classes", [2, 12])
+def test_figure_keeps_its_texts_apart(num_glimpses, num_classes):
+    names = [f"a class of a very long name {label}" for label in range(num_classes)]
+    config = Config(num_glimpses=num_glimpses)
+    thoughts = np.full([num_glimpses, num_classes], 1 / num_classes, np.float32)
+    image, places = np.zeros([9, 9, 1], np.uint8), np.zeros([num_glimpses, 2])
+    paths = [GlimpsePath(image, label, places, thoughts) for label in (0, 1, 1)]
+    record = PathRecord(config, paths, names)
+    figure = draw_paths(paths, record, "Where the model looks: 8x8 pixels", "below")
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    texts = list(figure.texts)
+    for axes in figure.axes:
+        texts += [axes.title, axes._left_title, axes.xaxis.label]
+        texts += [
+            label
+            for axis in (axes.xaxis, axes.yaxis)
+            for label in axis.get_ticklabels()
+        ]
+    boxes = [
+        (t.get_text(), t.get_window_extent(renderer)) for t in texts if t.get_text()
+    ]
+    assert len(boxes) > 3 * num_classes
+    for text, box in boxes:
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.x1, text
+        assert box.y0 >= 0 and box.y1 <= figure.bbox.y1, text
+    for (one, a), (other, b) in itertools.combinations(boxes, 2):
+        wide = min(a.x1, b.x1) - max(a.x0, b.x0)
+        high = min(a.y1, b.y1) - max(a.y0, b.y0)
+        # Line boxes of neighbours may touch by the space over their letters.
+        assert wide <= 0 or high <= 4, (one, other)
 
 
 @pytest.mark.parametrize("num_scales", [1, 2])

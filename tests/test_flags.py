@@ -228,7 +228,7 @@ def test_flags_file_of_a_run_gives_its_config_back(tmp_path):
         run_dir=str(tmp_path),
     )
     directory = RunDirectory(tmp_path)
-    directory.begin(config)
+    directory.begin(config, ["a", "b"])
     assert parse(CONFIG, [f"--flagfile={directory.flags}"]).config() == config
 
 

@@ -71,11 +71,11 @@ def test_top_left_px_of_the_centre_and_the_corner():
     assert top_left_px(np.array([-1.0, 1.0]), (28, 20), 3) == (-1, 18)
 
 
-def test_choose_paths_shows_many_classes_and_one_wrong_answer_last():
+def test_choose_paths_shows_many_classes_and_wrong_answers_last():
     paths = [path_of(0, 0), path_of(0, 0), path_of(2, 1), path_of(1, 1), path_of(3, 0)]
     chosen = choose_paths(paths, 3)
     assert [(p.label, p.answer) for p in chosen] == [(0, 0), (1, 1), (2, 1)]
-    assert [p.label for p in choose_paths(paths, 10)] == [0, 1, 0, 2]
+    assert [p.label for p in choose_paths(paths, 10)] == [0, 1, 0, 2, 3]
     assert [p.label for p in choose_paths(paths, 1)] == [2]
     assert all(p.is_right for p in choose_paths(paths[:2], 2))
 

@@ -35,26 +35,33 @@ def test_claim_of_a_file_is_refused(tmp_path):
         RunDirectory(path).claim()
 
 
+def save_nothing(directory):
+    """Leaves a checkpoint that is one by its name."""
+    directory.checkpoints.mkdir()
+    (directory.checkpoints / "step_000000000001.npz").touch()
+
+
 def test_begin_writes_the_config_once(tmp_path):
     directory = RunDirectory(tmp_path)
     config = Config(seed=3, run_dir=str(tmp_path))
-    directory.begin(config)
+    directory.begin(config, ["cat", "dog"])
     assert json.loads(directory.config.read_text()) == config.to_dict()
     assert directory.read_config() == config
     assert "--seed=3\n" in directory.flags.read_text()
     assert "--grayscale=false\n" in directory.flags.read_text()
-    directory.begin(Config(seed=3, steps_per_call=1))
+    assert json.loads(directory.class_names.read_text()) == ["cat", "dog"]
+    save_nothing(directory)
+    directory.begin(Config(seed=3, steps_per_call=1), ["cat", "dog"])
     assert directory.read_config() == config
 
 
 def test_check_refuses_another_config_and_names_its_fields(tmp_path):
     directory = RunDirectory(tmp_path)
     directory.check(Config(seed=3))  # Nothing there yet.
-    directory.begin(Config(seed=3))
+    directory.begin(Config(seed=3), ["cat", "dog"])
     directory.check(Config(seed=3, steps_per_call=1, data_dir="elsewhere"))
     directory.check(Config(seed=4))  # Nothing trained yet, nothing to lose.
-    directory.checkpoints.mkdir()
-    (directory.checkpoints / "step_000000000001.npz").touch()
+    save_nothing(directory)
     with pytest.raises(RamError) as caught:
         directory.check(Config(seed=4, core="rnn"))
     message = str(caught.value)
@@ -62,6 +69,36 @@ def test_check_refuses_another_config_and_names_its_fields(tmp_path):
     assert message.endswith(
         "core=lstm (now rnn), seed=3 (now 4); give another --run_dir"
     )
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (
+            ["cat", "hound"],
+            "the 2 classes of its training, found 2, with hound where dog",
+        ),
+        (
+            ["ape", "cat", "dog"],
+            "2 classes of its training, found 3, with ape where cat",
+        ),
+        (["cat"], "the 2 classes of its training, found 1, with none where dog was"),
+    ],
+)
+def test_check_classes_names_the_first_that_differs(now, words, tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.check_classes(now)  # Nothing there yet.
+    directory.begin(Config(), ["cat", "dog"])
+    directory.check_classes(now)  # Nothing trained yet.
+    save_nothing(directory)
+    directory.check_classes(["cat", "dog"])
+    with pytest.raises(RamError, match=words):
+        directory.check_classes(now)
+    directory.class_names.write_text("1")
+    with pytest.raises(RamError, match="class_names.json: expected a list of names"):
+        directory.check_classes(now)
+    directory.class_names.unlink()  # A run of an earlier version.
+    directory.check_classes(now)
 
 
 @pytest.mark.parametrize(

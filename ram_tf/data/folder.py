@@ -29,7 +29,8 @@ class FolderSource(Source):
     Classes are the sorted names of the class folders. Images are ordered by the MD5 of
     <class>/<file>, so that any cut mixes the classes and is the same everywhere. Test
     is PATH/test, else the last tenth of that order; validation is PATH/validation if
-    it is there and no size is asked for, else the last part of what is left.
+    it is there and no size is asked for, else the last part of what is left. If any
+    image is in colour all are: gray ones get three equal channels.
 
     Args:
       path: the folder.
@@ -71,10 +72,15 @@ class FolderSource(Source):
             self._set("validation", train[start:end], f"images {start} to {end} by MD5")
         self._set("train", train[:start], f"images 0 to {start} by MD5")
         self._first = train[0][0]
-        first = _decode(self._first)
+        height, width, channels = _decode(self._first).shape
+        if channels == 1 and self._has_color():
+            channels = 3
         self._image_size = image_size
-        height, width, channels = first.shape
         self.image_shape = (image_size or height, image_size or width, channels)
+
+    def listing(self, name: SplitName) -> Listing:
+        """Returns the files of a split, each with its label."""
+        return list(self._listings[name])
 
     def _set(self, name: str, listing: Listing, description: str) -> None:
         self._listings[name] = listing
@@ -98,6 +104,21 @@ class FolderSource(Source):
 
         return sorted(listing, key=rank)
 
+    def _has_color(self) -> bool:
+        """Looks at every image until one is in colour; broken ones are told later."""
+
+        def channels(path: tf.Tensor) -> tf.Tensor:
+            return images_lib.decode(tf.io.read_file(path))[1]
+
+        listings = self._listings.values()
+        paths = [str(path) for listing in listings for path, _ in listing]
+        dataset = tf.data.Dataset.from_tensor_slices(paths)
+        dataset = dataset.map(
+            tf.autograph.experimental.do_not_convert(channels), tf.data.AUTOTUNE
+        )
+        found = dataset.ignore_errors().as_numpy_iterator()
+        return any(number == 3 for number in found)
+
     def _read(self, name: SplitName) -> ImageSet:
         paths = [str(path) for path, _ in self._listings[name]]
         images = np.empty((len(paths), *self.image_shape), np.uint8)
@@ -119,8 +140,10 @@ class FolderSource(Source):
     def _batches(self, paths: list[str]) -> tf.data.Dataset:
         def decode(path: tf.Tensor) -> tf.Tensor:
             image, _ = images_lib.decode(tf.io.read_file(path))
+            if self.image_shape[2] == 3:
+                image = images_lib.to_color(image)
             if self._image_size:
-                image = images_lib.resize(image, self._image_size)
+                image = images_lib.resize(image, *self.image_shape[:2])
             return tf.ensure_shape(image, self.image_shape)
 
         decode = tf.autograph.experimental.do_not_convert(decode)
@@ -130,12 +153,7 @@ class FolderSource(Source):
 
     def _check(self, path: pathlib.Path) -> None:
         """Raises RamError when an image is broken or unlike the first."""
-        height, width, channels = _decode(path).shape
-        if channels != self.image_shape[2]:
-            raise RamError(
-                f"{path}: an image of {channels} channel(s), expected "
-                f"{self.image_shape[2]} as in {self._first}"
-            )
+        height, width, _ = _decode(path).shape
         if not self._image_size and (height, width) != self.image_shape[:2]:
             raise RamError(
                 f"{path}: an image of {height}x{width}, expected "

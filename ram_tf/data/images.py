@@ -1,9 +1,12 @@
-"""Encoded images to uint8 arrays, resized if wanted; used by every source.
+"""Encoded images to uint8 arrays, of the channels and size that are wanted.
 
-What comes out has 1 or 3 channels: transparency is dropped.
+Used by every source, and by `ram_tf.predict`: an image is treated alike in training and
+after. What is decoded has 1 or 3 channels: transparency is dropped.
 """
 
 import tensorflow as tf
+
+LUMA = (299, 587, 114)  # ITU-R BT.601: thousandths of red, green and blue.
 
 
 def decode(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -23,15 +26,27 @@ def decode(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return image[:, :, :channels], channels
 
 
-def resize(images: tf.Tensor, size: int) -> tf.Tensor:
-    """Resizes uint8 [..., h, w, C] to a square; proportions are not kept.
+def to_gray(images: tf.Tensor) -> tf.Tensor:
+    """Makes uint8 [..., 3] gray, uint8 [..., 1]: luma, rounded to an 8-bit level."""
+    luma = tf.reduce_sum(tf.cast(images, tf.int32) * LUMA, -1, keepdims=True)
+    return tf.cast((luma + 500) // 1000, tf.uint8)
+
+
+def to_color(images: tf.Tensor) -> tf.Tensor:
+    """Makes uint8 [..., 1] or [..., 3] uint8 [..., 3]: gray in three equal channels."""
+    return tf.repeat(images, 3 // tf.shape(images)[-1], axis=-1)
+
+
+def resize(images: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Resizes uint8 [..., h, w, C]; proportions are not kept.
 
     By area where both sides shrink, else bilinear; rounded to 8 bits.
     """
-    height, width = tf.shape(images)[-3], tf.shape(images)[-2]
+    size = [height, width]
+    old_height, old_width = tf.shape(images)[-3], tf.shape(images)[-2]
     resized = tf.cond(
-        tf.logical_and(height >= size, width >= size),
-        lambda: tf.image.resize(images, [size, size], method="area"),
-        lambda: tf.image.resize(images, [size, size], method="bilinear"),
+        tf.logical_and(old_height >= height, old_width >= width),
+        lambda: tf.image.resize(images, size, method="area"),
+        lambda: tf.image.resize(images, size, method="bilinear"),
     )
     return tf.cast(tf.round(tf.clip_by_value(resized, 0.0, 255.0)), tf.uint8)

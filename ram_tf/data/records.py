@@ -129,7 +129,7 @@ def _decode(
         image = tf.ensure_shape(image, [*stored_shape[:2], None])
         if stored_shape[:2] == image_shape[:2]:
             return image
-        return images_lib.resize(image, image_shape[0])
+        return images_lib.resize(image, *image_shape[:2])
 
     def decode(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         examples = tf.io.parse_example(serialized, records.features())

@@ -58,7 +58,7 @@ class MnistSample(Source):
         if self.image_shape[0] != 28 and len(images):
             from ram_tf.data.images import resize
 
-            images = resize(images, self.image_shape[0]).numpy()
+            images = resize(images, *self.image_shape[:2]).numpy()
         return ImageSet(images, labels)
 
 

@@ -8,10 +8,10 @@ import dataclasses
 
 import tensorflow as tf
 
+from ram_tf.data import images as images_lib
 from ram_tf.data import paste
 from ram_tf.errors import RamError
 
-LUMA = (299, 587, 114)  # ITU-R BT.601: thousandths of red, green and blue.
 _PLACE_DRAWS = 2  # Row and column of the image on its canvas.
 _PIECE_DRAWS = 5  # Other image; row and column in it; row and column on the canvas.
 _AUGMENTATION_DRAWS = {"none": 0, "flip": 1, "shift": 2, "flip_crop": 3}
@@ -133,8 +133,7 @@ class Task:
         """Makes uint8 [..., 3] gray, uint8 [..., 1], if the task wants that."""
         if not self.grayscale or images.shape[-1] == 1:
             return images
-        luma = tf.reduce_sum(tf.cast(images, tf.int32) * LUMA, -1, keepdims=True)
-        return tf.cast((luma + 500) // 1000, tf.uint8)
+        return images_lib.to_gray(images)
 
     def compose(
         self,

@@ -38,7 +38,7 @@ _NAMES = {
 
 
 def build_model(
-    config: Config, num_classes: int, image_shape: Sequence[int]
+    config: Config, num_classes: int, image_shape: Sequence[int], num_parts: int = 1
 ) -> ImageClassifier:
     """Returns the built and compiled model of a Config.
 
@@ -48,6 +48,7 @@ def build_model(
       config: the run.
       num_classes: classes N of the data.
       image_shape: (H, W, C) of the images after the task.
+      num_parts: as `ram_tf.devices.use_cores` says.
 
     Raises:
       RamError: when the model does not fit the images.
@@ -71,11 +72,15 @@ def build_model(
     else:
         settings = {name: getattr(config, name) for name in _RAM_FIELDS}
         model = RecurrentAttentionModel(num_classes, dtype=dtype, name=name, **settings)
+        model.num_parts = num_parts
     model.build((None, *image_shape))
+    # XLA would have one thread where kernels have a core each: the small operations of
+    # the update are done sooner side by side.
+    jit_update = config.jit_compile != "off" and config.distribution == "one"
     model.compile(
         make_optimizer(config),
         clip_norm=config.clip_norm,
-        jit_update=config.jit_compile != "off" and config.distribution == "one",
+        jit_update=jit_update and num_parts == 1,
     )
     model.optimizer.build(model.trainable_variables)
     return model

@@ -33,8 +33,12 @@ class Experiment:
     model: ImageClassifier
 
 
-def assemble(config: Config) -> Experiment:
+def assemble(config: Config, num_parts: int = 1) -> Experiment:
     """Opens the data of a Config and builds its model with fresh weights.
+
+    Args:
+      config: the run.
+      num_parts: as `ram_tf.devices.use_cores` says.
 
     Raises:
       RamError: when the data are missing, or do not fit the Config.
@@ -44,7 +48,7 @@ def assemble(config: Config) -> Experiment:
     )
     task = Task(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Task)})
     image_shape = task.output_shape(source.image_shape)
-    model = build_model(config, len(source.class_names), image_shape)
+    model = build_model(config, len(source.class_names), image_shape, num_parts)
     return Experiment(config, source, task, image_shape, model)
 
 

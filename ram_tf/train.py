@@ -79,7 +79,7 @@ def _train(
     num_parts = use_cores(config)
     strategy = make_strategy(config, cluster, _give_up)
     with strategy.scope():
-        experiment = assemble(config)
+        experiment = assemble(config, num_parts)
     jit_compile = use_jit(config)
     source, task, model = experiment.source, experiment.task, experiment.model
     if is_chief:
@@ -87,7 +87,6 @@ def _train(
         source.split("test")  # A broken image is better told before the training.
         # Only now: what is wrong with data or model must not bind the folder to it.
         directory.begin(config, source.class_names)
-    model.num_parts = num_parts
     validation = Evaluator(
         model,
         source.split("validation"),

@@ -196,8 +196,9 @@ CONVOLVING = {
     [
         ("off", 1, {}),
         pytest.param("on", 1, {}, marks=pytest.mark.slow),
-        # As a convolving model trains on a few cores: XLA has the update alone, and
-        # the batch is in parts.
+        # As a convolving model trains: on one core XLA has the update alone, on a few
+        # the batch is in parts, and XLA has nothing.
+        ("auto", 1, CONVOLVING),
         ("auto", 2, CONVOLVING),
     ],
 )
@@ -205,12 +206,11 @@ def test_trainer_takes_the_steps_of_train_step(jit_compile, num_parts, settings)
     settings = {**RAM, "steps_per_call": STEPS, **settings}
     config = small_config(jit_compile=jit_compile, **settings)
     jit_compile = use_jit(config, ["CPU"])
-    model = build_model(config, 3, (8, 8, 1))
-    model.num_parts = num_parts
+    model = build_model(config, 3, (8, 8, 1), num_parts)
     data = small_set(), Task()
     trainer = Trainer(config, model, *data, lambda: 0.5, jit_compile=jit_compile)
     trainer.run()
-    assert model.jit_update == (config.jit_compile != "off")
+    assert model.jit_update == (config.jit_compile != "off" and num_parts == 1)
     # One step at a time, of whole batches and with no update of its own.
     config = dataclasses.replace(config, jit_compile="on" if jit_compile else "off")
     model = build_model(config, 3, (8, 8, 1))

@@ -169,8 +169,7 @@ def _as_train_does(config: Config) -> tuple[Experiment, tf.distribute.Strategy]:
     num_parts = use_cores(config)
     strategy = make_strategy(config)
     with strategy.scope():
-        experiment = assemble(config)
-    experiment.model.num_parts = num_parts
+        experiment = assemble(config, num_parts)
     return experiment, strategy
 
 

@@ -1,5 +1,6 @@
 """Tables of results: what counts, what is shown, what fails."""
 
+import json
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from ram_tf.tables.command import main
 from ram_tf.tables.headers import main as fill_heads
 from ram_tf.tables.headers import outdated
 from ram_tf.tables.markdown import duration_text, render_table
+from ram_tf.tables.readme import summary
 
 GOLDEN = """\
 ## Table 1: digits
@@ -68,6 +70,41 @@ def test_row_takes_mean_and_deviation_over_its_seeds(experiments, results):
     assert row.difference == pytest.approx(96 - 93.79)
     assert row.interval == pytest.approx((94, 96))
     assert row.wall_seconds == pytest.approx(90.5)
+
+
+@pytest.fixture
+def ablation(experiments, results):
+    """An ablation of two data sets; one row of it is not run yet."""
+    names = ("a_none", "a_fault", "b_none", "b_two_faults", "b_later")
+    paper = json.loads((experiments / "paper.json").read_text())
+    rows = {name: {"label": f"row {name}"} for name in names}
+    paper["tables"]["ablation"] = {"title": "Faults", "rows": rows}
+    (experiments / "paper.json").write_text(json.dumps(paper))
+    (experiments / "ablation").mkdir()
+    for name, accuracy in zip(names, (0.9, 0.7, 0.5, 0.55), strict=False):
+        (experiments / "ablation" / f"{name}.cfg").write_text("--train_steps=20\n")
+        write_result(experiments, results, f"ablation/{name}", 0, accuracy)
+    (experiments / "ablation" / "b_later.cfg").write_text("--train_steps=20\n")
+    return collect(experiments, results, tables=["ablation"])[0]
+
+
+def test_ablation_compares_with_the_row_without_a_fault(ablation):
+    found = [(row.compared, row.difference) for row in ablation.rows]
+    assert found[0] == found[2] == (None, None)
+    assert found[1] == pytest.approx((90, -20))
+    assert found[3] == pytest.approx((50, 5))
+    assert found[4] == (pytest.approx(50), None)
+
+
+def test_ablation_is_a_table_of_its_own_in_page_and_readme(ablation, results):
+    text = render_table(ablation, {})
+    assert "| Row | Model | No fault % | Ours % | Change |" in text
+    assert "| `a_fault` | row a_fault | 90.00 | 70.00 | -20.00 |" in text
+    printed = collect(results.parent / "experiments", results, tables=["table1"])
+    first, second = summary([*printed, ablation]).split("\n\n")
+    assert first.startswith("| Model | Printed % | Ours % | Difference |")
+    assert second.startswith("| Model | No fault % | Ours % | Change |")
+    assert "| row b_later | 50.00 | not run yet |  |  |  |" in second
 
 
 def test_one_seed_has_no_deviation(experiments, results):

@@ -9,8 +9,6 @@ from ram_tf.reporting.charts import Chart, curve_charts
 from ram_tf.reporting.curves import read_curve
 from ram_tf.tables import Table, TableRow
 
-ABLATION = "ablation"
-_UNCHANGED = "none"  # Ends the name of the row that an ablation compares with.
 _FROM_MEMORY = "\N{DAGGER}"
 
 
@@ -41,8 +39,6 @@ class RowView:
       key: names it in the page: "table1-ram_6g_1s".
       row: what was measured.
       figures: what was printed; the first is the one to compare with.
-      compared: accuracy in percent that ours is compared with: printed, or of the
-        unchanged row in an ablation; None when there is none.
       strip: its marks, None when there is nothing to mark.
       chart: its learning curves, None when there are none.
     """
@@ -50,7 +46,6 @@ class RowView:
     key: str
     row: TableRow
     figures: tuple[PrintedFigure, ...]
-    compared: float | None
     strip: Strip | None
     chart: Chart | None
 
@@ -58,13 +53,6 @@ class RowView:
     def interval(self) -> tuple[float, float] | None:
         """What to show beside ours."""
         return shown_interval(self.row)
-
-    @property
-    def difference(self) -> float | None:
-        """Ours less `compared`, in points."""
-        if self.row.mean is None or self.compared is None:
-            return None
-        return self.row.mean - self.compared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,11 +73,6 @@ class TableView:
     high: float
     notes: dict[str, str]
     protocol: str
-
-    @property
-    def is_ablation(self) -> bool:
-        """Whether its rows are compared with each other, not with print."""
-        return self.table.table == ABLATION
 
     @property
     def num_measured(self) -> int:
@@ -119,8 +102,7 @@ def view_table(table: Table, sources: dict[str, str]) -> TableView:
     Raises:
       RamError: when a curve is broken.
     """
-    compared = [_compared(row, table) for row in table.rows]
-    low, high = _scale(table.rows, compared)
+    low, high = _scale(table.rows)
     curves = [
         [
             curve
@@ -137,11 +119,10 @@ def view_table(table: Table, sources: dict[str, str]) -> TableView:
             row_key(row),
             row,
             tuple(_printed(row, sources, notes)),
-            other,
-            _strip(row, other, low, high),
+            _strip(row, low, high),
             chart,
         )
-        for row, other, chart in zip(table.rows, compared, charts, strict=True)
+        for row, chart in zip(table.rows, charts, strict=True)
     ]
     return TableView(table, views, low, high, notes, _protocol(table.rows))
 
@@ -164,21 +145,9 @@ def _printed(
         yield PrintedFigure(figure.printed, figure.accuracy, tuple(marks))
 
 
-def _compared(row: TableRow, table: Table) -> float | None:
-    if table.table != ABLATION:
-        return row.figure.accuracy if row.figure else None
-    group, _, change = row.experiment.row.partition("_")
-    if change == _UNCHANGED:
-        return None
-    unchanged = f"{group}_{_UNCHANGED}"
-    return next((r.mean for r in table.rows if r.experiment.row == unchanged), None)
-
-
-def _scale(
-    rows: Sequence[TableRow], compared: Sequence[float | None]
-) -> tuple[float, float]:
+def _scale(rows: Sequence[TableRow]) -> tuple[float, float]:
     """Returns round ends that hold every mark of a table."""
-    values = [value for value in compared if value is not None]
+    values = [row.compared for row in rows if row.compared is not None]
     for row in rows:
         values += row.accuracies
         values += shown_interval(row) or ()
@@ -190,10 +159,8 @@ def _scale(
     return max(0.0, low), min(100.0, math.ceil(max(values) / unit) * unit)
 
 
-def _strip(
-    row: TableRow, compared: float | None, low: float, high: float
-) -> Strip | None:
-    if row.mean is None and compared is None:
+def _strip(row: TableRow, low: float, high: float) -> Strip | None:
+    if row.mean is None and row.compared is None:
         return None
     ends = shown_interval(row) or (None, None)
 
@@ -202,7 +169,7 @@ def _strip(
             return None
         return round(100 * (value - low) / ((high - low) or 1.0), 2)
 
-    return Strip(place(compared), place(row.mean), *map(place, ends))
+    return Strip(place(row.compared), place(row.mean), *map(place, ends))
 
 
 def _protocol(rows: Sequence[TableRow]) -> str:

@@ -17,6 +17,9 @@ from ram_tf.tables.catalogue import Experiment, Figure, read_tables
 from ram_tf.tables.pixels import PixelBudget, pixel_budget
 from ram_tf.tables.seeds import SeedResult, read_seed
 
+ABLATION = "ablation"
+_UNCHANGED = "none"  # Ends the name of the row that an ablation compares with.
+
 
 @dataclasses.dataclass(frozen=True)
 class TableRow:
@@ -26,11 +29,13 @@ class TableRow:
       experiment: its name, label, flagfile and printed figures.
       config: its Config, with seed 0.
       seeds: a result for every seed asked for; none when it was not run yet.
+      unchanged: in an ablation, the row without a fault; None there and elsewhere.
     """
 
     experiment: Experiment
     config: Config
     seeds: tuple[SeedResult, ...]
+    unchanged: "TableRow | None" = None
 
     @property
     def status(self) -> Literal["not run", "complete", "faulty"]:
@@ -61,11 +66,18 @@ class TableRow:
         return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else None
 
     @property
+    def compared(self) -> float | None:
+        """What ours is compared with: printed, or the unchanged row of an ablation."""
+        if self.unchanged is not None:
+            return self.unchanged.mean
+        return self.figure.accuracy if self.figure else None
+
+    @property
     def difference(self) -> float | None:
-        """Ours less the printed accuracy, in points."""
-        if self.mean is None or self.figure is None or self.figure.accuracy is None:
+        """Ours less `compared`, in points."""
+        if self.mean is None or self.compared is None:
             return None
-        return self.mean - self.figure.accuracy
+        return self.mean - self.compared
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -127,6 +139,11 @@ class Table:
     quick: bool = False
 
     @property
+    def is_ablation(self) -> bool:
+        """Whether its rows are compared with each other, not with print."""
+        return self.table == ABLATION
+
+    @property
     def faults(self) -> list[str]:
         """The faults of all rows."""
         return [fault for row in self.rows for fault in row.faults]
@@ -157,14 +174,35 @@ def collect(
         Table(
             table.table,
             table.title,
-            tuple(
-                collect_row(experiment, results_dir, seeds=seeds, quick=quick)
-                for experiment in table.experiments
+            _with_unchanged(
+                table.table,
+                [
+                    collect_row(experiment, results_dir, seeds=seeds, quick=quick)
+                    for experiment in table.experiments
+                ],
             ),
             quick,
         )
         for table in read_tables(experiments_dir, tables)
     ]
+
+
+def _with_unchanged(table: str, rows: Sequence[TableRow]) -> tuple[TableRow, ...]:
+    """Gives each row of an ablation the one of its data that has no fault."""
+    if table != ABLATION:
+        return tuple(rows)
+    unchanged = {
+        row.experiment.row.removesuffix(_UNCHANGED): row
+        for row in rows
+        if row.experiment.row.endswith(f"_{_UNCHANGED}")
+    }
+
+    def completed(row: TableRow) -> TableRow:
+        group = row.experiment.row.partition("_")[0] + "_"
+        other = unchanged.get(group)
+        return row if other is row else dataclasses.replace(row, unchanged=other)
+
+    return tuple(map(completed, rows))
 
 
 def collect_row(

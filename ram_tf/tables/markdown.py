@@ -54,13 +54,19 @@ def render_table(table: Table, sources: Mapping[str, str]) -> str:
     if printed:
         first = max(printed, key=printed.count)
         lines += [f"Printed: {sources.get(first, first)}.", ""]
-    lines.append(line(name for name, _ in _COLUMNS))
+    lines.append(line(headings(table, [name for name, _ in _COLUMNS])))
     lines.append(line(rule for _, rule in _COLUMNS))
     lines += [line(cells(row).values()) for row in table.rows]
     notes = [note for row in table.rows for note in _notes(row, sources)]
     if notes:
         lines += ["", *notes]
     return "\n".join(lines)
+
+
+def headings(table: Table, names: Sequence[str]) -> list[str]:
+    """Returns the columns' names as a table has them: an ablation is not of print."""
+    own = {"Printed %": "No fault %", "Difference": "Change"}
+    return [own.get(name, name) if table.is_ablation else name for name in names]
 
 
 def ours_text(row: TableRow) -> str:
@@ -104,12 +110,10 @@ def figure_text(figure: Figure, sources: Mapping[str, str]) -> str:
 
 def cells(row: TableRow) -> dict[str, str]:
     """Returns the cells of a row of a table by the names of their columns."""
-    figure, interval = row.figure, row.interval
-    printed = ""
-    if figure is not None:
-        printed = figure.printed
-        if figure.accuracy is not None:
-            printed = f"{figure.accuracy:.2f}"
+    interval = row.interval
+    printed = row.figure.printed if row.figure else ""
+    if row.compared is not None:
+        printed = f"{row.compared:.2f}"
     values = [
         f"`{row.experiment.row}`",
         row.experiment.label,

@@ -6,22 +6,28 @@ Follows markdown; `make headers` fills it. The whole tables are in results/table
 from collections.abc import Sequence
 
 from ram_tf.tables.collect import Table
-from ram_tf.tables.markdown import cells, line
+from ram_tf.tables.markdown import cells, headings, line
 
 BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
 SHOWN = ("table1", "table2", "table3", "table4", "table5", "text", "best")
 COLUMNS = ("Model", "Printed %", "Ours %", "Difference", "Seeds", "Wall time")
+_RULES = ("---", "---:", "---:", "---:", "---", "---:")
 
 
 def summary(tables: Sequence[Table]) -> str:
-    """Returns the rows of the paper and our recipes as one Markdown table."""
-    lines = [line(COLUMNS), line(["---", "---:", "---:", "---:", "---", "---:"])]
+    """Returns the paper's rows and our recipes, and the ablation, as Markdown."""
+    shown = [table for table in tables if table.table in SHOWN]
+    ablations = [table for table in tables if table.is_ablation]
+    return "\n\n".join(_summary(part) for part in (shown, ablations) if part)
+
+
+def _summary(tables: Sequence[Table]) -> str:
+    lines = [line(headings(tables[0], COLUMNS)), line(_RULES)]
     for table in tables:
-        if table.table in SHOWN:
-            lines.append(line([f"**{table.title}**", *[""] * (len(COLUMNS) - 1)]))
-            for row in table.rows:
-                found = cells(row)
-                lines.append(line(found[name] for name in COLUMNS))
+        lines.append(line([f"**{table.title}**", *[""] * (len(COLUMNS) - 1)]))
+        for row in table.rows:
+            found = cells(row)
+            lines.append(line(found[name] for name in COLUMNS))
     return "\n".join(lines)
 
 

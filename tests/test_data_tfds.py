@@ -2,11 +2,13 @@
 
 import pathlib
 import re
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.utils import tqdm_utils
 
 from ram_tf.data import tfds_builder
 from ram_tf.data.sources import open_source
@@ -245,6 +247,23 @@ def test_tfds_set_without_labels_is_refused(tmp_path):
             "shapes", "1.0.0", features, {"train": images}, data_dir=tmp_path
         )
     assert "expected one label feature, found image" in fails(tmp_path)
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_download_shows_bars_on_a_terminal_only(tmp_path, monkeypatch, is_terminal):
+    shown = []
+
+    class Builder:
+        data_dir, data_dir_root = tmp_path / "set" / "1.0.0", tmp_path
+
+        def download_and_prepare(self):
+            shown.append(isinstance(tqdm_utils.tqdm([]), tqdm_utils.EmptyTqdm))
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    with tfds_builder.quiet():
+        tfds_builder.download(Builder())
+    assert shown == [not is_terminal]
+    assert isinstance(tqdm_utils.tqdm([]), tqdm_utils.EmptyTqdm)
 
 
 def test_truncated_records_name_file_and_record(shapes):

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import pathlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,9 +68,12 @@ def open_builder(dataset: str, data_dir: str = "") -> Any:
 
 
 def download(builder: Any) -> None:
-    """Downloads and prepares, giving up soon; leaves no empty folders behind."""
+    """Downloads and prepares, giving up soon; leaves no empty folders behind.
+
+    On a terminal it shows the bars of TFDS: it may take minutes.
+    """
     try:
-        with _impatient():
+        with _impatient(), _bars():
             builder.download_and_prepare()
     except BaseException:
         root = pathlib.Path(builder.data_dir_root)
@@ -93,6 +97,16 @@ def _impatient() -> Iterator[None]:
         yield
     finally:
         downloader.MAX_RETRIES, downloader._open_url = retries, patient
+
+
+@contextlib.contextmanager
+def _bars() -> Iterator[None]:
+    if sys.stderr.isatty():
+        tfds.enable_progress_bar()
+    try:
+        yield
+    finally:
+        tfds.disable_progress_bar()
 
 
 @contextlib.contextmanager

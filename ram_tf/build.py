@@ -70,6 +70,12 @@ def build_model(
             )
         model = ConvClassifier(num_classes, config.fc_units, dtype=dtype, name=name)
     else:
+        if config.patch_size > max(image_shape[:2]):
+            raise RamError(
+                f"--patch_size={config.patch_size}: expected at most "
+                f"{max(image_shape[:2])}, the larger side of the "
+                f"{image_shape[0]}x{image_shape[1]} images (--num_scales looks further)"
+            )
         settings = {name: getattr(config, name) for name in _RAM_FIELDS}
         model = RecurrentAttentionModel(num_classes, dtype=dtype, name=name, **settings)
         model.num_parts = num_parts

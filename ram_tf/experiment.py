@@ -46,6 +46,11 @@ def assemble(config: Config, num_parts: int = 1) -> Experiment:
     source = open_source(
         config.dataset, config.data_dir, config.validation_size, config.image_size
     )
+    if len(source.class_names) < 2:
+        raise RamError(
+            f"--dataset={config.dataset}: expected at least two classes, found "
+            f"{', '.join(source.class_names)} alone"
+        )
     task = Task(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Task)})
     image_shape = task.output_shape(source.image_shape)
     model = build_model(config, len(source.class_names), image_shape, num_parts)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ram_tf.errors import RamError
 from ram_tf.flags import Arguments, Setting, config_settings, run_command
 from ram_tf.quiet import import_tensorflow
-from ram_tf.run_directory import to_json
+from ram_tf.result_file import read_results
+from ram_tf.run_directory import RunDirectory, to_json
 
 if TYPE_CHECKING:
     from ram_tf.experiment import Experiment
@@ -182,10 +183,14 @@ def _command(arguments: Arguments) -> None:
     path = pathlib.Path(arguments.export_dir)
     with EvaluationBar("test") as bar:
         metadata = export(experiment, path, arguments.initial_location, bar)
-    print(
-        f"{path}: SavedModel, test accuracy {100 * metadata['test_accuracy']:.2f} % "
-        f"with the first glimpse at {_START[arguments.initial_location]}"
-    )
+    run = read_results(RunDirectory(arguments.run_dir).results)
+    line = f"{path}: SavedModel, test accuracy {100 * metadata['test_accuracy']:.2f} %"
+    if experiment.config.model == "ram":
+        line += (
+            f" with the first glimpse at {_START[arguments.initial_location]}; the run "
+            f"has {100 * run['test_accuracy']:.2f} %"
+        )
+    print(line)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ram_tf.errors import RamError
 from ram_tf.flags import Arguments, Setting, config_settings, run_command
-from ram_tf.glimpse_paths import PathRecord, choose_paths, read_paths
+from ram_tf.glimpse_paths import GlimpsePath, PathRecord, choose_paths, read_paths
 from ram_tf.path_figure import draw_paths
 from ram_tf.result_file import read_results
 from ram_tf.run_directory import RunDirectory, write_atomic
@@ -20,18 +20,20 @@ USAGE = """Draws what a run's model looked at, saw and answered on test images.
   python -m ram_tf.figures --run_dir=runs/x --out=x.png [--num_examples=6]
 
 For every image: the path of its glimpses, the patches that each of them saw, and the
-probability of every class after each of them. A wrong answer is among them if the run
-left one."""
+probability of every class after each of them. The images are chosen from those that the
+run kept: right answers of different classes, and the first wrong one."""
 
 SETTINGS = [
     *config_settings(["run_dir"]),
-    Setting("out", "", "PNG file to write; empty is demo.png in run_dir."),
+    Setting("out", "", "PNG file to write; empty is glimpses.png in run_dir."),
     Setting("num_examples", 6, "Images to draw; a run keeps 20.", low=1),
 ]
 
 
-def _captions(record: PathRecord, directory: RunDirectory) -> tuple[str, str]:
-    """What is drawn, and what the run's results say of it."""
+def _captions(
+    record: PathRecord, paths: Sequence[GlimpsePath], directory: RunDirectory
+) -> tuple[str, str]:
+    """What is drawn, and what the run's results and the choice say of it."""
     config = record.config
     scales = f" at {config.num_scales} scales" if config.num_scales > 1 else ""
     side, (height, width, channels) = config.patch_size, record.paths[0].image.shape
@@ -41,26 +43,36 @@ def _captions(record: PathRecord, directory: RunDirectory) -> tuple[str, str]:
         f"{side}×{side} pixels{scales}"
     )
     budget = config.num_glimpses * config.num_scales * side**2 * channels
-    subtitle = f"{budget:,} values read, {height * width * channels:,} in the image"
+    subtitle = (
+        f"{_choice(record.paths, paths)}.  An image has "
+        f"{height * width * channels:,} values, the glimpses read {budget:,}."
+    )
     if directory.results.exists():
         accuracy = 100 * read_results(directory.results)["test_accuracy"]
         subtitle = f"Test accuracy {accuracy:.2f} %.  {subtitle}"
     return title, subtitle
 
 
+def _choice(kept: Sequence[GlimpsePath], drawn: Sequence[GlimpsePath]) -> str:
+    """How what is drawn was chosen of the images that the run kept."""
+    right, all_right = (sum(path.is_right for path in some) for some in (drawn, kept))
+    wrong, all_wrong = len(drawn) - right, len(kept) - all_right
+    return f"Shown: {right} of {all_right} right answers, {wrong} of {all_wrong} wrong"
+
+
 def _command(arguments: Arguments) -> None:
     directory = RunDirectory(arguments.run_dir)
-    out = pathlib.Path(arguments.out or directory.path / "demo.png")
+    out = pathlib.Path(arguments.out or directory.path / "glimpses.png")
     if out.suffix != ".png":
         raise RamError(f"--out={out}: expected the name of a PNG file, *.png")
     record = read_paths(directory)
     paths = choose_paths(record.paths, arguments.num_examples)
-    figure = draw_paths(paths, record, *_captions(record, directory))
+    figure = draw_paths(paths, record, *_captions(record, paths, directory))
     buffer = io.BytesIO()
     # Without the version of matplotlib, which would make equal pictures differ.
     figure.savefig(buffer, format="png", metadata={"Software": None})
     write_atomic(out, buffer.getvalue())
-    print(f"{out}: {len(paths)} images, {sum(p.is_right for p in paths)} right")
+    print(f"{out}: {_choice(record.paths, paths)}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

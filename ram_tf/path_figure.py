@@ -18,7 +18,7 @@ from ram_tf.glimpse_paths import (
 )
 
 MAX_CLASSES = 10  # Rows of the probability chart; more cannot be read.
-_LONGEST_NAME = 18  # Letters of a class name; it is cut there.
+_LONGEST_NAME = 24  # Letters of a class name; it is cut there.
 _LEAST_SIDE = 2.0  # Inches, of the image.
 _COLUMNS = 2  # Examples side by side.
 _TILE, _ROW = 0.5, 0.245  # Inches: of a patch, of a class in the chart.

@@ -127,7 +127,8 @@ def read_images(
         if not resize:
             raise RamError(
                 f"{path}: expected {shape[0]}x{shape[1]} pixels, found "
-                f"{images.shape[1]}x{images.shape[2]} (--resize resizes)"
+                f"{images.shape[1]}x{images.shape[2]} "
+                "(height x width; --resize resizes)"
             )
         images = images_lib.resize(images, *shape[:2])
     return tf.constant(images), labels

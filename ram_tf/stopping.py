@@ -102,7 +102,7 @@ def _leave(number: int) -> None:
     # A progress bar may be in the line.
     print(
         f"\nstopped by signal {number}; the same command goes on from the last "
-        "checkpoint",
+        "checkpoint, if there is one",
         file=sys.stderr,
         flush=True,
     )

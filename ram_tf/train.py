@@ -162,8 +162,11 @@ def summary(results: dict[str, Any]) -> str:
 
 def _command(arguments: Arguments) -> int:
     config = arguments.config()
-    if not config.experiment and arguments.flagfile is not None:
-        name = experiment_name(arguments.flagfile)
+    if not config.experiment:
+        flagfile = arguments.flagfile
+        name = pathlib.Path(config.run_dir).name
+        if flagfile is not None:
+            name = experiment_name(flagfile)
         config = dataclasses.replace(config, experiment=name)
     stop = StopRequest()
     try:

@@ -414,6 +414,54 @@ def test_broken_test_image_is_told_before_the_training(folder_run, refused):
     assert not (new / "config.json").exists() and not (new / "checkpoints").exists()
 
 
+def test_folder_run_is_named_by_its_run_dir(folder_run):
+    folder, _ = folder_run
+    assert json.loads((folder / "run" / "results.json").read_text())["experiment"] == (
+        "run"
+    )
+
+
+def test_export_tells_its_accuracy_beside_the_run_s(folder_run, capsys):
+    folder, _ = folder_run
+    words = [f"--run_dir={folder / 'run'}", f"--export_dir={folder / 'beside'}"]
+    assert export.main(words) == 0
+    run = json.loads((folder / "run" / "results.json").read_text())
+    line = capsys.readouterr().out
+    assert line.endswith(
+        "with the first glimpse at the centre; the run has "
+        f"{100 * run['test_accuracy']:.2f} %\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        ({"a": 5}, "expected at least two classes, found a alone"),
+        ({"a": 1, "b": 1}, "expected at least 3 images"),
+    ],
+)
+def test_folder_too_small_to_train_on_is_refused(
+    images, words, digit, refused, tmp_path
+):
+    for name, count in images.items():
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(count):
+            write_image(tmp_path / "data" / name / f"{number}.png", digit)
+    run = tmp_path / "run"
+    assert words in refused(
+        train,
+        f"--dataset=folder:{tmp_path / 'data'}",
+        f"--run_dir={run}",
+        "--batch_size=1",
+    )
+
+
+def test_patch_wider_than_the_image_is_refused(refused, tmp_path):
+    words = ["--patch_size=29", f"--run_dir={tmp_path / 'run'}"]
+    message = refused(train, "--dataset=mnist_sample", *words)
+    assert "--patch_size=29: expected at most 28, the larger side" in message
+
+
 # --- predict -----------------------------------------------------------------------
 
 

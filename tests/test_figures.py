@@ -88,7 +88,7 @@ def test_figures_command_writes_equal_pngs_without_tensorflow(tmp_path):
         [sys.executable, "-c", code, *words], cwd=root, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert "3 images, 2 right" in done.stdout
+    assert "Shown: 2 of 2 right answers, 1 of 1 wrong" in done.stdout
     assert first.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert first.read_bytes() == second.read_bytes()
 

@@ -124,7 +124,7 @@ def test_report_says_which_rows_were_not_run(page):
     assert printed == "94.255.75 % error"
     assert ours == "not run yet"
     assert set(rest) == {""}
-    assert "<strong>3 of 4</strong> rows of the paper measured" in page
+    assert "<strong>3 of 4</strong> rows beside the paper measured" in page
 
 
 def test_report_compares_an_ablation_with_its_unchanged_row(page):

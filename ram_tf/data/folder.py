@@ -19,6 +19,7 @@ from ram_tf.errors import RamError, one_line
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 
 _BATCH = 256  # Images that are decoded together.
+_LEAST_IMAGES = 3
 
 Listing = list[tuple[pathlib.Path, int]]
 
@@ -28,8 +29,9 @@ class FolderSource(Source):
 
     Classes are the sorted names of the class folders. Images are ordered by the MD5 of
     <class>/<file>, so that any cut mixes the classes and is the same everywhere. Test
-    is PATH/test, else the last tenth of that order; validation is PATH/validation if
-    it is there and no size is asked for, else the last part of what is left. If any
+    is PATH/test, else the last tenth of that order, at least one; validation is
+    PATH/validation if it is there and no size is asked for, else the last part of what
+    is left. If any
     image is in colour all are: gray ones get three equal channels.
 
     Args:
@@ -38,7 +40,7 @@ class FolderSource(Source):
       image_size: as in `open_source`; needed when the images vary in size.
 
     Raises:
-      RamError: when there are no class folders or images in it.
+      RamError: when there are no class folders in it, or too few images.
     """
 
     def __init__(
@@ -55,13 +57,19 @@ class FolderSource(Source):
                 f"--dataset={self.name}: expected folders of classes with images "
                 f"({', '.join(SUFFIXES)}) in {train_root}, found none"
             )
+        if len(train) < _LEAST_IMAGES:
+            raise RamError(
+                f"--dataset={self.name}: expected at least {_LEAST_IMAGES} images in "
+                f"{train_root}, one each for training, validation and test, found "
+                f"{len(train)}"
+            )
         self._listings: dict[str, Listing] = {}
         self.split_description = {}
         end = len(train)
         if has_splits and (root / "test").is_dir():
             self._set("test", self._list(root / "test"), f"all of {root / 'test'}")
         else:
-            end -= end // 10
+            end -= max(end // 10, 1)
             self._set("test", train[end:], f"images {end} to {len(train)} by MD5")
         own = root / "validation"
         if has_splits and own.is_dir() and validation_size < 0:
@@ -156,7 +164,7 @@ class FolderSource(Source):
         height, width, _ = _decode(path).shape
         if not self._image_size and (height, width) != self.image_shape[:2]:
             raise RamError(
-                f"{path}: an image of {height}x{width}, expected "
+                f"{path}: an image of {height}x{width} (height x width), expected "
                 f"{self.image_shape[0]}x{self.image_shape[1]} as in {self._first}, "
                 "or --image_size"
             )

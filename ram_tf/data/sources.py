@@ -83,7 +83,7 @@ def open_source(
       data_dir: where TFDS data are; "" is TFDS_DATA_DIR or else TFDS's own default.
       validation_size: images cut from the end of training; -1 is the source's own
         validation split if it has one, 1,000 of mnist_sample, 5,000 of sets with at
-        least 50,000 training images, a tenth of others.
+        least 50,000 training images, a tenth of others, at least one.
       image_size: side in pixels that images are resized to; 0 keeps their size.
 
     Raises:
@@ -111,7 +111,7 @@ def validation_count(dataset: str, available: int, validation_size: int) -> int:
     """
     if validation_size < 0:
         large = available >= LARGE_SET
-        return LARGE_VALIDATION if large else available // 10
+        return LARGE_VALIDATION if large else max(available // 10, 1)
     if validation_size >= available:
         raise RamError(
             f"--validation_size={validation_size}: expected less than the {available} "

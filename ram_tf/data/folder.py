@@ -31,8 +31,7 @@ class FolderSource(Source):
     <class>/<file>, so that any cut mixes the classes and is the same everywhere. Test
     is PATH/test, else the last tenth of that order, at least one; validation is
     PATH/validation if it is there and no size is asked for, else the last part of what
-    is left. If any
-    image is in colour all are: gray ones get three equal channels.
+    is left. If any image is in colour all are: gray ones get three equal channels.
 
     Args:
       path: the folder.

@@ -15,7 +15,7 @@ RESULTS_DIR ?= $(if $(QUICK),quick/results,results)
 RUNS_DIR ?= $(if $(filter results quick/results,$(RESULTS_DIR)),$(RESULTS_DIR:results=runs),$(RESULTS_DIR)/runs)
 
 PAPER_TABLES := table1 table2 table3 table4 table5 text
-TABLES := $(PAPER_TABLES) mnih best ablation
+TABLES := $(PAPER_TABLES) mnih best ablation public_code
 
 empty :=
 space := $(empty) $(empty)
@@ -34,6 +34,7 @@ text: $(INSTALLED)  ## What the paper says beside its tables.
 mnih: $(INSTALLED)  ## The tables of Mnih et al. 2014.
 best: $(INSTALLED)  ## Our recipes.
 ablation: $(INSTALLED)  ## What each fault of the paper's code costs.
+public_code: $(INSTALLED)  ## Baselines and data as in the paper's public code.
 $(TABLES):
 	$(REPRODUCE) --tables=$@
 

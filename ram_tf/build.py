@@ -68,7 +68,9 @@ def build_model(
                 f"--model=conv: expected images of at least {least} pixels a side, "
                 f"found {image_shape[0]}x{image_shape[1]}"
             )
-        model = ConvClassifier(num_classes, config.fc_units, dtype=dtype, name=name)
+        model = ConvClassifier(
+            num_classes, config.fc_units, config.conv_stride, dtype=dtype, name=name
+        )
     else:
         if config.patch_size > max(image_shape[:2]):
             raise RamError(

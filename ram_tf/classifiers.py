@@ -94,24 +94,34 @@ class FCClassifier(_BaselineClassifier):
 class ConvClassifier(_BaselineClassifier):
     """A convolution and a hidden layer: "Convolutional, 2 layers" of the tables.
 
-    8 filters of 10x10 (paper 5) at stride 5 (Mnih et al. 2014, section 4.1; the paper
-    does not say), then 256 units (paper 5).
+    8 filters of 10x10 (paper 5) inside the image, then 256 units (paper 5).
 
     Args:
       num_classes: classes N.
       fc_units: width of the hidden layer.
+      conv_stride: of the filters, in pixels (Mnih et al. 2014, section 4.1: 5; the
+        paper does not say).
     """
 
     KERNEL_SIZE = 10  # Also the least side of an image.
 
     def __init__(
-        self, num_classes: int = 10, fc_units: int = 256, **kwargs: Any
+        self,
+        num_classes: int = 10,
+        fc_units: int = 256,
+        conv_stride: int = 5,
+        **kwargs: Any,
     ) -> None:
         dtype = kwargs.get("dtype")
         super().__init__(
             [
                 keras.layers.Conv2D(
-                    8, self.KERNEL_SIZE, 5, activation="relu", dtype=dtype, name="conv"
+                    8,
+                    self.KERNEL_SIZE,
+                    conv_stride,
+                    activation="relu",
+                    dtype=dtype,
+                    name="conv",
                 ),
                 keras.layers.Flatten(dtype=dtype, name="flatten"),
                 keras.layers.Dense(fc_units, "relu", dtype=dtype, name="hidden"),
@@ -121,10 +131,12 @@ class ConvClassifier(_BaselineClassifier):
         )
         self.num_classes = num_classes
         self.fc_units = fc_units
+        self.conv_stride = conv_stride
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_classes": self.num_classes,
             "fc_units": self.fc_units,
+            "conv_stride": self.conv_stride,
         }

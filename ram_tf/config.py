@@ -53,6 +53,12 @@ class Config:
     fc_units: int = _setting(
         256, "Units of each of the two hidden layers of model=fc (paper 5).", low=1
     )
+    conv_stride: int = _setting(
+        5,
+        "Stride in pixels of the convolution of model=conv (Mnih: 5; the paper does "
+        "not say).",
+        low=1,
+    )
     dataset: str = _setting(
         "mnist_sample",
         "A TFDS name (mnist, cifar10, ...), mnist_sample (embedded: no download) "
@@ -94,6 +100,11 @@ class Config:
         choices=("none", "flip", "shift", "flip_crop"),
     )
     max_shift: int = _setting(4, "Pixels by which augmentation shifts at most.", low=1)
+    redraw: bool = _setting(
+        True,
+        "Draw the place, the clutter and the augmentation of every training image "
+        "afresh every epoch; false draws them once, as the paper's code does.",
+    )
 
     # Glimpse sensor and networks.
     patch_size: int = _setting(

@@ -77,6 +77,7 @@ def feed(
             config.batch_size,
             config.seed,
             shard,
+            config.redraw,
         )
 
     def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:

@@ -70,6 +70,13 @@ def test_classifier_has_exactly_these_parameters(kind, shape, parameters):
     assert build_model(Config(model=kind), 10, shape).count_params() == parameters
 
 
+def test_conv_classifier_has_the_stride_of_its_config():
+    # 32 - 10 + 1 = 23 places a side.
+    parameters = (800 + 8) + (23 * 23 * 8 * 256 + 256) + (2560 + 10)
+    config = Config(model="conv", conv_stride=1)
+    assert build_model(config, 10, (32, 32, 1)).count_params() == parameters
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_classifier_reads_uint8_as_fractions_of_255(kind):
     model = make(kind)

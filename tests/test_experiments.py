@@ -110,7 +110,38 @@ def expected_rows():
             "canvas_size": 60,
             "num_clutter": 4,
         }
-    return {**rows, **expected_mnih_rows(), **expected_ablation_rows(rows)}
+    return {
+        **rows,
+        **expected_mnih_rows(),
+        **expected_public_code_rows(rows),
+        **expected_ablation_rows(rows),
+    }
+
+
+def expected_public_code_rows(rows):
+    momentum, adam = {"momentum": 0.9}, {"optimizer": "adam", "batch_size": 32}
+    faster = {**momentum, "learning_rate": 0.01}
+    once = {"redraw": False}
+    clutter = {**once, "num_clutter": 24}
+    changes = {
+        "mnist_fc": ("table1/fc", {**momentum, "train_steps": 27_500}),
+        "mnist_conv": ("table1/conv", {**faster, "train_steps": 27_500}),
+        "translated_fc": ("table2/fc", {**once, **momentum, "train_steps": 82_500}),
+        "translated_conv": ("table2/conv", {**once, **faster, "train_steps": 55_000}),
+        "translated_ram_6g_2s": ("table2/ram_6g_2s", once),
+        "cluttered_fc": ("table3/fc", {**clutter, **momentum, "train_steps": 55_000}),
+        "cluttered_conv": ("table3/conv", {**clutter, **faster, "train_steps": 68_750}),
+        "cluttered_ram_6g_2s": ("table3/ram_6g_2s", clutter),
+        "gray_cifar10_fc": ("table4/fc", {**adam, "train_steps": 281_250}),
+        "gray_cifar10_conv": (
+            "table4/conv",
+            {**adam, "conv_stride": 1, "train_steps": 70_300},
+        ),
+    }
+    return {
+        f"public_code/{row}": {**rows[base], **change}
+        for row, (base, change) in changes.items()
+    }
 
 
 def expected_mnih_rows():
@@ -154,7 +185,13 @@ def expected_ablation_rows(rows):
     return {
         f"ablation/{data}_{fault}": {**rows[base], **short, **change}
         for data, base in bases.items()
-        for fault, change in {"none": {}, **faults, "all": together}.items()
+        for fault, change in {
+            "none": {},
+            **faults,
+            "all": together,
+            "random": {"policy": "random"},
+            "center": {"policy": "center"},
+        }.items()
     }
 
 
@@ -231,6 +268,8 @@ def test_printed_figures_have_a_flagfile_each():
         # Camera-ready, then arXiv v1.
         ("mnih/mnist_6g", [98.88, 98.71]),
         ("mnih/cluttered60_8g_random", [85.6]),
+        # The paper, then its notebook.
+        ("public_code/cluttered_fc", [42.5, 34.14]),
     ],
 )
 def test_printed_figures_are_those_of_the_papers(name, accuracies):

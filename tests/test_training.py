@@ -19,7 +19,7 @@ from ram_tf.data.sources import ImageSet
 from ram_tf.data.tasks import Task
 from ram_tf.devices import use_jit
 from ram_tf.errors import Interrupted, RamError
-from ram_tf.feeding import plan_blocks
+from ram_tf.feeding import feed, plan_blocks
 from ram_tf.training import Trainer
 from ram_tf.weights import named_variables
 
@@ -421,3 +421,19 @@ def test_plan_blocks_covers_every_step_once_and_stops_at_boundaries(
             assert (first // every) == ((first + count - 1) // every)
     due = {s for s in steps[1:] if any(s % every == 0 for every in boundaries)}
     assert due <= ends
+
+
+@pytest.mark.parametrize("redraw", [True, False])
+def test_feed_draws_images_afresh_only_when_the_config_says_so(redraw):
+    data = ImageSet(np.full((4, 3, 3, 1), 255, np.uint8), np.arange(4, dtype=np.int32))
+    config = small_config(batch_size=4, redraw=redraw)
+    task = Task(task="translated", canvas_size=40)
+    blocks = feed(config, tf.distribute.get_strategy(), data, task, 0)
+    seen = {
+        (int(label), canvas.tobytes())
+        for _, _, images, labels in blocks
+        for canvas, label in zip(
+            images.numpy().reshape(-1, 1600), labels.numpy().reshape(-1), strict=True
+        )
+    }
+    assert len(seen) == 4 if not redraw else len(seen) > 40

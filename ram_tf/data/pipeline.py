@@ -18,6 +18,7 @@ from ram_tf.data.tasks import Task
 from ram_tf.errors import RamError
 
 EVALUATION_SEED = 20160926  # Of the draws of validation and test images, for every run.
+_BEFORE_ALL_EPOCHS = tf.int64.min  # Counts as no step and no epoch.
 _BLOCKS_AHEAD = 2
 # Made together: enough to hide what a call costs, few enough to stay in the cache.
 # Tensors of more than 32 MB cost far more, as malloc gives them back each time.
@@ -33,6 +34,7 @@ def training_blocks(
     batch_size: int,
     seed: int,
     shard: tuple[int, int] = (0, 1),
+    redraw: bool = True,
 ) -> tf.data.Dataset:
     """Returns blocks of training batches.
 
@@ -44,6 +46,7 @@ def training_blocks(
       batch_size: B, images of one step over all shards.
       seed: of order and draws.
       shard: (w, W): yield rows w * B/W to (w+1) * B/W of each global batch.
+      redraw: give an image other draws in every epoch; else it keeps its first ones.
 
     Returns:
       A dataset of (images float32 [S, B/W, H, W, C], labels int32 [S, B/W]), one
@@ -66,6 +69,9 @@ def training_blocks(
     rows = tf.range(worker * share, (worker + 1) * share, dtype=tf.int64)
     pool, labels, shape = _as_tensors(image_set, task)
     num_draws = task.num_draws(training=True)
+    if not redraw:
+        with tf.device("CPU"):
+            kept = _random([count, num_draws], seed, _BEFORE_ALL_EPOCHS)
 
     def draw(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # Epochs are counted downwards, so that they share no seed with a step.
@@ -82,7 +88,7 @@ def training_blocks(
         keys, draws = tf.map_fn(draw, steps, fn_output_signature=(tf.uint32, tf.uint32))
         places = (steps % (count // batch_size))[:, None] * batch_size + rows
         index = permute(tf.reshape(places, [-1]), tf.repeat(keys, share, axis=0), count)
-        draws = tf.reshape(draws, [-1, num_draws])
+        draws = tf.reshape(draws, [-1, num_draws]) if redraw else tf.gather(kept, index)
         images = task.compose(tf.gather(pool, index), draws, pool, index, training=True)
         return images, tf.gather(labels, index)
 

@@ -20,6 +20,7 @@ _RAM_FIELDS = (
     "core",
     "core_units",
     "location_hidden_units",
+    "location_input_scale",
     "policy",
     "location_stddev",
     "initial_location",

@@ -138,6 +138,12 @@ class Config:
     location_hidden_units: int = _setting(
         0, "ReLU units between core and location mean; 0 is none (paper 4.5).", low=0
     )
+    location_input_scale: float = _setting(
+        1.0,
+        "Factor on the core's output before the location network: below 1 keeps Adam's "
+        "steps from driving the mean to the border when that output is wide.",
+        low=1e-6,
+    )
 
     # The policy.
     policy: str = _setting(

@@ -96,6 +96,7 @@ class RecurrentAttentionModel(ImageClassifier):
         core: str = "lstm",
         core_units: int = 0,
         location_hidden_units: int = 0,
+        location_input_scale: float = 1.0,
         policy: str = "learned",
         location_stddev: float = 0.1,
         initial_location: str = "random",
@@ -133,7 +134,10 @@ class RecurrentAttentionModel(ImageClassifier):
         width = [core_units] if core_units and core != "none" else []
         self.core = CORES[core](*width, name="core", **inner)
         self.location_network = LocationNetwork(
-            location_stddev, location_hidden_units, name="location_network"
+            location_stddev,
+            location_hidden_units,
+            location_input_scale,
+            name="location_network",
         )
         self.baseline_network = BaselineNetwork(name="baseline_network")
         self.action_network = ActionNetwork(num_classes, name="action_network")

@@ -32,6 +32,7 @@ def test_build_model_passes_every_field_on():
         "glimpse_network": "conv",
         "core": "rnn",
         "location_hidden_units": 5,
+        "location_input_scale": 0.5,
         "policy": "random",
         "location_stddev": 0.3,
         "initial_location": "center",

@@ -161,6 +161,8 @@ def expected_mnih_rows():
         if task != "translated":
             learned = rows[f"mnih/{task}_8g"]
             rows[f"mnih/{task}_8g_random"] = {**learned, "policy": "random"}
+        if task == "cluttered60":
+            rows[f"mnih/{task}_8g_tuned"] = {**learned, "reinforce_weight": 0.001}
         rows[f"mnih/{task}_conv"] = {**MNIH, **images, "model": "conv"}
         for units in () if task == "cluttered100" else (64, 256):
             row = {**MNIH, **images, "model": "fc", "fc_units": units}
@@ -182,7 +184,7 @@ def expected_ablation_rows(rows):
     }
     short = {"train_steps": 20_000, "eval_every": 2000}
     bases = {"mnist": "table1/ram_6g_1s", "cifar10": "table5/ram_inception_4g"}
-    return {
+    ablation = {
         f"ablation/{data}_{fault}": {**rows[base], **short, **change}
         for data, base in bases.items()
         for fault, change in {
@@ -193,6 +195,8 @@ def expected_ablation_rows(rows):
             "center": {"policy": "center"},
         }.items()
     }
+    scaled = {**ablation["ablation/cifar10_none"], "location_input_scale": 0.074}
+    return {**ablation, "ablation/cifar10_input_scale": scaled}
 
 
 EXPECTED = expected_rows()

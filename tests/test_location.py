@@ -1,9 +1,11 @@
 """Tests of the location network, its Gaussian policy and the other two heads."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from ram_tf.errors import RamError
 from ram_tf.layers import ActionNetwork, BaselineNetwork, LocationNetwork
 
 
@@ -64,18 +66,45 @@ def test_policy_is_a_distribution_over_places():
     assert abs(np.corrcoef(drawn.T)[0, 1]) < 3 / np.sqrt(20_000)
 
 
+@pytest.mark.parametrize("input_scale", [1.0, 0.25])
 @pytest.mark.parametrize("hidden_units", [0, 6])
-def test_means_are_the_bounded_answer_of_dense_layers(hidden_units):
+def test_means_are_the_bounded_answer_of_dense_layers(hidden_units, input_scale):
     core_output = random_locations(40, spread=20.0).reshape(10, 2, 2, 2)
-    layer = LocationNetwork(0.1, hidden_units)
+    layer = LocationNetwork(0.1, hidden_units, input_scale)
     found = layer(core_output).numpy()
-    x = core_output.reshape(10, 8)
+    x = input_scale * core_output.reshape(10, 8)
     if hidden_units:
         hidden = layer.hidden
         x = np.maximum(x @ hidden.kernel.numpy() + hidden.bias.numpy(), 0)
     expected = np.tanh(x @ layer.mean.kernel.numpy() + layer.mean.bias.numpy())
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     assert np.all(np.abs(found) <= 1)
+
+
+def test_a_step_of_adam_moves_the_mean_by_the_scale_of_the_input():
+    def moved(size, input_scale):
+        core_output = np.ones([1, size], np.float32)
+        layer = LocationNetwork(0.1, input_scale=input_scale)
+        before = np.arctanh(layer(core_output).numpy())
+        with tf.GradientTape() as tape:
+            # Adam heeds the sign of the first gradient, not its size.
+            loss = 1e-3 * tf.reduce_sum(layer(core_output))
+        optimizer = keras.optimizers.Adam(1e-4, epsilon=1e-12)
+        optimizer.apply(
+            tape.gradient(loss, layer.trainable_variables), layer.trainable_variables
+        )
+        return before - np.arctanh(layer(core_output).numpy())
+
+    # The rate times the inputs, scaled, and the bias.
+    for size, input_scale in ((256, 1.0), (3456, 1.0), (3456, 0.074)):
+        expected = np.full([1, 2], 1e-4 * (size * input_scale + 1))
+        np.testing.assert_allclose(moved(size, input_scale), expected, rtol=0.02)
+
+
+@pytest.mark.parametrize("name", ["stddev", "input_scale"])
+def test_location_network_refuses_what_is_not_above_0(name):
+    with pytest.raises(RamError, match=f"{name}=0.0: expected a number above 0"):
+        LocationNetwork(**{name: 0.0})
 
 
 def test_baseline_is_linear_and_stops_its_input():

@@ -16,11 +16,16 @@ class LocationNetwork(keras.layers.Layer):
 
     Follows the core, feeds the sensor of the next step (paper 4.5). y and x are
     independent with one fixed standard deviation. The mean is bounded by tanh, which,
-    unlike clipping, never loses its gradient. Always float32.
+    unlike clipping, loses its gradient only little by little. Always float32.
 
     Args:
       stddev: standard deviation, in units of half an image; above 0.
       hidden_units: width of a ReLU layer before the mean; 0 is none, as in the paper.
+      input_scale: factor on the core output. Adam moves every weight by about the
+        learning rate, however small its gradient, and so the mean, before tanh, by the
+        rate times the sum of the inputs' sizes: the more of them, the sooner noise
+        alone takes the mean to the border of the image, where tanh has no gradient to
+        bring it back. 1 leaves the input as it is, as in the paper; above 0.
 
     Call arguments:
       core_output: [B, ...]; maps are flattened.
@@ -34,17 +39,23 @@ class LocationNetwork(keras.layers.Layer):
       the locations, which are what was drawn.
 
     Raises:
-      RamError: when `stddev` is not above 0.
+      RamError: when `stddev` or `input_scale` is not above 0.
       ValueError: when the core output has not the shape the layer was built for.
     """
 
     def __init__(
-        self, stddev: float = 0.1, hidden_units: int = 0, **kwargs: Any
+        self,
+        stddev: float = 0.1,
+        hidden_units: int = 0,
+        input_scale: float = 1.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
-        if not stddev > 0:
-            raise RamError(f"stddev={stddev}: expected a number above 0")
+        for name, value in {"stddev": stddev, "input_scale": input_scale}.items():
+            if not value > 0:
+                raise RamError(f"{name}={value}: expected a number above 0")
         self.stddev = stddev
+        self.input_scale = input_scale
         self.hidden_units = hidden_units
         self.hidden = (
             keras.layers.Dense(
@@ -67,6 +78,8 @@ class LocationNetwork(keras.layers.Layer):
 
     def call(self, core_output: tf.Tensor) -> tf.Tensor:
         x = tf.reshape(core_output, [-1, self.input_size])
+        if self.input_scale != 1.0:
+            x *= self.input_scale
         if self.hidden is not None:
             x = self.hidden(x)
         return self.mean(x)
@@ -104,4 +117,5 @@ class LocationNetwork(keras.layers.Layer):
             **super().get_config(),
             "stddev": self.stddev,
             "hidden_units": self.hidden_units,
+            "input_scale": self.input_scale,
         }

@@ -100,6 +100,10 @@ def expected_rows():
         seen = look(glimpses, 12, 3)
         rows[f"table4/ram_{glimpses}g_3s"] = {**RAM, **GRAY_CIFAR10, **seen}
         rows[f"table5/ram_inception_{glimpses}g"] = {**INCEPTION, **CIFAR10, **seen}
+    rows["table5/ram_inception_4g_tuned"] = {
+        **rows["table5/ram_inception_4g"],
+        "location_input_scale": 0.074,
+    }
     rows["text/color_pixel_8g"] = {**RAM, **CIFAR10, **look(8, 12, 3)}
     for task in ("translated", "cluttered"):
         rows[f"text/{task}_cifar10_8g"] = {

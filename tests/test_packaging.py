@@ -112,7 +112,7 @@ def test_console_scripts_name_commands():
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
 def test_documents_name_targets_and_files_that_exist(name):
     text = (ROOT / name).read_text(encoding="utf-8")
-    targets = set(re.findall(r"(?:`|^    )make ([a-z][a-z0-9-]*)", text, re.MULTILINE))
+    targets = set(re.findall(r"(?:`|^    )make ([a-z][a-z0-9_-]*)", text, re.MULTILINE))
     if (ROOT / "experiments" / "tables.mk").exists():
         assert targets <= make_targets()
     assert targets

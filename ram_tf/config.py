@@ -85,6 +85,11 @@ class Config:
     )
     num_clutter: int = _setting(4, "Pieces of clutter (Mnih: 4).", low=0)
     clutter_size: int = _setting(8, "Side of a piece in pixels (Mnih: 8).", low=1)
+    clutter_overlap: bool = _setting(
+        True,
+        "Pieces land anywhere; false leaves out a piece that would land where the "
+        "canvas is not black, as the paper's code does.",
+    )
     grayscale: bool = _setting(
         False, "Make colour images gray by ITU-R 601 luma (paper 6.4)."
     )

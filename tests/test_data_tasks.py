@@ -36,7 +36,10 @@ def oracle(task, pool, index, draws):
         put_y, put_x = put_y % (side - size + 1), put_x % (side - size + 1)
         cut = source[cut_y : cut_y + size, cut_x : cut_x + size]
         under = canvas[put_y : put_y + size, put_x : put_x + size]
-        under[:] = np.maximum(under, cut) if channels == 1 else cut
+        if not task.clutter_overlap:
+            under[:] = under if under.any() else cut
+        else:
+            under[:] = np.maximum(under, cut) if channels == 1 else cut
     return canvas
 
 
@@ -116,6 +119,29 @@ def test_cluttered_equals_the_oracle(channels, shape):
     for row in range(50):
         expected = oracle(task, pool, index[row], draws[row])
         np.testing.assert_array_equal(images[row], expected)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_clutter_without_overlap_equals_the_oracle(channels):
+    pool = random_pool(20, 8, 8, channels)
+    pool[::3] = 0  # A black piece leaves its place free.
+    task = Task(
+        task="cluttered",
+        canvas_size=16,
+        num_clutter=9,
+        clutter_size=3,
+        clutter_overlap=False,
+    )
+    index = np.random.default_rng(5).integers(0, 20, 50)
+    draws = draws_for(task, 50)
+    images = task.compose(pool[index], draws, pool, index).numpy()
+    expected = [oracle(task, pool, *row) for row in zip(index, draws, strict=True)]
+    np.testing.assert_array_equal(images, expected)
+    # The rule was asked: some pieces landed, some did not.
+    alone = Task(task="translated", canvas_size=16)
+    added = images != alone.compose(pool[index], draws, pool, index).numpy()
+    landed = added.any(axis=-1).sum(axis=(1, 2)) / 9
+    assert 1 < landed.mean() < 6  # Of 9, a third of them black.
 
 
 def test_clutter_count_and_size():

@@ -126,7 +126,7 @@ def expected_public_code_rows(rows):
     momentum, adam = {"momentum": 0.9}, {"optimizer": "adam", "batch_size": 32}
     faster = {**momentum, "learning_rate": 0.01}
     once = {"redraw": False}
-    clutter = {**once, "num_clutter": 24}
+    clutter = {**once, "num_clutter": 60, "clutter_overlap": False}
     changes = {
         "mnist_fc": ("table1/fc", {**momentum, "train_steps": 27_500}),
         "mnist_conv": ("table1/conv", {**faster, "train_steps": 27_500}),

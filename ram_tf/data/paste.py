@@ -69,10 +69,7 @@ def cover(images: tf.Tensor, pieces: tf.Tensor, corners: tf.Tensor) -> tf.Tensor
       uint8 [B, H, W, C].
     """
     height, width, channels = images.shape[1:]
-    count, size = pieces.shape[1:3]
-    first = tf.range(tf.shape(images)[0])[:, None] * (height * width)
-    first += corners[..., 0] * width + corners[..., 1]
-    where = first[..., None, None] + _square(size, width)
+    where = _pixels_of(images, pieces, corners)
     canvas = tf.reshape(images, [-1, channels])
     if channels == 1:
         # The maximum of no pixel is the least uint8, 0: black.
@@ -82,11 +79,39 @@ def cover(images: tf.Tensor, pieces: tf.Tensor, corners: tf.Tensor) -> tf.Tensor
         canvas = tf.maximum(canvas, clutter[:, None])
     else:
         # One after the other: of equal indices in one update, any may win.
-        for piece in range(count):
+        for piece in range(pieces.shape[1]):
             index = tf.reshape(where[:, piece], [-1, 1])
             pixels = tf.reshape(pieces[:, piece], [-1, channels])
             canvas = tf.tensor_scatter_nd_update(canvas, index, pixels)
     return tf.reshape(canvas, [-1, height, width, channels])
+
+
+def fill(images: tf.Tensor, pieces: tf.Tensor, corners: tf.Tensor) -> tf.Tensor:
+    """Pastes squares one after the other, each only where all is black before.
+
+    Takes and returns what `cover` does.
+    """
+    height, width, channels = images.shape[1:]
+    where = _pixels_of(images, pieces, corners)
+    canvas = tf.reshape(images, [-1, channels])
+    for piece in range(pieces.shape[1]):
+        under = tf.gather(canvas, where[:, piece])
+        black = tf.reduce_all(under == 0, axis=[1, 2, 3], keepdims=True)
+        pixels = tf.where(black, pieces[:, piece], under)
+        canvas = tf.tensor_scatter_nd_update(
+            canvas,
+            tf.reshape(where[:, piece], [-1, 1]),
+            tf.reshape(pixels, [-1, channels]),
+        )
+    return tf.reshape(canvas, [-1, height, width, channels])
+
+
+def _pixels_of(images: tf.Tensor, pieces: tf.Tensor, corners: tf.Tensor) -> tf.Tensor:
+    """Returns int32 [B, P, s, s]: which pixel of the whole batch each is pasted on."""
+    height, width = images.shape[1:3]
+    first = tf.range(tf.shape(images)[0])[:, None] * (height * width)
+    first += corners[..., 0] * width + corners[..., 1]
+    return first[..., None, None] + _square(pieces.shape[2], width)
 
 
 def _square(size: int, width: int) -> np.ndarray:

@@ -33,6 +33,8 @@ class Task:
       clutter_size: side of a piece in pixels (Mnih 2014: 8). Each is cut at random
         from another image of the same split and lands anywhere, whole, on the canvas.
         One channel: the brighter pixel stays. Colour: the later piece covers.
+      clutter_overlap: whether pieces land on the image and on each other; else one that
+        would land where the canvas is not all black is left out.
       grayscale: colour to one channel, ITU-R 601 luma rounded to an 8-bit level.
       pixel_range: "unit" for pixels in [0, 1], "byte" for 0..255.
       augmentation: of training images: "none", "flip" (left-right, by a fair coin),
@@ -47,6 +49,7 @@ class Task:
     canvas_size: int = 60
     num_clutter: int = 4
     clutter_size: int = 8
+    clutter_overlap: bool = True
     grayscale: bool = False
     pixel_range: str = "unit"
     augmentation: str = "none"
@@ -195,5 +198,6 @@ class Task:
         if self.task != "plain":
             images = paste.place(images, corners, height, width)
         if self.num_pieces:
-            images = paste.cover(images, pieces, drawn[..., 3:])
+            paste_pieces = paste.cover if self.clutter_overlap else paste.fill
+            images = paste_pieces(images, pieces, drawn[..., 3:])
         return images

@@ -2,8 +2,8 @@
 
 Follows tasks, feeds training and evaluation. Nothing is shuffled through a buffer: the
 order of an epoch is a random permutation that can be read at any place, and the draws
-of a step come from its number, so a resumed run needs no state of the iterator and a
-worker makes its own share only.
+come from the number of the step or of the image, so a resumed run needs no state of the
+iterator and a worker makes its own share only.
 """
 
 from collections.abc import Sequence

@@ -82,7 +82,8 @@ def test_killed_run_ends_identical(number, reference, tmp_path):
             break
         # It was faster than the reference and has finished: somewhat earlier then.
         moment /= 2
-        run = tmp_path / f"run{moment}"
+        # Of the same name: a run without a flagfile is named after its folder.
+        run = tmp_path / f"{moment}" / "run"
     assert_resumes(run, undisturbed)
 
 

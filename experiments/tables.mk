@@ -34,7 +34,7 @@ text: $(INSTALLED)  ## What the paper says beside its tables.
 mnih: $(INSTALLED)  ## The tables of Mnih et al. 2014.
 best: $(INSTALLED)  ## Our recipes.
 ablation: $(INSTALLED)  ## What each fault of the paper's code costs.
-public_code: $(INSTALLED)  ## Baselines and data as in the paper's public code.
+public_code: $(INSTALLED)  ## As in the authors' public code, as far as flags go.
 $(TABLES):
 	$(REPRODUCE) --tables=$@
 

@@ -88,7 +88,7 @@ class Config:
     clutter_overlap: bool = _setting(
         True,
         "Pieces land anywhere; false leaves out a piece that would land where the "
-        "canvas is not black, as the paper's code does.",
+        "canvas is not black, as the paper's code does: num_clutter are then tried.",
     )
     grayscale: bool = _setting(
         False, "Make colour images gray by ITU-R 601 luma (paper 6.4)."
@@ -146,7 +146,8 @@ class Config:
     location_input_scale: float = _setting(
         1.0,
         "Factor on the core's output before the location network: below 1 keeps Adam's "
-        "steps from driving the mean to the border when that output is wide.",
+        "steps from driving the mean to the border when that output is wide (256 over "
+        "its width; 0.074 for 24 maps of 12x12).",
         low=1e-6,
     )
 

@@ -151,6 +151,7 @@ def _pipeline_stopwatch(experiment: Experiment, budget: Budget) -> Stopwatch:
             config.steps_per_call,
             config.batch_size,
             config.seed,
+            redraw=config.redraw,
         )
     )
 

@@ -80,9 +80,7 @@ def cover(images: tf.Tensor, pieces: tf.Tensor, corners: tf.Tensor) -> tf.Tensor
     else:
         # One after the other: of equal indices in one update, any may win.
         for piece in range(pieces.shape[1]):
-            index = tf.reshape(where[:, piece], [-1, 1])
-            pixels = tf.reshape(pieces[:, piece], [-1, channels])
-            canvas = tf.tensor_scatter_nd_update(canvas, index, pixels)
+            canvas = _put(canvas, where[:, piece], pieces[:, piece])
     return tf.reshape(canvas, [-1, height, width, channels])
 
 
@@ -98,12 +96,14 @@ def fill(images: tf.Tensor, pieces: tf.Tensor, corners: tf.Tensor) -> tf.Tensor:
         under = tf.gather(canvas, where[:, piece])
         black = tf.reduce_all(under == 0, axis=[1, 2, 3], keepdims=True)
         pixels = tf.where(black, pieces[:, piece], under)
-        canvas = tf.tensor_scatter_nd_update(
-            canvas,
-            tf.reshape(where[:, piece], [-1, 1]),
-            tf.reshape(pixels, [-1, channels]),
-        )
+        canvas = _put(canvas, where[:, piece], pixels)
     return tf.reshape(canvas, [-1, height, width, channels])
+
+
+def _put(canvas: tf.Tensor, where: tf.Tensor, pixels: tf.Tensor) -> tf.Tensor:
+    """Puts one square an image, [B, s, s, C], at its places of a canvas [_, C]."""
+    pixels = tf.reshape(pixels, [-1, canvas.shape[-1]])
+    return tf.tensor_scatter_nd_update(canvas, tf.reshape(where, [-1, 1]), pixels)
 
 
 def _pixels_of(images: tf.Tensor, pieces: tf.Tensor, corners: tf.Tensor) -> tf.Tensor:

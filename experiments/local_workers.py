@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 
-from ram_tf.cluster import local_configs
+from ram_tf.runtime.cluster import local_configs
 
 if len(sys.argv) < 2 or not sys.argv[1].isdigit() or sys.argv[1] == "0":
     sys.exit("error: expected a number of workers and the flags of ram_tf.train")

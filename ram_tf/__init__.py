@@ -23,10 +23,10 @@ _PUBLIC = {
     "LocationNetwork": "ram_tf.layers",
     "BaselineNetwork": "ram_tf.layers",
     "ActionNetwork": "ram_tf.layers",
-    "RecurrentAttentionModel": "ram_tf.model",
-    "Rollout": "ram_tf.model",
-    "FCClassifier": "ram_tf.classifiers",
-    "ConvClassifier": "ram_tf.classifiers",
+    "RecurrentAttentionModel": "ram_tf.models.recurrent_attention",
+    "Rollout": "ram_tf.models.recurrent_attention",
+    "FCClassifier": "ram_tf.models.whole_image",
+    "ConvClassifier": "ram_tf.models.whole_image",
 }
 
 __all__ = sorted(_PUBLIC)

@@ -6,13 +6,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ram_tf.benchmarks.comparisons import compare
-from ram_tf.benchmarks.fresh import run_fresh
+from ram_tf.benchmarks.isolated import run_fresh
 from ram_tf.benchmarks.stopwatch import FULL, QUICK, Budget
 from ram_tf.benchmarks.suite import GROUPS, ROWS, Row
 from ram_tf.config import Config
 from ram_tf.errors import RamError
-from ram_tf.flags import Arguments, Setting, config_settings, run_command
-from ram_tf.train import experiment_name
+from ram_tf.flags import (
+    Arguments,
+    Setting,
+    config_settings,
+    experiment_name,
+    run_command,
+)
 
 USAGE = """Measures training, evaluation, the exported model, the input pipeline, start
 and memory, each in a process of its own, beside this machine's matrix-product rate.

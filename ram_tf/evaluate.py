@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Sequence
 
+from ram_tf.files import to_json, write_atomic
 from ram_tf.flags import Arguments, Setting, config_settings, run_command
-from ram_tf.quiet import import_tensorflow
-from ram_tf.run_directory import RunDirectory, to_json, write_atomic
+from ram_tf.runs.directory import RunDirectory
+from ram_tf.runtime.quiet_import import import_tensorflow
 
 USAGE = """Measures the chosen weights of a finished run.
 
@@ -42,10 +43,11 @@ SETTINGS = [
 
 def _command(arguments: Arguments) -> None:
     import_tensorflow()
-    from ram_tf.devices import use_jit
-    from ram_tf.experiment import load_run
-    from ram_tf.progress import EvaluationBar
-    from ram_tf.results import evaluate, summary_lines
+    from ram_tf.evaluation.final_results import evaluate
+    from ram_tf.evaluation.metrics import summary_lines
+    from ram_tf.evaluation.progress_bar import EvaluationBar
+    from ram_tf.runs.setup import load_run
+    from ram_tf.runtime.devices import use_jit
 
     experiment = load_run(arguments.run_dir, arguments.data_dir)
     locations = arguments.eval_locations

@@ -9,11 +9,12 @@ import sys
 from collections.abc import Sequence
 
 from ram_tf.errors import RamError
+from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting, config_settings, run_command
-from ram_tf.glimpse_paths import GlimpsePath, PathRecord, choose_paths, read_paths
-from ram_tf.path_figure import draw_paths
-from ram_tf.result_file import read_results
-from ram_tf.run_directory import RunDirectory, write_atomic
+from ram_tf.runs.directory import RunDirectory
+from ram_tf.runs.results_json import read_results
+from ram_tf.viz.geometry import GlimpsePath, PathRecord, choose_paths, read_paths
+from ram_tf.viz.path_figure import draw_paths
 
 USAGE = """Draws what a run's model looked at, saw and answered on test images.
 

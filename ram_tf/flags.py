@@ -292,3 +292,9 @@ def run_command(
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
+
+
+def experiment_name(flagfile: pathlib.Path) -> str:
+    """Returns folder and name of a flagfile: "table1/fc" of .../table1/fc.cfg."""
+    path = flagfile.absolute()
+    return f"{path.parent.name}/{path.stem}"

@@ -6,11 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ram_tf.archives import read_arrays
-from ram_tf.errors import RamError, one_line
+from ram_tf.errors import RamError
 from ram_tf.flags import Arguments, Setting, print_error, run_command
-from ram_tf.quiet import import_tensorflow
-from ram_tf.run_directory import read_json
+from ram_tf.runtime.quiet_import import import_tensorflow
 
 USAGE = """Classifies images with an exported model.
 
@@ -28,118 +26,15 @@ SETTINGS = [
 ]
 
 
-def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
-    """Loads an exported model.
-
-    Returns:
-      Its serving_uint8 signature, and its metadata.
-
-    Raises:
-      RamError: when the folder holds no whole export, or metadata of another model.
-    """
-    import tensorflow as tf
-
-    from ram_tf.export import METADATA
-
-    if not (path / "saved_model.pb").exists():
-        raise RamError(
-            f"--model={path}: expected a folder of ram_tf.export, found none"
-        )
-    metadata = read_json(path / METADATA)
-    try:
-        loaded = tf.saved_model.load(str(path))
-        signature = loaded.signatures["serving_uint8"]
-        signature.owner = loaded  # Else its variables are collected.
-        image_shape = tuple(signature.structured_input_signature[1]["images"].shape[1:])
-        num_classes = signature.structured_outputs["probabilities"].shape[-1]
-        found = {
-            **metadata,
-            "image_shape": tuple(metadata["image_shape"]),
-            "class_names": list(metadata["class_names"]),
-        }
-    except Exception as error:  # noqa: BLE001 - TensorFlow raises all kinds for a broken file.
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise RamError(
-            f"--model={path}: expected a whole SavedModel, found: {reason}"
-        ) from None
-    if len(found["class_names"]) != num_classes or found["image_shape"] != image_shape:
-        raise RamError(
-            f"{path / METADATA}: expected {num_classes} class_names and image_shape "
-            f"{list(image_shape)}, as of the model, found {len(found['class_names'])} "
-            f"and {list(found['image_shape'])}"
-        )
-    return signature, found
-
-
-def read_images(
-    path: str, shape: tuple[int, ...], resize: bool, num_classes: int
-) -> Any:
-    """Reads a file into uint8 [n, H, W, C], and integer labels [n] or None.
-
-    Images are made gray or colour, and resized, as the data of training were.
-
-    Raises:
-      RamError: when the file is no image, or of another size and `resize` is False, or
-        its arrays are of other types.
-    """
-    import numpy as np
-    import tensorflow as tf
-
-    from ram_tf.data import images as images_lib
-
-    labels = None
-    if path.endswith(".npz"):
-        arrays = read_arrays(pathlib.Path(path), "an .npz with `images`")
-        if "images" not in arrays:
-            found = ", ".join(arrays) or "nothing"
-            raise RamError(f"{path}: expected an .npz with `images`, found {found}")
-        images, labels = arrays["images"], arrays.get("labels")
-    else:
-        try:
-            content = tf.io.read_file(path)
-            image, _ = images_lib.decode(content)
-        except tf.errors.OpError as error:
-            raise RamError(
-                f"{path}: expected an image (PNG, JPEG, GIF, BMP) or an .npz with "
-                f"`images`, found: {one_line(error)}"
-            ) from None
-        images = image[None]
-        if images.shape[-1] != shape[-1]:
-            convert = images_lib.to_gray if shape[-1] == 1 else images_lib.to_color
-            images = convert(images)
-    if images.dtype != np.uint8:  # Else fractions would be cut to 0 in silence.
-        raise RamError(f"{path}: expected images of uint8, found {images.dtype}")
-    if len(images.shape) != 4 or images.shape[-1] != shape[-1]:
-        raise RamError(
-            f"{path}: expected images [n, H, W, {shape[-1]}], found {images.shape}"
-        )
-    count = images.shape[0]
-    if labels is not None and (
-        labels.shape != (count,) or labels.dtype.kind not in "iu"
-    ):
-        raise RamError(
-            f"{path}: expected {count} integers as labels, found "
-            f"{labels.dtype}{list(labels.shape)}"
-        )
-    if labels is not None and not all(0 <= label < num_classes for label in labels):
-        raise RamError(f"{path}: expected labels from 0 to {num_classes - 1}")
-    if tuple(images.shape[1:3]) != tuple(shape[:2]):
-        if not resize:
-            raise RamError(
-                f"{path}: expected {shape[0]}x{shape[1]} pixels, found "
-                f"{images.shape[1]}x{images.shape[2]} "
-                "(height x width; --resize resizes)"
-            )
-        images = images_lib.resize(images, *shape[:2])
-    return tf.constant(images), labels
-
-
 def _command(arguments: Arguments) -> int:
     if not arguments.positional:
         raise RamError("expected the path of at least one image, found none")
     if not arguments.model:
         raise RamError("--model: expected a folder of ram_tf.export, found none given")
     import_tensorflow()
+    from ram_tf.serving.image_files import read_images
+    from ram_tf.serving.saved_model import load_export
+
     signature, metadata = load_export(pathlib.Path(arguments.model))
     class_names = metadata["class_names"]
     right = total = status = 0

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import hypothesis
 import pytest
+from helpers.processes import TINY_RUN
 
 # A busy machine is no fault of the code, and a failure must come back when looked for.
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
@@ -22,25 +23,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Small enough for seconds, large enough to learn.
-TINY_RUN = [
-    "--dataset=mnist_sample",
-    "--validation_size=500",
-    "--patch_size=12",
-    "--num_scales=2",
-    "--num_glimpses=3",
-    "--core=rnn",
-    "--core_units=32",
-    "--glimpse_units=32",
-    "--batch_size=100",
-    "--train_steps=300",
-    "--learning_rate=3e-3",
-    "--eval_every=150",
-    "--checkpoint_every=100",
-    "--eval_rollouts=2",
-    "--jit_compile=off",
-]
-
 
 @pytest.fixture(autouse=True)
 def _fixed_seed() -> None:
@@ -52,7 +34,7 @@ def _fixed_seed() -> None:
 @pytest.fixture
 def make_model() -> Callable:
     """Makes small recurrent attention models: 12x12 images, 5 classes, 3 glimpses."""
-    from ram_tf.model import RecurrentAttentionModel
+    from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 
     def make(image_shape=(12, 12, 1), **settings):
         small = {

@@ -17,13 +17,11 @@ import hypothesis
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY_RUN
-from damage import damages, with_cases
+from helpers.damage import damages, with_cases
+from helpers.data_files import random_images, write_images, write_set
+from helpers.processes import TINY_RUN, end, start
+from helpers.report_files import write_all
 from hypothesis import strategies as st
-from processes import end, start
-from report_files import write_all
-from test_data_sources import write_images
-from test_data_tfds import random_images, write_set
 
 from ram_tf import evaluate, export, figures, predict, report, train
 from ram_tf.config import Config

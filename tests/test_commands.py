@@ -18,9 +18,9 @@ import tensorflow as tf
 
 from ram_tf import evaluate, export, figures, predict, train
 from ram_tf.config import Config
-from ram_tf.data.sources import open_source
+from ram_tf.data.sources.open import open_source
+from ram_tf.evaluation.final_results import versions
 from ram_tf.flags import config_settings, parse
-from ram_tf.results import versions
 
 COMMANDS = {"train": train, "evaluate": evaluate, "export": export, "predict": predict}
 

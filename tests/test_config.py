@@ -249,7 +249,7 @@ def test_parse_value_refuses_text_of_another_type(name, text):
 
 
 def test_model_arguments_are_fields_of_config():
-    from ram_tf.model import RecurrentAttentionModel
+    from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 
     arguments = inspect.signature(RecurrentAttentionModel).parameters
     defaults = {field.name: field.default for field in dataclasses.fields(Config)}

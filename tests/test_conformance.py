@@ -4,9 +4,9 @@ import importlib
 import pkgutil
 
 import keras
-import layer_checks
 import pytest
-from layer_checks import LayerCase
+from helpers import layer_checks
+from helpers.layer_checks import LayerCase
 
 import ram_tf.layers
 from ram_tf.layers import (

@@ -308,9 +308,9 @@ def test_heads_agree_with_printed_figures_and_results():
     ["table1/fc", "table2/ram_6g_2s", "table4/conv", "text/cluttered_cifar10_8g"],
 )
 def test_pixel_budget_agrees_with_task_and_model(name):
-    from ram_tf import operations
-    from ram_tf.build import build_model
     from ram_tf.data.tasks import Task
+    from ram_tf.models import cost as operations
+    from ram_tf.models.factory import build_model
 
     config = ROWS[name].config()
     fields = {field.name for field in dataclasses.fields(Task)}
@@ -324,7 +324,7 @@ def test_pixel_budget_agrees_with_task_and_model(name):
 
 @pytest.mark.slow
 def test_every_row_builds_its_model():
-    from ram_tf.build import build_model
+    from ram_tf.models.factory import build_model
 
     for experiment in ROWS.values():
         config = experiment.config()

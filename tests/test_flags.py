@@ -11,7 +11,7 @@ from absl import flags as absl_flags
 from ram_tf.config import Config
 from ram_tf.errors import RamError
 from ram_tf.flags import Setting, config_settings, help_text, parse, run_command
-from ram_tf.run_directory import RunDirectory
+from ram_tf.runs.directory import RunDirectory
 
 CONFIG = config_settings()
 

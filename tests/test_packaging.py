@@ -96,7 +96,7 @@ def test_manifest_ships_every_file_that_is_not_code():
                 p for p in patterns if any(pathlib.PurePath(e).match(p) for e in ends)
             ]
             assert matched, path
-    assert (ROOT / "ram_tf/data/mnist_sample.npz").stat().st_size < 3_000_000
+    assert (ROOT / "ram_tf/data/sources/mnist_sample.npz").stat().st_size < 3_000_000
 
 
 def test_console_scripts_name_commands():

@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from ram_tf.benchmarks.machine import matmul_gflops, peak_mb, reset_peak, resident_mb
 from ram_tf.benchmarks.stopwatch import Budget, call_times
-from ram_tf.build import build_model
-from ram_tf.classifiers import ConvClassifier
 from ram_tf.config import Config
-from ram_tf.devices import use_jit
+from ram_tf.models.factory import build_model
+from ram_tf.models.whole_image import ConvClassifier
+from ram_tf.runtime.devices import use_jit
 
 NUM_CLASSES = 10
 SMALL, LARGE = 28, 2048

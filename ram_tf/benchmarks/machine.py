@@ -11,11 +11,11 @@ from typing import Any
 import tensorflow as tf
 
 from ram_tf.benchmarks.stopwatch import Budget, Clock
-from ram_tf.classifier import ImageClassifier
 from ram_tf.config import Config
-from ram_tf.cores import usable_cores
-from ram_tf.operations import forward_operations
-from ram_tf.results import versions
+from ram_tf.evaluation.final_results import versions
+from ram_tf.models.cost import forward_operations
+from ram_tf.models.image_classifier import ImageClassifier
+from ram_tf.runtime.cpu_affinity import usable_cores
 
 _STATUS = pathlib.Path("/proc/self/status")
 
@@ -37,8 +37,8 @@ def matmul_gflops(budget: Budget, clock: Clock = time.perf_counter) -> float:
 def _matmul_gflops(budget: Budget, clock: Clock) -> float:
     size = budget.matmul_size
     left, right = tf.random.normal([2, size, size])
-    # Where a kernel has one core (`ram_tf.devices.use_cores`), each gets a share of the
-    # rows: the rate is that of the whole machine all the same.
+    # Where a kernel has one core (`ram_tf.runtime.devices.use_cores`), each gets a
+    # share of the rows: the rate is that of the whole machine all the same.
     threads = tf.config.threading
     single = threads.get_intra_op_parallelism_threads() == 1
     num_parts = max(1, threads.get_inter_op_parallelism_threads()) if single else 1

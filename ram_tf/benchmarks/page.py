@@ -13,8 +13,8 @@ from typing import Any
 from ram_tf.benchmarks.comparisons import compare
 from ram_tf.benchmarks.tables import insert, markdown
 from ram_tf.errors import RamError
+from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting, run_command
-from ram_tf.run_directory import write_atomic
 
 USAGE = """Writes the figures of a benchmark run into a Markdown page, and their plot.
 

@@ -16,11 +16,11 @@ from ram_tf.benchmarks.machine import (
 from ram_tf.benchmarks.stopwatch import Budget, Stopwatch, steady_rate
 from ram_tf.config import Config
 from ram_tf.data.pipeline import training_blocks
-from ram_tf.devices import make_strategy, use_cores, use_jit
-from ram_tf.evaluation import Evaluator
-from ram_tf.experiment import Experiment, assemble
-from ram_tf.feeding import plan_blocks
-from ram_tf.training import Trainer
+from ram_tf.evaluation.evaluator import Evaluator
+from ram_tf.runs.setup import Experiment, assemble
+from ram_tf.runtime.devices import make_strategy, use_cores, use_jit
+from ram_tf.training.feed import plan_blocks
+from ram_tf.training.trainer import Trainer
 
 _ENDLESS_STEPS = 1_000_000  # More than any budget does; an evaluation never comes.
 

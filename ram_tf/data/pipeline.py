@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from ram_tf.data.permutation import ROUNDS, permute
-from ram_tf.data.sources import ImageSet
+from ram_tf.data.sources.base import ImageSet
 from ram_tf.data.tasks import Task
 from ram_tf.errors import RamError
 

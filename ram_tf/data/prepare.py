@@ -13,12 +13,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ram_tf.data.cifar_files import read_cifar10
-from ram_tf.data.mnist_files import read_mnist
-from ram_tf.data.work_folder import ended_by_sigterm, work_folder
+from ram_tf.data.raw.cifar10 import read_cifar10
+from ram_tf.data.raw.mnist import read_mnist
+from ram_tf.data.raw.work_folder import ended_by_sigterm, work_folder
 from ram_tf.errors import RamError, one_line
 from ram_tf.flags import Arguments, Setting, run_command
-from ram_tf.quiet import import_tensorflow
+from ram_tf.runtime.quiet_import import import_tensorflow
 
 DATASETS = ("mnist", "fashion_mnist", "cifar10")
 CIFAR10_CLASSES = (
@@ -112,7 +112,7 @@ def _prepare(
     import_tensorflow()
     import tensorflow_datasets as tfds
 
-    from ram_tf.data.tfds_builder import quiet
+    from ram_tf.data.sources.tfds_builder import quiet
 
     with quiet():
         builder = tfds.builder(dataset, data_dir=str(work / "data"))

@@ -8,7 +8,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from ram_tf.data import images as images_lib
+from ram_tf.data import image_ops as images_lib
 from ram_tf.data import paste
 from ram_tf.errors import RamError
 

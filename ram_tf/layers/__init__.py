@@ -7,10 +7,10 @@ from ram_tf.layers.baseline import BaselineNetwork
 from ram_tf.layers.conv_glimpse import ConvGlimpseNetwork
 from ram_tf.layers.conv_lstm_core import ConvLSTMCore
 from ram_tf.layers.fc_glimpse import FCGlimpseNetwork
+from ram_tf.layers.identity_core import NoCore
 from ram_tf.layers.inception_glimpse import InceptionGlimpseNetwork
 from ram_tf.layers.location import LocationNetwork
 from ram_tf.layers.lstm_core import LSTMCore
-from ram_tf.layers.no_core import NoCore
 from ram_tf.layers.rnn_core import RNNCore
 from ram_tf.layers.sensor import GlimpseSensor
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from ram_tf.config import Config
 from ram_tf.errors import RamError
+from ram_tf.files import read_json
 from ram_tf.flags import config_settings, parse
-from ram_tf.run_directory import read_json
 
 SHARED = "shared"  # Folder of experiments/ whose flagfiles are no rows.
 

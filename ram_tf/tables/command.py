@@ -4,8 +4,8 @@ import pathlib
 from collections.abc import Sequence
 
 from ram_tf.errors import RamError
+from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting, run_command
-from ram_tf.run_directory import write_atomic
 from ram_tf.tables.catalogue import read_sources
 from ram_tf.tables.collect import Table, collect
 from ram_tf.tables.markdown import render

@@ -9,8 +9,8 @@ import pathlib
 import sys
 from collections.abc import Mapping, Sequence
 
+from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, run_command
-from ram_tf.run_directory import write_atomic
 from ram_tf.tables.catalogue import read_sources
 from ram_tf.tables.collect import Table, TableRow, collect
 from ram_tf.tables.command import EXPERIMENTS_DIR, RESULTS_DIR, require_no_faults

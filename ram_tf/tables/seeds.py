@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ram_tf.config import Config
 from ram_tf.errors import RamError
-from ram_tf.result_file import read_results
+from ram_tf.runs.results_json import read_results
 from ram_tf.tables.catalogue import Experiment
 
 SeedStatus = Literal["current", "stale", "missing", "failed", "broken"]

@@ -1,0 +1,99 @@
+"""How long a person waits: for --help, and for the first training step."""
+
+import dataclasses
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+from ram_tf.benchmarks.isolated import child_environment, last_line
+from ram_tf.benchmarks.stopwatch import Budget
+from ram_tf.config import Config
+from ram_tf.errors import RamError
+
+_POLL_SECONDS = 0.01
+_PATIENCE_SECONDS = 300.0
+
+
+def train_help(config: Config, budget: Budget) -> dict[str, Any]:
+    """Times `python -m ram_tf.train --help`, start of the interpreter included.
+
+    Returns:
+      seconds: the median of several.
+    """
+    command = [sys.executable, "-m", "ram_tf.train", "--help"]
+    times = []
+    for _ in range(budget.windows):
+        before = time.perf_counter()
+        subprocess.run(
+            command,
+            env=child_environment(),
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        times.append(time.perf_counter() - before)
+    return {"seconds": statistics.median(times)}
+
+
+def first_step(config: Config, budget: Budget) -> dict[str, Any]:
+    """Times the train command from its start to its first step.
+
+    The command itself is run, asked for a checkpoint after every step, and stopped when
+    the first has appeared: writing it is part of the time.
+
+    Returns:
+      seconds.
+
+    Raises:
+      RamError: when the command fails or takes five minutes.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        run_dir = pathlib.Path(folder) / "run"
+        config = dataclasses.replace(config, run_dir=str(run_dir), checkpoint_every=1)
+        # With this many steps it cannot end before it is stopped.
+        config = dataclasses.replace(config, train_steps=max(config.train_steps, 10**6))
+        log = pathlib.Path(folder) / "log"
+        with log.open("wb") as output:
+            before = time.perf_counter()
+            process = subprocess.Popen(
+                [sys.executable, "-m", "ram_tf.train", *_flags(config)],
+                env=child_environment(),
+                stdout=subprocess.DEVNULL,
+                stderr=output,
+            )
+            try:
+                found = _wait_for_checkpoint(process, run_dir, before)
+            finally:
+                process.terminate()
+                process.wait()
+        if found is None:
+            raise RamError(
+                "ram_tf.train: expected a first training step, found: "
+                f"{last_line(log.read_text(errors='replace'))}"
+            )
+    return {"seconds": found}
+
+
+def _wait_for_checkpoint(
+    process: subprocess.Popen, run_dir: pathlib.Path, before: float
+) -> float | None:
+    while process.poll() is None:
+        seconds = time.perf_counter() - before
+        if any(run_dir.glob("checkpoints/step_*")):
+            return seconds
+        if seconds > _PATIENCE_SECONDS:
+            return None
+        time.sleep(_POLL_SECONDS)
+    return None
+
+
+def _flags(config: Config) -> list[str]:
+    """Returns a command line that says every field."""
+    words = []
+    for name, value in config.to_dict().items():
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        words.append(f"--{name}={text}")
+    return words

@@ -1,0 +1,1 @@
+"""Archives as people have them: read, checked, unpacked."""

@@ -1,0 +1,156 @@
+"""The four IDX files of MNIST and Fashion-MNIST, as people have them, checked.
+
+Used by prepare. Gzipped or not, what comes out are the bytes of the plain files that
+the builders of TFDS read.
+"""
+
+import gzip
+import hashlib
+import pathlib
+import zlib
+
+import numpy as np
+
+from ram_tf.data.raw.checks import check_digest, check_labels
+from ram_tf.errors import RamError, one_line
+
+COUNTS = {"train": 60_000, "t10k": 10_000}
+# Several sets share these file names and sizes (KMNIST is another).
+FIRST_LABELS: dict[str, tuple[int, ...]] = {
+    "mnist": (5, 0, 4, 1, 9, 2, 1, 3, 1, 4),
+    "fashion_mnist": (9, 0, 0, 3, 0, 2, 7, 2, 5, 5),
+}
+# SHA-256 of MNIST's files, unpacked. Those of Fashion-MNIST are not known here.
+MNIST_DIGESTS = {
+    "train-images-idx3-ubyte": (
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+    ),
+    "train-labels-idx1-ubyte": (
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+    ),
+    "t10k-images-idx3-ubyte": (
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+    ),
+    "t10k-labels-idx1-ubyte": (
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+    ),
+}
+
+
+def read_mnist(raw_dir: pathlib.Path, dataset: str) -> dict[str, bytes]:
+    """Reads the four IDX files of MNIST or Fashion-MNIST, gzipped or not.
+
+    All four come from one folder. Of several folders with four files, such as those of
+    MNIST and of Fashion-MNIST side by side, the first that holds the set is taken.
+
+    MNIST's contents are checked by their digests. Fashion-MNIST's are not known here:
+    it is told by its first ten training labels and by not being MNIST's files, so that
+    a changed pixel in an unpacked file is not noticed.
+
+    Args:
+      raw_dir: holds them, at any depth; `train-images.idx3-ubyte` is found as well.
+      dataset: "mnist" or "fashion_mnist".
+
+    Returns:
+      Their contents by name, "train-images-idx3-ubyte" and so on.
+
+    Raises:
+      RamError: for a missing, truncated, corrupt or wrong file; it names the file.
+    """
+    faults = []
+    for paths in _find_folders(raw_dir):
+        try:
+            return _read_folder(paths, dataset)
+        except RamError as error:
+            faults.append(str(error))
+    raise RamError("; ".join(faults))
+
+
+def _find_folders(raw_dir: pathlib.Path) -> list[dict[str, pathlib.Path]]:
+    """Returns the four files by name, for each folder that has them, least deep first.
+
+    Raises:
+      RamError: when none has all four; it names what each of them lacks.
+    """
+    folders: dict[pathlib.Path, dict[str, pathlib.Path]] = {}
+    for name in MNIST_DIGESTS:
+        dotted = name.replace("-idx", ".idx")
+        # Of several packings in a folder the first of these is read.
+        for fitting in (name, f"{name}.gz", dotted, f"{dotted}.gz"):
+            for path in raw_dir.rglob(fitting):
+                if path.is_file():
+                    folders.setdefault(path.parent, {}).setdefault(name, path)
+    if not folders:
+        raise RamError(
+            f"--raw_dir={raw_dir}: expected {', '.join(MNIST_DIGESTS)} in it, each "
+            "plain or .gz, found none"
+        )
+    order = sorted(folders, key=lambda folder: (len(folder.parts), folder))
+    whole = [folders[at] for at in order if len(folders[at]) == len(MNIST_DIGESTS)]
+    if not whole:
+        lacks = "; ".join(
+            f"{folder} lacks {', '.join(n for n in MNIST_DIGESTS if n not in found)}"
+            for folder, found in ((folder, folders[folder]) for folder in order)
+        )
+        raise RamError(
+            f"--raw_dir={raw_dir}: expected the four IDX files in one folder, found: "
+            f"{lacks}"
+        )
+    return whole
+
+
+def _read_folder(paths: dict[str, pathlib.Path], dataset: str) -> dict[str, bytes]:
+    contents = {}
+    for part, count in COUNTS.items():
+        for kind, shape in (
+            ("images-idx3-ubyte", (count, 28, 28)),
+            ("labels-idx1-ubyte", (count,)),
+        ):
+            name = f"{part}-{kind}"
+            content = _read_file(paths[name])
+            _check_idx(paths[name], content, shape)
+            contents[name] = content
+    path = paths["train-labels-idx1-ubyte"]
+    first = tuple(contents["train-labels-idx1-ubyte"][8:18])
+    if first != FIRST_LABELS[dataset]:
+        names = {labels: name for name, labels in FIRST_LABELS.items()}
+        raise RamError(
+            f"{path}: expected the files of {dataset}, found those of "
+            f"{names.get(first, 'another set')} (first labels {list(first)})"
+        )
+    for name, content in contents.items():
+        if dataset == "mnist":
+            check_digest(paths[name], content, f"MNIST's {name}", MNIST_DIGESTS[name])
+        elif hashlib.sha256(content).hexdigest() == MNIST_DIGESTS[name]:
+            raise RamError(
+                f"{paths[name]}: expected a file of {dataset}, found MNIST's"
+            )
+    return contents
+
+
+def _read_file(path: pathlib.Path) -> bytes:
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix == ".gz" else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise RamError(
+            f"{path}: expected a whole file, found: {one_line(error)}"
+        ) from None
+
+
+def _check_idx(path: pathlib.Path, content: bytes, shape: tuple[int, ...]) -> None:
+    header = bytes((0, 0, 8, len(shape))) + np.array(shape, ">u4").tobytes()
+    size = len(header) + int(np.prod(shape))
+    sizes = "x".join(str(side) for side in shape)
+    if content[: len(header)] != header:
+        raise RamError(
+            f"{path}: expected an IDX file of {sizes} bytes (header {header.hex()}), "
+            f"found {content[: len(header)].hex() or 'nothing'}"
+        )
+    if len(content) != size:
+        raise RamError(
+            f"{path}: expected {size} bytes ({sizes} and a header), found "
+            f"{len(content)}"
+        )
+    if len(shape) == 1:
+        check_labels(path, np.frombuffer(content, np.uint8, offset=len(header)))

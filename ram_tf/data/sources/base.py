@@ -1,0 +1,90 @@
+"""Sources: where images and labels come from, and how they are split.
+
+First in the way of the data; feeds tasks and pipeline. `open_source` picks the kind of
+source by name: the embedded sample, a folder of images, or a TFDS data set.
+"""
+
+import abc
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from ram_tf.errors import RamError
+
+SPLITS = ("train", "validation", "test")
+FOLDER_PREFIX = "folder:"
+LARGE_SET = 50_000  # Training images from which validation is a fixed number.
+LARGE_VALIDATION = 5_000
+
+SplitName = Literal["train", "validation", "test"]
+
+
+class ImageSet(NamedTuple):
+    """The images of one split, held in memory.
+
+    Attributes:
+      images: uint8 [n, H, W, C].
+      labels: int32 [n], in [0, N).
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+class Source(abc.ABC):
+    """A data set of one image size and channel count.
+
+    Attributes:
+      name: as given to --dataset.
+      class_names: the N classes, in the order of their labels.
+      image_shape: (H, W, C), C being 1 or 3.
+      split_description: how training, validation and test are cut, by split.
+    """
+
+    name: str
+    class_names: list[str]
+    image_shape: tuple[int, int, int]
+    split_description: dict[str, str]
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._read_splits: dict[str, ImageSet] = {}
+
+    def split(self, name: SplitName) -> ImageSet:
+        """Reads a split: only this one, and only once.
+
+        Raises:
+          RamError: for an unknown or empty split, and for broken data: the message
+            names the file, or the split and the number of the example.
+        """
+        if name not in SPLITS:
+            raise RamError(f"split {name!r}: expected one of {', '.join(SPLITS)}")
+        if name not in self._read_splits:
+            image_set = self._read(name)
+            if not len(image_set.labels):
+                raise RamError(
+                    f"--dataset={self.name}: the {name} split "
+                    f"({self.split_description[name]}) is empty, expected images"
+                )
+            self._read_splits[name] = image_set
+        return self._read_splits[name]
+
+    @abc.abstractmethod
+    def _read(self, name: SplitName) -> ImageSet: ...
+
+
+def validation_count(dataset: str, available: int, validation_size: int) -> int:
+    """Returns how many of the training images are cut off for validation.
+
+    Raises:
+      RamError: when that leaves no image for training.
+    """
+    if validation_size < 0:
+        large = available >= LARGE_SET
+        return LARGE_VALIDATION if large else max(available // 10, 1)
+    if validation_size >= available:
+        raise RamError(
+            f"--validation_size={validation_size}: expected less than the {available} "
+            f"training images of --dataset={dataset}"
+        )
+    return validation_size

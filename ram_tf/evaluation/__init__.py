@@ -1,0 +1,1 @@
+"""What a model gets right on a split, by one protocol."""

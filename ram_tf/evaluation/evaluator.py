@@ -1,0 +1,115 @@
+"""What a model answers on a whole split, by the package's one protocol.
+
+The headline is rollout 0 at the policy's means, from first locations that depend on
+the image's index and the rollout alone, never on the run's seed.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ram_tf.data.pipeline import EVALUATION_SEED, evaluation_batches
+from ram_tf.data.sources.base import ImageSet
+from ram_tf.data.tasks import Task
+from ram_tf.evaluation.metrics import Answers, is_right
+from ram_tf.models.image_classifier import ImageClassifier
+from ram_tf.models.recurrent_attention import RecurrentAttentionModel
+
+BATCH_SIZE = 250
+
+
+class Evaluator:
+    """Runs a model over a split, compiled once.
+
+    Args:
+      model: any model of the package; its current weights are used at each call.
+      image_set: the images.
+      task: how they are shown.
+      jit_compile: whether XLA compiles the rollout.
+      on_batch: called before every batch; what it raises ends the pass.
+    """
+
+    def __init__(
+        self,
+        model: ImageClassifier,
+        image_set: ImageSet,
+        task: Task,
+        jit_compile: bool = False,
+        on_batch: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.model = model
+        self.size = len(image_set.labels)
+        self.batch_size = min(BATCH_SIZE, self.size)
+        self.batches = evaluation_batches(image_set, task, self.batch_size)
+        self._compiled: dict[str, Any] = {}
+        self.jit_compile = jit_compile
+        self.on_batch = on_batch
+
+    def answers(
+        self, policy: str = "learned", rollout: int = 0, sample: bool = False
+    ) -> Answers:
+        """Returns the answers of one rollout on every image.
+
+        Args:
+          policy: learned, random or center; a baseline classifier has none.
+          rollout: which first locations (and draws) to use.
+          sample: draw locations from the learned policy instead of taking its means.
+        """
+        parts = []
+        first, exploration = self._draws(policy, rollout, sample)
+        for images, labels, index in self.batches:
+            self.on_batch()
+            missing = self.batch_size - len(labels)
+            if missing:  # One shape, one compilation.
+                images = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
+                index = tf.pad(index, [[0, missing]])
+            given = [
+                None if draws is None else tf.gather(draws, index)
+                for draws in (first, exploration)
+            ]
+            probabilities, locations = self._function(policy)(images, *given)
+            kept = slice(0, len(labels))
+            parts.append((probabilities.numpy()[kept], locations.numpy()[kept], labels))
+        return Answers(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def accuracy(self) -> float:
+        """Returns the headline accuracy, a fraction, of the model's own policy."""
+        found = self.answers(getattr(self.model, "policy", "learned"))
+        return float(np.mean(is_right(found.step_probabilities[:, -1], found.labels)))
+
+    def _draws(
+        self, policy: str, rollout: int, sample: bool
+    ) -> tuple[tf.Tensor | None, tf.Tensor | None]:
+        model = self.model
+        if not isinstance(model, RecurrentAttentionModel):
+            return None, None
+        seeds = tf.random.split([EVALUATION_SEED, rollout], 2)
+        first = tf.random.stateless_uniform([self.size, 2], seeds[0], -1.0, 1.0)
+        if policy == "center" or model.initial_location == "center":
+            first = tf.zeros_like(first)
+        shape = [self.size, model.num_glimpses - 1, 2]
+        exploration = None
+        if policy == "random":
+            exploration = tf.random.stateless_uniform(shape, seeds[1], -1.0, 1.0)
+        elif policy == "learned" and sample:
+            exploration = tf.random.stateless_normal(shape, seeds[1])
+        return first, exploration
+
+    def _function(self, policy: str) -> Any:
+        if policy not in self._compiled:
+            model = self.model
+
+            def classify(images: Any, first: Any, exploration: Any) -> Any:
+                return model(images)[:, None], tf.zeros([tf.shape(images)[0], 0, 2])
+
+            def look(images: Any, first: Any, exploration: Any) -> Any:
+                rollout = model.rollout(images, first, exploration, policy)
+                return tf.nn.softmax(rollout.step_logits), rollout.locations
+
+            is_ram = isinstance(model, RecurrentAttentionModel)
+            self._compiled[policy] = tf.function(
+                look if is_ram else classify, jit_compile=self.jit_compile
+            )
+        return self._compiled[policy]

@@ -1,0 +1,93 @@
+"""What is measured of a rollout over a split: accuracy, its interval, confusion."""
+
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Answers(NamedTuple):
+    """What one rollout over n images gave.
+
+    Attributes:
+      step_probabilities: float32 [n, T, N]; T is 1 for a baseline classifier.
+      locations: float32 [n, T, 2]; no column for a baseline classifier.
+      labels: int32 [n].
+    """
+
+    step_probabilities: np.ndarray
+    locations: np.ndarray
+    labels: np.ndarray
+
+
+def summarise(rollouts: Iterable[Answers]) -> dict[str, Any]:
+    """Returns the measures of design over rollouts of one policy, ready for JSON.
+
+    Returns:
+      accuracy (of rollout 0), accuracy_mean (of all), accuracy_ensemble (of the mean
+      probabilities), num_rollouts, num_images, interval (Wilson 95 % of accuracy),
+      accuracy_by_glimpse (rollout 0), confusion_matrix [N][N] (rows: true class).
+    """
+    rollouts = list(rollouts)
+    first = rollouts[0]
+    labels = first.labels
+    accuracies = []
+    mean = np.zeros_like(first.step_probabilities[:, -1], np.float64)
+    for found in rollouts:
+        last = found.step_probabilities[:, -1]
+        accuracies.append(float(np.mean(is_right(last, labels))))
+        mean += last / len(rollouts)
+    steps = first.step_probabilities.shape[1]
+    num_classes = mean.shape[1]
+    confusion = np.zeros([num_classes, num_classes], int)
+    np.add.at(confusion, (labels, first.step_probabilities[:, -1].argmax(-1)), 1)
+    return {
+        "accuracy": accuracies[0],
+        "accuracy_mean": float(np.mean(accuracies)),
+        "accuracy_ensemble": float(np.mean(is_right(mean, labels))),
+        "num_rollouts": len(rollouts),
+        "num_images": len(labels),
+        "interval": wilson_interval(accuracies[0], len(labels)),
+        "accuracy_by_glimpse": [
+            float(np.mean(is_right(first.step_probabilities[:, t], labels)))
+            for t in range(steps)
+        ],
+        "confusion_matrix": confusion.tolist(),
+    }
+
+
+def wilson_interval(accuracy: float, count: int) -> list[float]:
+    """Returns the 95 % score interval of a fraction (Wilson 1927), [low, high]."""
+    z = 1.959963984540054
+    spread = z**2 / count
+    centre = (accuracy + spread / 2) / (1 + spread)
+    half = (
+        z
+        / (1 + spread)
+        * math.sqrt(accuracy * (1 - accuracy) / count + spread / (4 * count))
+    )
+    return [max(0.0, centre - half), min(1.0, centre + half)]
+
+
+def is_right(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Returns bool [n]: whether the most likely class is the label."""
+    return probabilities.argmax(-1) == labels
+
+
+def summary_lines(found: dict[str, Any]) -> list[str]:
+    """Returns a line for each policy of what `evaluate` found."""
+    lines = []
+    for policy, measures in found["policies"].items():
+        low, high = (100 * bound for bound in measures["interval"])
+        lines.append(
+            f"  {policy}: {100 * measures['accuracy']:.2f} % [{low:.2f}, {high:.2f}], "
+            f"mean of {_rollouts(measures['num_rollouts'])} "
+            f"{100 * measures['accuracy_mean']:.2f} %, "
+            f"ensemble {100 * measures['accuracy_ensemble']:.2f} %"
+        )
+    return lines
+
+
+def _rollouts(count: int) -> str:
+    return "1 rollout" if count == 1 else f"{count} rollouts"

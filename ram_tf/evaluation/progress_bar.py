@@ -1,0 +1,38 @@
+"""The bar that a person watches while a split is evaluated."""
+
+from typing import Any
+
+import tqdm
+
+
+class EvaluationBar:
+    """Shows batches of an evaluation on standard error, where that is a terminal.
+
+    Use it in a `with`; it is what `results.evaluate` takes as on_batch.
+
+    Args:
+      split: what is evaluated, which stands before the bar.
+    """
+
+    def __init__(self, split: str) -> None:
+        self.split = split
+        self.bar: Any = None
+
+    def __enter__(self) -> "EvaluationBar":
+        return self
+
+    def __call__(self, done: int, total: int) -> None:
+        if self.bar is None:
+            self.bar = tqdm.tqdm(
+                total=total,
+                desc=self.split,
+                unit="batch",
+                mininterval=1.0,
+                dynamic_ncols=True,
+                disable=None,  # A log of `evaluate` keeps to results and errors.
+            )
+        self.bar.update(done - self.bar.n)
+
+    def __exit__(self, *error: object) -> None:
+        if self.bar is not None:
+            self.bar.close()

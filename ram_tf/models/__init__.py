@@ -1,0 +1,1 @@
+"""The models: the recurrent attention model and the whole-image classifiers."""

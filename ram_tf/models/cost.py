@@ -1,0 +1,54 @@
+"""How many arithmetic operations and pixels an answer costs."""
+
+import math
+from typing import Any
+
+import keras
+
+from ram_tf.models.image_classifier import ImageClassifier
+from ram_tf.models.recurrent_attention import RecurrentAttentionModel
+
+
+def forward_operations(model: ImageClassifier) -> int:
+    """Returns the operations of the forward products for one image, M = 1.
+
+    A product of [m, k] and [k, n] is 2mkn; convolutions likewise; element-wise work is
+    not counted. Training is taken as three times this.
+    """
+    if not isinstance(model, RecurrentAttentionModel):
+        return _operations(model)
+    glimpse = _operations(model.glimpse_network) + _operations(model.core)
+    decision = _operations(model.location_network)
+    decision += _operations(model.baseline_network)
+    answer = _operations(model.action_network)
+    num_glimpses = model.num_glimpses
+    return num_glimpses * glimpse + (num_glimpses - 1) * decision + answer
+
+
+def pixel_budget(model: ImageClassifier, image_shape: tuple[int, ...]) -> int:
+    """Returns how many pixel values of an image a model reads: T*K*g*g*C, or H*W*C."""
+    if not isinstance(model, RecurrentAttentionModel):
+        return math.prod(image_shape)
+    sensor = model.sensor
+    per_glimpse = sensor.num_scales * sensor.patch_size**2 * image_shape[-1]
+    return model.num_glimpses * per_glimpse
+
+
+def _operations(layer: Any) -> int:
+    if isinstance(layer, keras.layers.ConvLSTM2D):
+        height, width = layer.get_build_config()["input_shape"][2:4]
+        kernels = layer.cell.kernel.shape, layer.cell.recurrent_kernel.shape
+        return sum(2 * math.prod(kernel) * height * width for kernel in kernels)
+    if isinstance(layer, keras.layers.LSTMCell):
+        kernels = layer.kernel.shape, layer.recurrent_kernel.shape
+        return sum(2 * math.prod(kernel) for kernel in kernels)
+    if isinstance(layer, keras.layers.Dense):
+        return 2 * math.prod(layer.kernel.shape)
+    if isinstance(layer, (keras.layers.Conv2D, keras.layers.Conv2DTranspose)):
+        # Every kernel entry meets every output pixel; transposed, every input pixel.
+        shape = layer.get_build_config()["input_shape"]
+        if not isinstance(layer, keras.layers.Conv2DTranspose):
+            shape = layer.compute_output_shape(shape)
+        return 2 * math.prod(layer.kernel.shape) * math.prod(shape[1:3])
+    inner = layer._flatten_layers(include_self=False, recursive=False)
+    return sum(_operations(part) for part in inner)

@@ -1,0 +1,347 @@
+"""The recurrent attention model: T glimpses in, a class and a path out."""
+
+import dataclasses
+import itertools
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from ram_tf.config import Config, check_value
+from ram_tf.errors import RamError
+from ram_tf.layers import (
+    CORES,
+    GLIMPSE_NETWORKS,
+    ActionNetwork,
+    BaselineNetwork,
+    GlimpseSensor,
+    LocationNetwork,
+)
+from ram_tf.models.image_classifier import ImageClassifier
+from ram_tf.models.losses import Losses, hybrid_loss, reward
+
+POLICIES = ("learned", "random", "center")
+
+
+class Rollout(NamedTuple):
+    """One pass of T glimpses over B*M rows; all float32.
+
+    Attributes:
+      logits: [B*M, N], from the last glimpse: what the loss and the answer use.
+      step_logits: [B*M, T, N], what the answer would have been after each glimpse.
+      locations: [B*M, T, 2], where each glimpse looked, clipped to [-1, 1].
+      means: [B*M, T-1, 2], of the policy after each glimpse but the last.
+      log_probs: [B*M, T-1], of the unclipped sample; 0 unless policy=learned.
+      baselines: [B*M, T-1], the reward expected after each glimpse but the last.
+    """
+
+    logits: tf.Tensor
+    step_logits: tf.Tensor
+    locations: tf.Tensor
+    means: tf.Tensor
+    log_probs: tf.Tensor
+    baselines: tf.Tensor
+
+
+@keras.saving.register_keras_serializable(package="ram_tf")
+class RecurrentAttentionModel(ImageClassifier):
+    """Looks at an image through T glimpses and learns where to look by REINFORCE.
+
+    Paper 4; Mnih et al. 2014. Step t looks at l_t and gives the core output h_t; the
+    next mean mu_{t+1} and the baseline b_t come from h_t. T glimpses make T-1
+    decisions. Nothing else of the image reaches the class or the policy.
+
+    Args: the fields of `Config` with these names, their ranges and defaults;
+      num_classes is N. `seed` owns the first locations and the exploration noise of
+      training, which are functions of (seed, optimizer step), also across replicas.
+
+    Call arguments:
+      images: float32 [B, H, W, C] in [0, 1], or uint8 0..255; or a dict with "images"
+        and optionally "initial_locations" float32 [B, 2], which all rollouts of an
+        image start from.
+
+    Returns:
+      probabilities: float32 [B, N], at the policy's means, from the centre unless
+      initial locations are given: deterministic, and no image depends on its batch. A
+      random policy has the centre for its mean: `rollout` takes it elsewhere.
+
+    Raises:
+      RamError: when an argument does not fit its field, or the images have not the
+        channels the model was built for.
+
+    Gradient:
+      Cross-entropy: glimpse, core and action networks. Baseline MSE: the baseline
+      network. REINFORCE: the location network, and with policy_gradient_scope="core"
+      the core and glimpse networks too. None through a location.
+
+    Attributes:
+      num_parts: into how many parts of its images a rollout is split, each computed by
+        itself, where the batch size is known; more than 1 only makes it faster, see
+        `ram_tf.runtime.devices.use_cores`.
+
+    Example:
+      >>> model = RecurrentAttentionModel(num_classes=10, num_glimpses=3)
+      >>> model(np.zeros([2, 28, 28, 1], "float32")).shape
+      TensorShape([2, 10])
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        patch_size: int = 8,
+        num_scales: int = 1,
+        num_glimpses: int = 6,
+        glimpse_network: str = "fc",
+        glimpse_units: int = 0,
+        core: str = "lstm",
+        core_units: int = 0,
+        location_hidden_units: int = 0,
+        location_input_scale: float = 1.0,
+        policy: str = "learned",
+        location_stddev: float = 0.1,
+        initial_location: str = "random",
+        policy_gradient_scope: str = "location",
+        num_rollouts: int = 1,
+        baseline_weight: float = 1.0,
+        reinforce_weight: float = 0.01,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        given = locals()
+        self._settings = {
+            field.name: check_value(field, given[field.name], prefix="")
+            for field in dataclasses.fields(Config)
+            if field.name in given
+        }
+        self.num_classes = num_classes
+        self.num_glimpses = num_glimpses
+        self.policy = policy
+        self.initial_location = initial_location
+        self.policy_gradient_scope = policy_gradient_scope
+        self.num_rollouts = num_rollouts
+        self.baseline_weight = baseline_weight
+        self.reinforce_weight = reinforce_weight
+        self.seed = seed
+        self.num_parts = 1
+        inner: dict[str, Any] = {"dtype": self.dtype_policy}
+        self.sensor = GlimpseSensor(patch_size, num_scales, name="sensor", **inner)
+        # A width of 0 is the layer's own.
+        width = [glimpse_units] if glimpse_units else []
+        self.glimpse_network = GLIMPSE_NETWORKS[glimpse_network](
+            *width, name="glimpse_network", **inner
+        )
+        width = [core_units] if core_units and core != "none" else []
+        self.core = CORES[core](*width, name="core", **inner)
+        self.location_network = LocationNetwork(
+            location_stddev,
+            location_hidden_units,
+            location_input_scale,
+            name="location_network",
+        )
+        self.baseline_network = BaselineNetwork(name="baseline_network")
+        self.action_network = ActionNetwork(num_classes, name="action_network")
+        self.track_terms((*Losses._fields, "accuracy", "reward", "gradient_norm"))
+
+    def build(self, input_shape: Any) -> None:
+        images_shape = input_shape
+        if isinstance(input_shape, dict):
+            images_shape = input_shape["images"]
+        self.num_channels = images_shape[-1]
+        patches_shape = self.sensor.compute_output_shape(tuple(images_shape))
+        self.sensor.build(images_shape)
+        self.glimpse_network.build(patches_shape)
+        features_shape = self.glimpse_network.compute_output_shape(patches_shape)
+        self.core.build(features_shape)
+        output_shape = self.core.output_shape_for(features_shape)
+        self.location_network.build(output_shape)
+        self.baseline_network.build(output_shape)
+        self.action_network.build(output_shape)
+        self.built = True
+
+    def rollout(
+        self,
+        images: tf.Tensor,
+        initial_locations: tf.Tensor,
+        exploration: tf.Tensor | None = None,
+        policy: str | None = None,
+    ) -> Rollout:
+        """Takes T glimpses.
+
+        Args:
+          images: [B, H, W, C].
+          initial_locations: float32 [B*M, 2]; rows i*M .. i*M + M-1 belong to image i.
+          exploration: float32 [B*M, T-1, 2]. For policy "learned", standard normal
+            noise, or None to look at the means; for "random", the locations
+            themselves; for "center", ignored.
+          policy: overrides the model's own.
+
+        Raises:
+          RamError: when the images have not the channels the model was built for.
+        """
+        policy = policy or self.policy
+        if self.built and images.shape[-1] != self.num_channels:
+            raise RamError(
+                f"images of shape {tuple(images.shape)}: expected {self.num_channels} "
+                f"channels, as the model was built for, found {images.shape[-1]}"
+            )
+        num_images = images.shape[0]  # None inside a function of any batch size.
+        if num_images is None or self.num_parts == 1:
+            return self._rollout(images, initial_locations, exploration, policy)
+        num_parts = min(self.num_parts, num_images)
+        bounds = [i * num_images // num_parts for i in range(num_parts + 1)]
+        num_rollouts = tf.shape(initial_locations)[0] // num_images
+        parts = []
+        for first, last in itertools.pairwise(bounds):
+            rows = slice(first * num_rollouts, last * num_rollouts)
+            part = self._rollout(
+                images[first:last],
+                initial_locations[rows],
+                None if exploration is None else exploration[rows],
+                policy,
+            )
+            parts.append(part)
+        return Rollout(*(tf.concat(field, 0) for field in zip(*parts, strict=True)))
+
+    def _rollout(
+        self,
+        images: tf.Tensor,
+        initial_locations: tf.Tensor,
+        exploration: tf.Tensor | None,
+        policy: str,
+    ) -> Rollout:
+        batch = tf.shape(initial_locations)[0]
+        state = self.core.initial_state(batch)
+        location = tf.clip_by_value(initial_locations, -1.0, 1.0)
+        locations, outputs, means, log_probs, baselines = [], [], [], [], []
+        for t in range(self.num_glimpses):
+            locations.append(location)
+            patches = self.sensor(images, location)
+            features = self.glimpse_network(patches, location)
+            output, state = self.core(features, state)
+            outputs.append(output)
+            if t == self.num_glimpses - 1:
+                break
+            seen = output
+            if self.policy_gradient_scope == "location":
+                seen = tf.stop_gradient(output)
+            mean = self.location_network(seen)
+            baselines.append(self.baseline_network(output))
+            if policy == "learned":
+                chosen = mean
+                if exploration is not None:
+                    chosen = self.location_network.sample(mean, exploration[:, t])
+                log_probs.append(self.location_network.log_prob(chosen, mean))
+            else:
+                chosen = tf.zeros_like(mean)
+                if policy == "random" and exploration is not None:
+                    chosen = exploration[:, t]
+                log_probs.append(tf.zeros([batch]))
+            means.append(mean)
+            location = tf.clip_by_value(tf.stop_gradient(chosen), -1.0, 1.0)
+        step_logits = [self.action_network(output) for output in outputs]
+        return Rollout(
+            logits=step_logits[-1],
+            step_logits=tf.stack(step_logits, axis=1),
+            locations=tf.stack(locations, axis=1),
+            means=_stack(means, [batch, 0, 2]),
+            log_probs=_stack(log_probs, [batch, 0]),
+            baselines=_stack(baselines, [batch, 0]),
+        )
+
+    def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
+        if not isinstance(inputs, dict):
+            inputs = {"images": inputs}
+        return tf.nn.softmax(self._look(**inputs).logits)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        inputs, labels = self.unpack(data)
+        with tf.GradientTape() as tape:
+            rollout = self.rollout(**self._draw(**inputs))
+            labels = tf.repeat(labels, self.num_rollouts)
+            losses = self._hybrid_loss(rollout, labels)
+        terms = self._terms(losses, rollout, labels)
+        return self.learn(tape, losses.loss, terms, tf.shape(labels)[0])
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        inputs, labels = self.unpack(data)
+        rollout = self._look(**inputs)
+        losses = self._hybrid_loss(rollout, labels)
+        return self.track(self._terms(losses, rollout, labels), tf.shape(labels)[0])
+
+    def _hybrid_loss(self, rollout: Rollout, labels: tf.Tensor) -> Losses:
+        return hybrid_loss(
+            rollout.logits,
+            rollout.log_probs,
+            rollout.baselines,
+            labels,
+            self.baseline_weight,
+            self.reinforce_weight,
+        )
+
+    def _terms(
+        self, losses: Losses, rollout: Rollout, labels: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        # The mean reward is the accuracy of single rollouts: one number, known under
+        # both names.
+        rewards = tf.reduce_mean(reward(rollout.logits, labels))
+        return {**losses._asdict(), "accuracy": rewards, "reward": rewards}
+
+    def _look(
+        self, images: tf.Tensor, initial_locations: tf.Tensor | None = None
+    ) -> Rollout:
+        """A rollout at the means, for answers that do not depend on chance."""
+        if initial_locations is None:
+            initial_locations = tf.zeros([tf.shape(images)[0], 2])
+        return self.rollout(images, initial_locations)
+
+    def _draw(
+        self,
+        images: tf.Tensor,
+        initial_locations: tf.Tensor | None = None,
+        exploration: tf.Tensor | None = None,
+    ) -> dict[str, Any]:
+        """Adds the random numbers of this training step to the images.
+
+        They are drawn for the global batch, and each replica takes its rows: a run on
+        several devices sees the numbers of a run on one.
+        """
+        rows = tf.shape(images)[0] * self.num_rollouts
+        num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        context = tf.distribute.get_replica_context()
+        replica = context.replica_id_in_sync_group if num_replicas > 1 else 0
+        step = tf.cast(self.optimizer.iterations, tf.int64)
+        seeds = tf.random.split(tf.stack([tf.constant(self.seed, tf.int64), step]), 2)
+        mine = slice(replica * rows, (replica + 1) * rows)
+        if initial_locations is None:
+            initial_locations = tf.zeros([rows, 2])
+            if self.initial_location == "random" and self.policy != "center":
+                initial_locations = tf.random.stateless_uniform(
+                    [num_replicas * rows, 2], seeds[0], -1.0, 1.0
+                )[mine]
+        elif self.num_rollouts > 1:
+            initial_locations = tf.repeat(initial_locations, self.num_rollouts, axis=0)
+        if exploration is None:
+            draw = tf.random.stateless_normal
+            options: dict[str, Any] = {}
+            if self.policy == "random":
+                draw = tf.random.stateless_uniform
+                options = {"minval": -1.0, "maxval": 1.0}
+            shape = [num_replicas * rows, self.num_glimpses - 1, 2]
+            exploration = draw(shape, seeds[1], **options)[mine]
+        return {
+            "images": images,
+            "initial_locations": initial_locations,
+            "exploration": exploration,
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            **self._settings,
+        }
+
+
+def _stack(steps: list[tf.Tensor], empty: list[Any]) -> tf.Tensor:
+    return tf.stack(steps, axis=1) if steps else tf.zeros(empty)

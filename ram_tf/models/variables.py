@@ -1,0 +1,43 @@
+"""A model's variables by name, and its averaged weights for a while."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from ram_tf.models.image_classifier import ImageClassifier
+
+
+def named_variables(model: ImageClassifier) -> dict[str, Any]:
+    """Returns every variable of training by a stable name.
+
+    Weights, optimizer state with its step count, and the running means, in this order.
+    """
+    groups = {
+        "weights": model.weights,
+        "optimizer": model.optimizer.variables,
+        "metrics": [v for metric in model.metrics for v in metric.variables],
+    }
+    return {
+        f"{group}/{index:03d}/{variable.name}": variable
+        for group, variables in groups.items()
+        for index, variable in enumerate(variables)
+    }
+
+
+@contextlib.contextmanager
+def averaged_weights(model: ImageClassifier) -> Iterator[None]:
+    """Puts the optimizer's average in the place of the weights inside a `with`.
+
+    Does nothing when the optimizer keeps no average.
+    """
+    if not model.optimizer.use_ema:
+        yield
+        return
+    variables = model.trainable_variables
+    kept = [variable.numpy() for variable in variables]
+    model.optimizer.finalize_variable_values(variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, kept, strict=True):
+            variable.assign(value)

@@ -1,0 +1,142 @@
+"""The paper's two baseline classifiers, which see the whole image (paper 5)."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from ram_tf.models.image_classifier import ImageClassifier
+from ram_tf.models.losses import cross_entropy, reward
+
+
+class _BaselineClassifier(ImageClassifier):
+    """A stack of layers, trained by cross-entropy."""
+
+    def __init__(self, stack: list[keras.layers.Layer], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.stack = stack
+        self.track_terms(("loss", "cross_entropy", "accuracy", "gradient_norm"))
+
+    def build(self, input_shape: Any) -> None:
+        shape = (None, *input_shape[1:])
+        for layer in self.stack:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        self.built = True
+
+    def logits(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns float32 [B, N]."""
+        x = images
+        if images.dtype == tf.uint8:
+            x = tf.cast(images, tf.float32) / 255.0
+        for layer in self.stack:
+            x = layer(x)
+        return x
+
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        return tf.nn.softmax(self.logits(images))
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        inputs, labels = self.unpack(data)
+        with tf.GradientTape() as tape:
+            logits = self.logits(inputs["images"])
+            loss = cross_entropy(logits, labels)
+        terms = self._terms(loss, logits, labels)
+        return self.learn(tape, loss, terms, tf.shape(labels)[0])
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        inputs, labels = self.unpack(data)
+        logits = self.logits(inputs["images"])
+        terms = self._terms(cross_entropy(logits, labels), logits, labels)
+        return self.track(terms, tf.shape(labels)[0])
+
+    def _terms(
+        self, loss: tf.Tensor, logits: tf.Tensor, labels: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        accuracy = tf.reduce_mean(reward(logits, labels))
+        return {"loss": loss, "cross_entropy": loss, "accuracy": accuracy}
+
+
+@keras.saving.register_keras_serializable(package="ram_tf")
+class FCClassifier(_BaselineClassifier):
+    """Two hidden ReLU layers on the flattened image: "FC 2 layers" of the tables.
+
+    Args:
+      num_classes: classes N.
+      fc_units: width of both hidden layers (paper 5: 256).
+    """
+
+    def __init__(
+        self, num_classes: int = 10, fc_units: int = 256, **kwargs: Any
+    ) -> None:
+        dtype = kwargs.get("dtype")
+        super().__init__(
+            [
+                keras.layers.Flatten(dtype=dtype, name="flatten"),
+                keras.layers.Dense(fc_units, "relu", dtype=dtype, name="hidden_1"),
+                keras.layers.Dense(fc_units, "relu", dtype=dtype, name="hidden_2"),
+                keras.layers.Dense(num_classes, dtype="float32", name="logits"),
+            ],
+            **kwargs,
+        )
+        self.num_classes = num_classes
+        self.fc_units = fc_units
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "fc_units": self.fc_units,
+        }
+
+
+@keras.saving.register_keras_serializable(package="ram_tf")
+class ConvClassifier(_BaselineClassifier):
+    """A convolution and a hidden layer: "Convolutional, 2 layers" of the tables.
+
+    8 filters of 10x10 (paper 5) inside the image, then 256 units (paper 5).
+
+    Args:
+      num_classes: classes N.
+      fc_units: width of the hidden layer.
+      conv_stride: of the filters, in pixels (Mnih et al. 2014, section 4.1: 5; the
+        paper does not say).
+    """
+
+    KERNEL_SIZE = 10  # Also the least side of an image.
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        fc_units: int = 256,
+        conv_stride: int = 5,
+        **kwargs: Any,
+    ) -> None:
+        dtype = kwargs.get("dtype")
+        super().__init__(
+            [
+                keras.layers.Conv2D(
+                    8,
+                    self.KERNEL_SIZE,
+                    conv_stride,
+                    activation="relu",
+                    dtype=dtype,
+                    name="conv",
+                ),
+                keras.layers.Flatten(dtype=dtype, name="flatten"),
+                keras.layers.Dense(fc_units, "relu", dtype=dtype, name="hidden"),
+                keras.layers.Dense(num_classes, dtype="float32", name="logits"),
+            ],
+            **kwargs,
+        )
+        self.num_classes = num_classes
+        self.fc_units = fc_units
+        self.conv_stride = conv_stride
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "fc_units": self.fc_units,
+            "conv_stride": self.conv_stride,
+        }

@@ -1,0 +1,152 @@
+"""The folder of a run: who owns it, what it runs, what it found."""
+
+import fcntl
+import itertools
+import pathlib
+from typing import Any
+
+from ram_tf.config import Config
+from ram_tf.errors import RamError
+from ram_tf.files import read_json, to_json, write_atomic
+
+
+class RunDirectory:
+    """Names the files of one run.
+
+    Args:
+      path: the folder.
+
+    Raises:
+      RamError: when the path is empty.
+    """
+
+    def __init__(self, path: str | pathlib.Path) -> None:
+        if not str(path):
+            raise RamError("--run_dir: expected a folder, found none")
+        self.path = pathlib.Path(path)
+        self.flags = self.path / "flags.cfg"
+        self.config = self.path / "config.json"
+        self.class_names = self.path / "class_names.json"
+        self.checkpoints = self.path / "checkpoints"
+        self.logs = self.path / "logs"
+        self.curve = self.path / "curve.csv"
+        self.examples = self.path / "examples.npz"
+        self.evaluation = self.path / "evaluation.json"
+        self.results = self.path / "results.json"
+        self._lock: Any = None
+
+    def claim(self) -> None:
+        """Makes the folder and takes its lock, which the kernel frees with the process.
+
+        Raises:
+          RamError: when another process has it, or the folder cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = open(self.path / ".lock", "w")  # noqa: SIM115
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name.
+            reason = getattr(error, "strerror", None) or error
+            raise RamError(
+                f"--run_dir={self.path}: expected a folder to write to, found: {reason}"
+            ) from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            raise RamError(
+                f"--run_dir={self.path}: expected no other run in it, found one that "
+                "is running"
+            ) from None
+        # What a killed run was writing.
+        for folder in (self.path, self.checkpoints):
+            for path in folder.glob(".*.tmp"):
+                path.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Gives the lock back."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def check(self, config: Config) -> None:
+        """Checks that the folder holds no run, or one of the same Config.
+
+        A run that ended before its first checkpoint has nothing to lose: any Config
+        may take its place.
+
+        Raises:
+          RamError: when it holds a run of another Config; the message names the fields.
+        """
+        if not self._holds_run():
+            return
+        before = self.read_config()
+        names = config.differences(before)
+        if names:
+            changes = ", ".join(
+                f"{name}={getattr(before, name)} (now {getattr(config, name)})"
+                for name in names
+            )
+            raise RamError(
+                f"--run_dir={self.path}: expected the Config of the run that it "
+                f"holds, found other values: {changes}; give another --run_dir"
+            )
+
+    def check_classes(self, class_names: list[str]) -> None:
+        """Checks that a run's data still have the classes that it was trained on.
+
+        A folder of images could have one more or less, or another name: then labels
+        would mean other classes.
+
+        Raises:
+          RamError: when they differ; the message names the first that does.
+        """
+        if not self._holds_run() or not self.class_names.exists():
+            return
+        before = read_json(self.class_names)
+        if before == class_names:
+            return
+        if not isinstance(before, list):
+            raise RamError(f"{self.class_names}: expected a list of names")
+        pairs = itertools.zip_longest(before, class_names, fillvalue="none")
+        old, new = next(pair for pair in pairs if pair[0] != pair[1])
+        raise RamError(
+            f"--run_dir={self.path}: expected data of the {len(before)} classes of its "
+            f"training, found {len(class_names)}, with {new} where {old} was"
+        )
+
+    def begin(self, config: Config, class_names: list[str]) -> None:
+        """Writes the run's Config and classes, unless the folder holds its run already.
+
+        Args:
+          config: the run's.
+          class_names: of its data, in the order of their labels.
+        """
+        if self._holds_run():
+            return
+        values = config.to_dict()
+        write_atomic(self.class_names, to_json(class_names))
+        lines = [f"--{name}={_text(value)}" for name, value in values.items()]
+        write_atomic(self.flags, "\n".join(lines) + "\n")
+        write_atomic(self.config, to_json(values))
+
+    def _holds_run(self) -> bool:
+        saved = self.results.exists() or any(self.checkpoints.glob("*.npz"))
+        return saved and self.config.exists()
+
+    def read_config(self) -> Config:
+        """Reads the run's Config.
+
+        Raises:
+          RamError: when there is none, or it is broken.
+        """
+        values = read_json(self.config)
+        if not isinstance(values, dict):
+            raise RamError(f"{self.config}: expected an object of flags")
+        try:
+            return Config.from_dict(values)
+        except RamError as error:
+            raise RamError(f"{self.config}: {error}") from None
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,103 @@
+"""An experiment put together: from a Config to data, model and chosen weights."""
+
+import dataclasses
+import pathlib
+
+from ram_tf.config import Config
+from ram_tf.data.sources.base import Source
+from ram_tf.data.sources.open import open_source
+from ram_tf.data.tasks import Task
+from ram_tf.errors import RamError
+from ram_tf.models.factory import build_model
+from ram_tf.models.image_classifier import ImageClassifier
+from ram_tf.models.variables import named_variables
+from ram_tf.runs.checkpoints import CheckpointFolder, restore
+from ram_tf.runs.directory import RunDirectory
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """Data and model of a Config.
+
+    Attributes:
+      config: the Config.
+      source: the data set.
+      task: what is made of its images.
+      image_shape: (H, W, C) that the model sees.
+      model: built and compiled.
+    """
+
+    config: Config
+    source: Source
+    task: Task
+    image_shape: tuple[int, int, int]
+    model: ImageClassifier
+
+
+def assemble(config: Config, num_parts: int = 1) -> Experiment:
+    """Opens the data of a Config and builds its model with fresh weights.
+
+    Args:
+      config: the run.
+      num_parts: as `ram_tf.runtime.devices.use_cores` says.
+
+    Raises:
+      RamError: when the data are missing, or do not fit the Config.
+    """
+    source = open_source(
+        config.dataset, config.data_dir, config.validation_size, config.image_size
+    )
+    if len(source.class_names) < 2:
+        raise RamError(
+            f"--dataset={config.dataset}: expected at least two classes, found "
+            f"{', '.join(source.class_names)} alone"
+        )
+    task = Task(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Task)})
+    image_shape = task.output_shape(source.image_shape)
+    model = build_model(config, len(source.class_names), image_shape, num_parts)
+    return Experiment(config, source, task, image_shape, model)
+
+
+def load_run(path: str | pathlib.Path, data_dir: str = "") -> Experiment:
+    """Opens a finished run with the weights that its Config selects.
+
+    Args:
+      path: the run's folder.
+      data_dir: where its data are now; "" keeps what the run was given.
+
+    Raises:
+      RamError: when there is no finished run, its checkpoint is damaged, or its data
+        have other classes now.
+    """
+    directory = RunDirectory(path)
+    if not directory.config.exists():
+        raise RamError(f"--run_dir={path}: expected a run of ram_tf.train, found none")
+    config = directory.read_config()
+    if data_dir:
+        config = dataclasses.replace(config, data_dir=data_dir)
+    if not directory.results.exists():
+        raise RamError(
+            f"--run_dir={path}: expected a finished run, found no results.json; the "
+            "same train command resumes it"
+        )
+    experiment = assemble(config)
+    directory.check_classes(experiment.source.class_names)
+    select_weights(experiment, directory)
+    return experiment
+
+
+def select_weights(experiment: Experiment, directory: RunDirectory) -> None:
+    """Restores the weights that config.select names: the ones for evaluation.
+
+    Raises:
+      RamError: when their checkpoint is missing or damaged.
+    """
+    config, model = experiment.config, experiment.model
+    checkpoints = CheckpointFolder(directory.checkpoints, config.keep_checkpoints)
+    variables = named_variables(model)
+    if config.select == "best":
+        restore(checkpoints.best, variables)
+    else:
+        restore(checkpoints.at(config.train_steps), variables)
+    if model.optimizer.use_ema:
+        model.optimizer.finalize_variable_values(model.trainable_variables)

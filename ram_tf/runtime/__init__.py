@@ -1,0 +1,1 @@
+"""The process and the machine: devices, workers, signals. Imports nothing here."""

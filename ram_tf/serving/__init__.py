@@ -1,0 +1,1 @@
+"""A run as a SavedModel, and image files for it."""

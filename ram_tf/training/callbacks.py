@@ -1,0 +1,128 @@
+"""What a person watches while training: a progress bar, a curve, TensorBoard."""
+
+import csv
+import io
+import pathlib
+import time
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tqdm
+
+from ram_tf.errors import RamError, one_line
+from ram_tf.files import write_atomic
+from ram_tf.training.trainer import Trainer
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """Shows steps, loss and accuracy on standard error.
+
+    Args:
+      trainer: the loop, for its place and its end.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        super().__init__()
+        self.trainer = trainer
+        self.bar: Any = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.bar = tqdm.tqdm(
+            total=self.trainer.config.train_steps,
+            initial=self.trainer.step,
+            unit="step",
+            mininterval=1.0,
+            dynamic_ncols=True,
+        )
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.bar.set_postfix(
+            loss=f"{logs['loss']:.3f}",
+            accuracy=f"{logs['accuracy']:.3f}",
+            refresh=False,
+        )
+        self.bar.update(batch + 1 - self.bar.n)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        accuracy = logs["val_accuracy"]
+        self.bar.set_description(f"validation {100 * accuracy:.2f} %")
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.bar.close()
+
+
+class RunLogger(keras.callbacks.Callback):
+    """Writes curve.csv and TensorBoard scalars at every evaluation.
+
+    Scalars: loss/total, loss/cross_entropy, loss/baseline_mse (the baseline's error),
+    loss/reinforce, reward/mean, accuracy/train, accuracy/validation, gradient/norm,
+    learning_rate, images_per_second.
+
+    Args:
+      trainer: the loop, for its curve.
+      curve: the CSV file.
+      logs: the folder of TensorBoard's files.
+
+    Raises:
+      RamError: when logs is no folder that can be written to.
+    """
+
+    TAGS = {
+        "loss": "loss/total",
+        "cross_entropy": "loss/cross_entropy",
+        "baseline_mse": "loss/baseline_mse",
+        "reinforce": "loss/reinforce",
+        "reward": "reward/mean",
+        "accuracy": "accuracy/train",
+        "validation_accuracy": "accuracy/validation",
+        "gradient_norm": "gradient/norm",
+        "learning_rate": "learning_rate",
+    }
+
+    def __init__(
+        self, trainer: Trainer, curve: pathlib.Path, logs: pathlib.Path
+    ) -> None:
+        super().__init__()
+        self.trainer = trainer
+        self.curve = curve
+        try:
+            self.writer = tf.summary.create_file_writer(str(logs))
+        except tf.errors.OpError as error:
+            raise RamError(
+                f"{logs}: expected a folder to write to, found: {one_line(error)}"
+            ) from None
+        self._before = (0, 0.0)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._before = (self.trainer.step, time.monotonic())
+        self._write()  # Resumed: rows behind the checkpoint are to come again.
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        row = self.trainer.curve[-1]
+        step, now = int(row["step"]), time.monotonic()
+        images = (step - self._before[0]) * self.trainer.config.batch_size
+        with self.writer.as_default(step=step):
+            for name, tag in self.TAGS.items():
+                if name in row:
+                    tf.summary.scalar(tag, row[name])
+            tf.summary.scalar("images_per_second", images / (now - self._before[1]))
+        self.writer.flush()
+        self._before = (step, now)
+        self._write()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.writer.close()
+
+    def _write(self) -> None:
+        write_atomic(self.curve, curve_text(self.trainer.curve))
+
+
+def curve_text(curve: list[dict[str, float]]) -> str:
+    """Returns a learning curve as CSV: a header, then a row an evaluation."""
+    text = io.StringIO()
+    if curve:
+        writer = csv.DictWriter(text, list(curve[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(curve)
+    return text.getvalue()

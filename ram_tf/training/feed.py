@@ -1,0 +1,100 @@
+"""Training blocks for a strategy: which steps a block has, who makes which rows.
+
+Follows the pipeline, feeds the training loop.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from ram_tf.config import Config
+from ram_tf.data.pipeline import training_blocks
+from ram_tf.data.sources.base import ImageSet
+from ram_tf.data.tasks import Task
+
+
+def plan_blocks(
+    start: int, stop: int, size: int, boundaries: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Cuts the steps start..stop-1 into blocks for compiled calls.
+
+    Args:
+      start: the first step.
+      stop: behind the last step.
+      size: the most steps in a block.
+      boundaries: numbers of which no block may cross a multiple.
+
+    Returns:
+      (first step, number of steps) of each block.
+    """
+    blocks = []
+    while start < stop:
+        nearest = min((start // every + 1) * every for every in boundaries)
+        end = min(start + size, nearest, stop)
+        blocks.append((start, end - start))
+        start = end
+    return blocks
+
+
+def feed(
+    config: Config,
+    strategy: tf.distribute.Strategy,
+    train: ImageSet,
+    task: Task,
+    step: int,
+) -> Iterator[tuple[int, int, Any, Any]]:
+    """Yields the blocks of steps `step` to config.train_steps - 1.
+
+    Args:
+      config: the run.
+      strategy: where it runs; every replica is fed its own rows of the global batch.
+      train: the training split.
+      task: how images are shown.
+      step: the first step.
+
+    Yields:
+      First step, number of steps, images [S, B/W, H, W, C], labels [S, B/W]; W is the
+      number of replicas, and with several the last two are per replica.
+    """
+    plan = plan_blocks(
+        step,
+        config.train_steps,
+        config.steps_per_call,
+        (config.eval_every, config.checkpoint_every),
+    )
+    if not plan:
+        return
+    starts = [start for start, _ in plan]
+    replicas = strategy.num_replicas_in_sync
+
+    def blocks(shard: tuple[int, int]) -> tf.data.Dataset:
+        return training_blocks(
+            train,
+            task,
+            starts,
+            config.steps_per_call,
+            config.batch_size,
+            config.seed,
+            shard,
+            config.redraw,
+        )
+
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        local = replicas // context.num_input_pipelines
+        first = context.input_pipeline_id * local
+        # The strategy deals consecutive elements to its replicas.
+        shares = [blocks((first + i, replicas)) for i in range(local)]
+        choices = tf.data.Dataset.range(local).repeat()
+        return tf.data.Dataset.choose_from_datasets(shares, choices)
+
+    dataset: Any
+    if replicas == 1:
+        dataset = blocks((0, 1))
+    else:
+        options = tf.distribute.InputOptions(
+            experimental_replication_mode=tf.distribute.InputReplicationMode.PER_WORKER
+        )
+        dataset = strategy.distribute_datasets_from_function(of_worker, options)
+    for (start, count), (images, labels) in zip(plan, dataset, strict=False):
+        yield start, count, images, labels

@@ -1,0 +1,1 @@
+"""Glimpses as pictures: one image of paths, and the report page in `html`."""

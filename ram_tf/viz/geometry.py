@@ -1,0 +1,162 @@
+"""Glimpse paths that a run left: where it looked, what it saw, what it thought.
+
+Reads examples.npz of a run for figures and reports. NumPy only: a picture of a run
+should not wait for TensorFlow.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from ram_tf.config import Config
+from ram_tf.errors import RamError
+from ram_tf.runs.directory import RunDirectory
+from ram_tf.runs.examples import read_examples
+
+
+class GlimpsePath(NamedTuple):
+    """One test image and what the model did on it.
+
+    Attributes:
+      image: uint8 [H, W, C].
+      label: the true class.
+      locations: float32 [T, 2], (y, x) in [-1, 1].
+      probabilities: float32 [T, N], what the answer would be after each glimpse.
+    """
+
+    image: np.ndarray
+    label: int
+    locations: np.ndarray
+    probabilities: np.ndarray
+
+    @property
+    def answer(self) -> int:
+        """The class that the model answers, after its last glimpse."""
+        return int(self.probabilities[-1].argmax())
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the answer is the true class."""
+        return self.answer == self.label
+
+
+@dataclasses.dataclass(frozen=True)
+class PathRecord:
+    """The paths of one run.
+
+    Attributes:
+      config: the run.
+      paths: in the order of the test split.
+      class_names: the N classes.
+    """
+
+    config: Config
+    paths: list[GlimpsePath]
+    class_names: list[str]
+
+
+def read_paths(directory: RunDirectory) -> PathRecord:
+    """Reads the glimpse paths of a finished run.
+
+    Raises:
+      RamError: when the folder holds none, or they are damaged, or the run is of a
+        model that takes no glimpses.
+    """
+    config = directory.read_config()
+    if config.model != "ram":
+        raise RamError(
+            f"--run_dir={directory.path}: expected a run of --model=ram, found "
+            f"--model={config.model}, which takes no glimpses"
+        )
+    path = directory.examples
+    examples = read_examples(path)
+    steps = examples.locations.shape[1]
+    if steps != config.num_glimpses:
+        raise RamError(
+            f"{path}: expected paths of {config.num_glimpses} glimpses, found {steps}"
+        )
+    columns = zip(
+        examples.images,
+        map(int, examples.labels),
+        examples.locations,
+        examples.probabilities,
+        strict=True,
+    )
+    paths = [GlimpsePath(*row) for row in columns]
+    return PathRecord(config, paths, examples.class_names)
+
+
+def choose_paths(paths: list[GlimpsePath], count: int) -> list[GlimpsePath]:
+    """Picks paths to show: right ones of different classes, and a wrong one at the end.
+
+    Args:
+      paths: to choose from.
+      count: how many, if there are as many.
+
+    Returns:
+      The choice; its last is the first wrong answer of all, when there is one. More
+      wrong ones follow only when the right ones are not enough.
+    """
+    wrong = [path for path in paths if not path.is_right]
+    seen: set[int] = set()
+    first: list[GlimpsePath] = []
+    again: list[GlimpsePath] = []
+    for path in paths:
+        if path.is_right:
+            (again if path.label in seen else first).append(path)
+            seen.add(path.label)
+    right = [*first, *again][: count - bool(wrong)]
+    return [*right, *wrong][:count]
+
+
+def centre_px(location: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
+    """Returns the place of a location in pixels, float32 (y, x)."""
+    last_px = np.asarray(size_px, np.float32) - 1
+    half = (np.asarray(location, np.float32) + np.float32(1)) / np.float32(2)
+    return half * last_px
+
+
+def top_left_px(
+    location: np.ndarray, size_px: tuple[int, int], side: int
+) -> tuple[int, int]:
+    """Returns the first row and column of a patch, as `GlimpseSensor` cuts it.
+
+    Args:
+      location: (y, x) in [-1, 1].
+      size_px: (H, W) of the image.
+      side: the patch's side in pixels.
+    """
+    centre = centre_px(location, size_px)
+    if side % 2:
+        first = np.floor(centre + np.float32(0.5)).astype(int) - (side - 1) // 2
+    else:
+        first = np.floor(centre).astype(int) - side // 2 + 1
+    return int(first[0]), int(first[1])
+
+
+def cut_patches(
+    image: np.ndarray, location: np.ndarray, patch_size: int, num_scales: int
+) -> np.ndarray:
+    """Returns what one glimpse sees, as `GlimpseSensor` does.
+
+    Args:
+      image: [H, W, C].
+      location: (y, x) in [-1, 1].
+      patch_size: side g in pixels.
+      num_scales: patches K.
+
+    Returns:
+      float32 [K, g, g, C] in the units of the image.
+    """
+    height, width, channels = image.shape
+    g = patch_size
+    patches = []
+    for k in range(num_scales):
+        side = g * 2**k
+        top, left = top_left_px(location, (height, width), side)
+        padded = np.pad(image, [(side, side), (side, side), (0, 0)])
+        patch = padded[top + side : top + 2 * side, left + side : left + 2 * side]
+        blocks = patch.astype(np.float32).reshape(g, side // g, g, side // g, channels)
+        patches.append(blocks.mean(axis=(1, 3)))
+    return np.stack(patches)

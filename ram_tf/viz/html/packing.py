@@ -1,0 +1,70 @@
+"""Packs arrays for the page: one JSON text, small, and with no picture in it twice."""
+
+import base64
+import hashlib
+import json
+import zlib
+from typing import Any
+
+import numpy as np
+
+from ram_tf.config import Config
+from ram_tf.runs.examples import Examples
+
+
+def pack(array: np.ndarray) -> dict[str, Any]:
+    """Returns an array as the page's script unpacks it.
+
+    Returns:
+      type, shape, and the little-endian bytes, deflated (zlib) and in base 64.
+    """
+    array = np.ascontiguousarray(array)
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    packed = zlib.compress(little.tobytes(), 9)
+    return {
+        "type": array.dtype.name,
+        "shape": list(array.shape),
+        "data": base64.b64encode(packed).decode(),
+    }
+
+
+class PathStore:
+    """Collects the glimpse paths of many rows.
+
+    Rows on the same data show the same test images, which are kept once.
+    """
+
+    def __init__(self) -> None:
+        self.pictures: dict[str, Any] = {}
+        self.paths: dict[str, Any] = {}
+
+    def add(self, key: str, config: Config, examples: Examples) -> None:
+        """Adds the paths of a row.
+
+        Args:
+          key: how the page names the row.
+          config: its run, for the size of patches.
+          examples: its images and paths.
+        """
+        images = np.ascontiguousarray(examples.images)
+        content = repr(images.shape).encode() + images.tobytes()
+        name = hashlib.sha256(content).hexdigest()[:12]
+        if name not in self.pictures:
+            self.pictures[name] = pack(images)
+        # 16 bits a probability: no bar is a pixel longer for more.
+        levels = np.rint(np.clip(examples.probabilities, 0, 1) * 65535)
+        self.paths[key] = {
+            "pictures": name,
+            "patch_size": config.patch_size,
+            "num_scales": config.num_scales,
+            "class_names": examples.class_names,
+            "labels": examples.labels.tolist(),
+            "locations": pack(examples.locations),
+            "probabilities": pack(levels.astype(np.uint16)),
+        }
+
+    def to_json(self) -> str:
+        """Returns JSON that can stand inside a script element."""
+        content = {"pictures": self.pictures, "paths": self.paths}
+        text = json.dumps(content, separators=(",", ":"), sort_keys=True)
+        return text.replace("<", "\\u003c")

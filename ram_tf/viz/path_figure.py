@@ -1,0 +1,215 @@
+"""A picture of glimpse paths: where the model looked, what it saw, what it thought.
+
+Needs matplotlib, the extra `figures`; draws without a screen.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ram_tf.errors import RamError
+from ram_tf.viz.geometry import (
+    GlimpsePath,
+    PathRecord,
+    centre_px,
+    cut_patches,
+    top_left_px,
+)
+
+MAX_CLASSES = 10  # Rows of the probability chart; more cannot be read.
+_LONGEST_NAME = 24  # Letters of a class name; it is cut there.
+_LEAST_SIDE = 2.0  # Inches, of the image.
+_COLUMNS = 2  # Examples side by side.
+_TILE, _ROW = 0.5, 0.245  # Inches: of a patch, of a class in the chart.
+_INK, _FAINT, _PALE = "#1c2733", "#77838f", "#a9b4be"
+_RIGHT, _WRONG, _OUTSIDE = "#0a8f6c", "#d1495b", "#3a4654"
+# From the first glimpse to the last; readable on black pixels and for most eyes.
+_ORDER = ("#ffd166", "#f78c6b", "#ef476f", "#b05fd0", "#5b8def", "#22c1c3")
+
+
+def draw_paths(
+    paths: Sequence[GlimpsePath], record: PathRecord, title: str, subtitle: str = ""
+) -> Any:
+    """Draws examples, two side by side.
+
+    Args:
+      paths: what to draw.
+      record: the run they come from.
+      title: the first line.
+      subtitle: the second, smaller.
+
+    Returns:
+      A matplotlib Figure.
+
+    Raises:
+      RamError: when matplotlib is missing.
+    """
+    try:
+        from matplotlib.colors import LinearSegmentedColormap
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise RamError(
+            "expected matplotlib, found none: pip install 'ram-tf[figures]'"
+        ) from None
+    scales, steps = record.config.num_scales, record.config.num_glimpses
+    spectrum = LinearSegmentedColormap.from_list("order", _ORDER)
+    colours = spectrum(np.linspace(0, 1, max(steps, 2)))
+    chart = min(len(record.class_names), MAX_CLASSES) * _ROW
+    # Of the image: as high as what is beside it.
+    side = max(scales * _TILE + chart + 0.15, _LEAST_SIDE)
+    names = [_short(name) for name in record.class_names]
+    beside = max(steps, 4) * _TILE
+    columns = min(_COLUMNS, len(paths))
+    rows = -(-len(paths) // columns)
+    # In inches from the left and from the top: every part has its size.
+    left, top, below = 0.4, 1.85, 1.3
+    gap = 0.5 + 0.1 * max(map(len, names))  # The names stand in it.
+    verdicts = [_verdict(path, names) for path in paths]
+    longest = max(len(text) for text, _ in verdicts)
+    block_width = max(side + gap + beside + 0.6, 0.4 + 0.135 * longest)
+    width = max(left + columns * block_width, 2 * left + 0.19 * len(title))
+    height = top + rows * (side + below) - 0.4
+    figure = Figure(figsize=(width, height), dpi=110, facecolor="white")
+
+    def place(x: float, y: float, wide: float, high: float) -> Any:
+        box = (x / width, 1 - (y + high) / height, wide / width, high / height)
+        return figure.add_axes(box)
+
+    for y, text, size, colour in ((0.3, title, 22, _INK), (0.75, subtitle, 13, _FAINT)):
+        figure.text(
+            left / width, 1 - y / height, text, size=size, color=colour, va="top",
+            weight="bold" if colour == _INK else "normal",
+        )  # fmt: skip
+    for index, path in enumerate(paths):
+        x = left + index % columns * block_width
+        y = top + index // columns * (side + below)
+        text, colour = verdicts[index]
+        figure.text(
+            x / width, 1 - (y - 0.38) / height, text, size=15, weight="bold",
+            color=colour, va="bottom",
+        )  # fmt: skip
+        _draw_image(place(x, y, side, side), path, record, colours)
+        x += side + gap
+        high = scales * _TILE
+        _draw_patches(place(x, y, beside, high), path, record, colours)
+        y += high + 0.15
+        _draw_probabilities(place(x, y, beside, chart), path, names)
+    return figure
+
+
+def _short(name: str) -> str:
+    """A class name that fits beside the chart."""
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return name[: _LONGEST_NAME - 1].rstrip() + "…"
+
+
+def _verdict(path: GlimpsePath, names: Sequence[str]) -> tuple[str, str]:
+    """What the model answers, and the colour of right or wrong."""
+    percent = 100 * path.probabilities[-1, path.answer]
+    answers = f"answers {names[path.answer]} ({percent:.0f} %)"
+    if path.is_right:
+        return f"✓ {answers}", _RIGHT
+    return f"✗ {answers}, is {names[path.label]}", _WRONG
+
+
+def _draw_image(axes: Any, path: GlimpsePath, record: PathRecord, colours: Any) -> None:
+    """The image with the outlines of the patches and the numbered path."""
+    from matplotlib.patches import Rectangle
+
+    height, width = path.image.shape[:2]
+    side = record.config.patch_size
+    _show(axes, path.image)
+    axes.set_facecolor(_OUTSIDE)
+    points = np.array([centre_px(place, (height, width)) for place in path.locations])
+    axes.plot(points[:, 1], points[:, 0], color="white", lw=1.5, alpha=0.8, zorder=3)
+    for step, (y, x) in enumerate(points):
+        for k in range(record.config.num_scales):
+            top, left = top_left_px(path.locations[step], (height, width), side * 2**k)
+            axes.add_patch(
+                Rectangle(
+                    (left - 0.5, top - 0.5),
+                    side * 2**k,
+                    side * 2**k,
+                    fill=False,
+                    edgecolor=colours[step],
+                    lw=1.8 if k == 0 else 0.8,
+                    alpha=0.95 if k == 0 else 0.35,
+                    zorder=2,
+                )
+            )
+        axes.plot(x, y, "o", ms=14, color=colours[step], mec="white", mew=1, zorder=4)
+        light = colours[step][:3] @ (0.3, 0.6, 0.1) > 0.55
+        axes.text(
+            x, y, str(step + 1), size=9, weight="bold",
+            color=_INK if light else "white",
+            ha="center", va="center_baseline", zorder=5,
+        )  # fmt: skip
+    margin = side / 2
+    axes.set_xlim(-0.5 - margin, width - 0.5 + margin)
+    axes.set_ylim(height - 0.5 + margin, -0.5 - margin)
+
+
+def _draw_patches(
+    axes: Any, path: GlimpsePath, record: PathRecord, colours: Any
+) -> None:
+    """What each glimpse saw: a column a glimpse, a row a scale."""
+    scales = record.config.num_scales
+    axes.set_axis_off()
+    for step, place in enumerate(path.locations):
+        patches = cut_patches(path.image, place, record.config.patch_size, scales)
+        for k, patch in enumerate(patches):
+            box = axes.inset_axes(
+                (step - 0.44, scales - 1 - k + 0.02, 0.88, 0.96),
+                transform=axes.transData,
+            )
+            _show(box, patch.round().astype(np.uint8))
+            for spine in box.spines.values():
+                spine.set(visible=True, color=colours[step], linewidth=2.5)
+    axes.set_xlim(-0.5, len(path.locations) - 0.5)
+    axes.set_ylim(0, scales)
+    axes.set_title("what each glimpse saw", size=11, color=_FAINT, loc="left", pad=5)
+
+
+def _draw_probabilities(axes: Any, path: GlimpsePath, names: Sequence[str]) -> None:
+    """How likely each class was after each glimpse: the area of a disc."""
+    shown = _shown_classes(path)
+    for row, label in enumerate(shown):
+        wrong = _WRONG if label == path.answer else _PALE
+        colour = _RIGHT if label == path.label else wrong
+        axes.axhline(row, color="#e6eaee", lw=1, zorder=1)
+        sizes = path.probabilities[:, label]
+        axes.scatter(
+            np.arange(len(sizes)), np.full(len(sizes), row), s=250 * sizes,
+            color=colour, linewidths=0, zorder=2,
+        )  # fmt: skip
+    axes.set_xlim(-0.5, len(path.probabilities) - 0.5)
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+    shown_names = [names[label] for label in shown]
+    axes.set_yticks(range(len(shown)), shown_names, size=11, color=_FAINT)
+    for text, label in zip(axes.get_yticklabels(), shown, strict=True):
+        if label == path.label:
+            text.set(color=_RIGHT, weight="bold")
+    steps = range(len(path.probabilities))
+    axes.set_xticks(steps, [str(step + 1) for step in steps], size=11, color=_FAINT)
+    axes.set_xlabel("how likely after each glimpse", size=11, color=_FAINT, loc="left")
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _shown_classes(path: GlimpsePath) -> list[int]:
+    """The classes to chart: all, or of many the true one and the most likely."""
+    best = path.probabilities.max(axis=0)
+    best[path.label] = np.inf
+    return sorted(int(label) for label in np.argsort(-best)[:MAX_CLASSES])
+
+
+def _show(axes: Any, image: np.ndarray) -> None:
+    """Shows gray or colour pixels 0..255 without ticks."""
+    pixels = image[..., 0] if image.shape[-1] == 1 else image
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set_visible(False)

@@ -1,0 +1,562 @@
+"""Speed is measured right: windows, rates, operations, lines and the page of them."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+from helpers.processes import ROOT
+
+import ram_tf.benchmark
+from ram_tf.benchmarks import image_size, machine, page, throughput
+from ram_tf.benchmarks.comparisons import compare
+from ram_tf.benchmarks.isolated import MEASURES, run_fresh
+from ram_tf.benchmarks.stopwatch import QUICK, Budget, Stopwatch, call_times
+from ram_tf.benchmarks.suite import CLUTTERED, INCEPTION, LSTM, RNN, ROWS, Goal, Row
+from ram_tf.benchmarks.tables import BEGIN, END, insert, markdown
+from ram_tf.config import Config
+from ram_tf.errors import RamError
+from ram_tf.models.cost import forward_operations
+from ram_tf.models.factory import build_model
+from ram_tf.models.recurrent_attention import RecurrentAttentionModel
+
+EXPERIMENTS = str(pathlib.Path(__file__).parents[2] / "experiments")
+TINY = Config(
+    glimpse_units=8,
+    core="rnn",
+    core_units=8,
+    num_glimpses=2,
+    batch_size=4,
+    steps_per_call=2,
+    jit_compile="off",
+)
+# As flags; the learning rate keeps a run of any length sound.
+TINY_FLAGS = [
+    f"--{name}={value}"
+    for name, value in TINY.identity().items()
+    if name != "steps_per_call"
+] + ["--steps_per_call=2", "--learning_rate=1e-5"]
+
+
+class FakeClock:
+    """Seconds that only pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def lapped(budget: Budget, laps: list[tuple[float, int]]) -> Stopwatch:
+    clock = FakeClock()
+    stopwatch = Stopwatch(budget, clock)
+    for seconds, items in laps:
+        clock.pass_(seconds)
+        stopwatch.lap(items)
+    return stopwatch
+
+
+def test_stopwatch_takes_the_median_window_behind_the_warm_up():
+    budget = Budget(warmup_seconds=2.0, warmup_laps=2, window_seconds=1.0, windows=3)
+    laps = [(7.0, 10), (1.0, 50), (1.0, 50)]  # Compiling, then two seconds of warm-up.
+    laps += [(0.5, 50), (0.5, 50)]  # A window of two laps: 100 a second.
+    laps += [(2.0, 60)]  # 30 a second.
+    laps += [(1.0, 80)]  # 80 a second.
+    stopwatch = lapped(budget, laps)
+    assert stopwatch.window_rates == pytest.approx([100.0, 30.0, 80.0])
+    assert stopwatch.done
+    assert stopwatch.rate == pytest.approx(80.0)
+    # 7 s for the first 10 items, which take 10 / 80 s when all is warm.
+    assert stopwatch.compile_seconds == pytest.approx(7.0 - 0.125)
+
+
+def test_stopwatch_is_not_done_before_its_last_window():
+    budget = Budget(warmup_seconds=0.0, warmup_laps=1, window_seconds=1.0, windows=2)
+    assert not lapped(budget, [(1.0, 1), (1.0, 1), (0.9, 1)]).done
+
+
+def test_stopwatch_waits_for_its_warm_up_laps():
+    budget = Budget(warmup_seconds=0.0, warmup_laps=3, window_seconds=1.0, windows=1)
+    stopwatch = lapped(budget, [(1.0, 1), (1.0, 1), (1.0, 1), (1.0, 4)])
+    assert stopwatch.window_rates == [4.0]
+
+
+def test_call_times_goes_round_and_stops_at_its_limit():
+    clock = FakeClock()
+    order = []
+
+    def call(name: str, seconds: float) -> None:
+        order.append(name)
+        clock.pass_(seconds)
+
+    calls = [lambda: call("a", 1.0), lambda: call("b", 2.0)]
+    assert call_times(calls, 2, clock) == [[1.0, 1.0], [2.0, 2.0]]
+    assert order == ["a", "b", "a", "b"]
+    assert call_times(calls, 9, clock, limit_seconds=5.0) == [[1.0, 1.0], [2.0, 2.0]]
+
+
+def test_matmul_gflops_counts_the_fastest_product():
+    # Two products, of 4 s and 2 s; a clock is read before and after each.
+    readings = iter([0.0, 4.0, 10.0, 12.0])
+    budget = Budget(matmul_size=100, matmul_repeats=2)
+    found = machine.matmul_gflops(budget, lambda: next(readings))
+    assert found == pytest.approx(2 * 100**3 / 2.0 / 1e9)
+
+
+def test_mfu_is_the_share_of_the_machines_rate():
+    # 3 million operations an image, 10,000 images: 30 of 120 GFLOP/s.
+    assert machine.mfu(3e6, 10_000, 120.0) == pytest.approx(0.25)
+    fields = machine.rate_fields(3_000_000, 10_000.0, before=100.0, after=140.0)
+    assert fields == pytest.approx(
+        {
+            "images_per_second": 10_000.0,
+            "images_per_gflop": 10_000 / 120,
+            "mfu": 0.25,
+            "matmul_gflops": 120.0,
+        }
+    )
+
+
+def test_training_operations_are_three_forward_passes_a_rollout():
+    one = build_model(TINY, 10, (28, 28, 1))
+    two = build_model(dataclasses.replace(TINY, num_rollouts=2), 10, (28, 28, 1))
+    assert machine.training_operations(one) == 3 * forward_operations(one)
+    assert machine.training_operations(two) == 6 * forward_operations(two)
+
+
+SHORT = {"num_glimpses": 2}
+MAPS = {"glimpse_network": "inception", **SHORT}
+CONV = {"glimpse_network": "conv", **SHORT}
+MODELS = {
+    "fc": (Config(model="fc"), (28, 28, 1)),
+    "conv": (Config(model="conv"), (60, 60, 1)),
+    "fc + rnn": (Config(core="rnn", location_hidden_units=128), (28, 28, 1)),
+    "fc + lstm": (Config(core="lstm", num_scales=2, **SHORT), (28, 28, 1)),
+    "fc + none": (Config(core="none", **SHORT), (28, 28, 1)),
+    "conv + rnn": (Config(core="rnn", **CONV), (28, 28, 1)),
+    "conv + lstm": (Config(core="lstm", **CONV), (32, 32, 3)),
+    "inception + rnn": (Config(core="rnn", **MAPS), (32, 32, 3)),
+    "inception + lstm": (Config(core="lstm", **MAPS), (32, 32, 3)),
+    "inception + conv_lstm": (
+        Config(core="conv_lstm", patch_size=12, num_scales=3, **MAPS),
+        (32, 32, 3),
+    ),
+}
+PRODUCTS = ("MatMul", "BatchMatMulV2", "Conv2D", "Conv2DBackpropInput")
+
+
+def profiled_operations(model, image_shape) -> int:
+    """Returns the operations of the products that TensorFlow's profiler counts."""
+
+    def forward(images):
+        if not hasattr(model, "rollout"):
+            return [model.logits(images)]
+        rollout = model.rollout(images, tf.zeros([1, 2]))
+        return [rollout.logits, rollout.means, rollout.baselines]
+
+    spec = tf.TensorSpec([1, *image_shape], tf.float32)
+    function = tf.compat.v1.wrap_function(forward, [spec])
+    # Without what nobody asked for: the answers after the first glimpses.
+    function = function.prune(function.inputs[:1], function.structured_outputs)
+    profiler = tf.compat.v1.profiler
+    options = profiler.ProfileOptionBuilder(
+        profiler.ProfileOptionBuilder.float_operation()
+    )
+    root = profiler.profile(
+        function.graph, cmd="op", options=options.with_empty_output().build()
+    )
+    total, nodes = 0, [root]
+    while nodes:
+        node = nodes.pop()
+        nodes += node.children
+        total += node.float_ops if node.name in PRODUCTS else 0
+    return total
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_forward_operations_agree_with_the_profiler(name):
+    config, image_shape = MODELS[name]
+    model = build_model(config, 10, image_shape)
+    expected = profiled_operations(model, image_shape)
+    assert expected > 10_000
+    assert forward_operations(model) == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.skipif(
+    not os.access("/proc/self/clear_refs", os.W_OK),
+    reason="this kernel keeps a process's peak for good",
+)
+def test_peak_mb_follows_an_allocation_and_starts_again():
+    # In a process of its own: TensorFlow's threads of other tests allocate too.
+    program = """
+import numpy as np
+from ram_tf.benchmarks import machine
+
+machine.reset_peak()
+before = machine.resident_mb()
+block = np.ones([64, 2**20], np.uint8)
+print(machine.peak_mb() - before)
+del block
+machine.reset_peak()
+print(machine.peak_mb() - before)
+"""
+    words = [sys.executable, "-c", program]
+    found = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    with_block, without = map(float, found.stdout.split())
+    assert with_block >= 60
+    assert without < 30
+
+
+def test_pipeline_and_evaluation_are_measured():
+    found = throughput.pipeline(TINY, QUICK)
+    assert found["images_per_second"] > 0 and "mfu" not in found
+    found = throughput.evaluation(TINY, QUICK)
+    assert found["images_per_second"] > 0 and found["mfu"] > 0
+    assert found["batch_size"] == 250 and found["jit_compile"] == "off"
+
+
+def test_evaluation_is_in_parts_where_train_splits_the_batch(monkeypatch):
+    # What use_cores would say where TensorFlow has not run yet.
+    monkeypatch.setattr(throughput, "use_cores", lambda config: 2)
+    parts = []
+    whole = RecurrentAttentionModel._rollout
+
+    def noted(self, images, *rest):
+        parts.append(images.shape[0])
+        return whole(self, images, *rest)
+
+    monkeypatch.setattr(RecurrentAttentionModel, "_rollout", noted)
+    found = throughput.evaluation(TINY, QUICK)
+    assert found["num_parts"] == 2
+    assert parts == [125, 125]
+
+
+def test_image_size_times_both_sides(monkeypatch):
+    monkeypatch.setattr(image_size, "LARGE", 56)
+    found = image_size.image_size(TINY, QUICK)
+    assert found["sides"] == [28, 56]
+    assert found["ratio"] == pytest.approx(found["p50_ms"] / found["small_p50_ms"])
+    memory = image_size.image_memory(TINY, QUICK, side=1024)
+    assert memory["image_mb"] == 1.0
+    assert memory["beyond_image_mb"] == pytest.approx(memory["peak_mb"] - 1.0)
+    curve = image_size.image_curve(TINY, QUICK, sides=(28, 56))
+    assert len(curve["ram_ms"]) == len(curve["conv_ms"]) == 2
+
+
+def test_command_prints_a_json_line_of_real_training(capsys):
+    words = ["--quick", "--json", "--measure=training", *TINY_FLAGS]
+    assert ram_tf.benchmark.main(words) == 0
+    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
+    figures = ("images_per_second", "images_per_gflop", "mfu", "matmul_gflops")
+    assert all(line[name] > 0 for name in (*figures, "peak_mb"))
+    assert line["compile_s"] >= 0
+    model = build_model(TINY, 10, (28, 28, 1))
+    assert line["mfu"] == pytest.approx(
+        3
+        * forward_operations(model)
+        * line["images_per_second"]
+        / (line["matmul_gflops"] * 1e9),
+        rel=1e-4,
+    )
+    known = {"measure": "training", "model": "ram", "core": "rnn", "batch_size": 4}
+    known |= {"jit_compile": "off", "precision": "float32", "quick": True}
+    known |= {"jit_update": "off", "num_parts": 1}
+    assert line.items() >= known.items()
+
+
+@pytest.mark.slow
+def test_command_measures_all_of_a_flagfile(capsys):
+    assert ram_tf.benchmark.main(["--quick", "--json", *TINY_FLAGS]) == 0
+    lines = list(map(json.loads, capsys.readouterr().out.splitlines()))
+    found = {line["measure"]: line for line in lines}
+    assert tuple(found) == ram_tf.benchmark.MEASURES
+    latency = found["serving_latency"]
+    assert latency["batch_size"] == 1
+    assert 0 < latency["p50_ms"] <= latency["p99_ms"]
+    assert found["serving_throughput"]["batch_size"] == 256
+    assert found["serving_throughput"]["images_per_second"] > 0
+    assert 0 < found["first_step"]["seconds"] < 300
+
+
+def test_fresh_process_passes_a_fault_on():
+    config = dataclasses.replace(TINY, dataset="folder:nowhere")
+    with pytest.raises(RamError, match="ram_tf.train: .*nowhere"):
+        run_fresh("first_step", config, QUICK)
+
+
+def test_command_goes_on_behind_a_failure_and_names_it(monkeypatch, capsys):
+    def answer(measure, config, budget, **options):
+        if measure == "training":
+            raise RamError("no images")
+        return {"images_per_second": 1 / 3}
+
+    monkeypatch.setattr(ram_tf.benchmark, "run_fresh", answer)
+    assert ram_tf.benchmark.main(["--json"]) == 1
+    printed = capsys.readouterr()
+    assert printed.err == "error: 1 measurements failed; training defaults: no images\n"
+    lines = list(map(json.loads, printed.out.splitlines()))
+    assert len(lines) == len(ram_tf.benchmark.MEASURES) - 1
+    assert lines[0]["images_per_second"] == 0.333333
+
+
+def test_suite_row_meets_its_goal_or_not(monkeypatch):
+    row = Row("dense", "training", RNN, goals=(Goal("mfu", "at least", 0.5),))
+    for value, met in ((0.5, True), (0.49, False)):
+        monkeypatch.setattr(
+            ram_tf.benchmark, "run_fresh", lambda *_, value=value: {"mfu": value}
+        )
+        line = ram_tf.benchmark.measure(row, TINY, QUICK)
+        assert line["met"] is met and line["goal"] == "mfu at least 0.5"
+
+
+def test_suite_rows_are_the_stated_models():
+    wanted = {
+        RNN: dict(core="rnn", core_units=256, num_glimpses=6, patch_size=8),
+        LSTM: dict(core="lstm", core_units=256, num_glimpses=6, patch_size=8),
+        INCEPTION: dict(
+            core="conv_lstm",
+            core_units=24,
+            glimpse_network="inception",
+            glimpse_units=24,
+            num_glimpses=4,
+            patch_size=12,
+            num_scales=3,
+        ),
+        CLUTTERED: dict(task="cluttered", canvas_size=60),
+    }
+    seen = set()
+    for row in ROWS:
+        assert row.measure in MEASURES
+        config = row.config(EXPERIMENTS)
+        seen.add((row.measure, row.experiment, config.batch_size))
+        for name, value in wanted.get(row.experiment, {}).items():
+            assert getattr(config, name) == value, (row, name)
+        # One rollout an image: what MFU is defined for.
+        assert config.num_rollouts == 1
+    for experiment, batch_size in ((RNN, 20), (RNN, 128), (LSTM, 20), (LSTM, 512)):
+        assert ("training", experiment, batch_size) in seen
+
+
+def test_suite_measures_convolving_models_as_they_train():
+    as_trained = {
+        (config.batch_size, config.precision)
+        for row in ROWS
+        if (row.measure, row.experiment) == ("training", INCEPTION)
+        for config in [row.config(EXPERIMENTS)]
+        if config.jit_compile == "auto"
+    }
+    assert as_trained == {
+        (batch_size, precision)
+        for batch_size in (20, 128)
+        for precision in ("float32", "mixed_bfloat16")
+    }
+
+
+def test_suite_without_experiments_is_one_line(capsys):
+    words = ["--suite=dense", "--experiments_dir=nowhere"]
+    assert ram_tf.benchmark.main(words) == 1
+    assert capsys.readouterr().err == (
+        "error: --experiments_dir=nowhere: expected the flagfile mnih/mnist_6g.cfg in "
+        "it, found none\n"
+    )
+
+
+def line_of(measure, experiment, batch_size, rate, mfu=0.5, precision="float32"):
+    return {
+        "measure": measure,
+        "experiment": experiment,
+        "batch_size": batch_size,
+        "precision": precision,
+        "images_per_second": rate,
+        "mfu": mfu,
+    }
+
+
+def memory_of(side, call_mb, jit_compile="off"):
+    return {
+        "measure": "image_memory",
+        "jit_compile": jit_compile,
+        "sides": [side],
+        "image_mb": side**2 / 2**20,
+        "call_mb": call_mb,
+    }
+
+
+def test_compare_takes_the_best_settings_of_one_batch():
+    lines = [
+        line_of("training", INCEPTION, 20, 300.0),
+        line_of("training", INCEPTION, 20, 600.0),
+        line_of("training", INCEPTION, 128, 1000.0, mfu=0.61),
+        line_of("training", INCEPTION, 128, 900.0, mfu=0.55),
+        line_of("training", INCEPTION, 20, 700.0, precision="mixed_bfloat16"),
+        line_of("training", INCEPTION, 128, 1400.0, 0.7, "mixed_bfloat16"),
+        line_of("pipeline", CLUTTERED, 20, 9000.0),
+        line_of("training", CLUTTERED, 20, 2000.0),
+        line_of("training", CLUTTERED, 128, 9999.0),  # No pipeline of that batch.
+    ]
+    found = [(line["value"], line.get("met")) for line in compare(lines)]
+    assert found == [
+        (0.7, True),
+        (0.5, False),  # The best of each batch, whatever its setting.
+        (0.6, None),  # A precision with itself is information.
+        (0.5, None),
+        (4.5, True),
+    ]
+    assert compare([]) == []
+
+
+def test_compare_holds_the_rnn_core_against_pytorch():
+    lines = [
+        {**line_of("training", RNN, size, 1.0), "images_per_gflop": rate}
+        for size, rate in ((20, 60.0), (128, 70.0))
+    ]
+    found = [line["value"] for line in compare(lines)]
+    assert found == pytest.approx([60 * 190 / 3600, 70 * 190 / 7000])
+
+
+@pytest.mark.parametrize(
+    "large_mb, met",
+    [
+        (41.0, True),
+        (43.9, True),
+        # Measured with a sensor that made the whole image float: 4 MB became 16 more.
+        (57.0, False),
+    ],
+)
+def test_compare_misses_a_copy_of_the_large_image(large_mb, met):
+    lines = [memory_of(2048, large_mb), memory_of(28, 40.0)]
+    # The peaks of whole processes, a quotient of 1.02, would not have told.
+    (line,) = compare([*lines, memory_of(2048, 1000.0, jit_compile="on")])
+    assert line["met"] is met and line["value"] == pytest.approx(large_mb - 40)
+    assert line["goal"] == "value at most 4"
+
+
+FLAT = {20: 900.0, 128: 1000.0}  # Images/s by batch.
+LINES = [
+    {
+        "measure": "machine",
+        "cores": 2,
+        "processor": "a processor",
+        "versions": {"tensorflow": "2.21.0"},
+        "matmul_gflops": 190.4,
+    },
+    {
+        **line_of("training", LSTM, 20, 9000.4),
+        "command": "python -m ram_tf.benchmark --measure=training",
+        "goal": "mfu at least 0.6",
+        "met": False,
+    },
+    {
+        "measure": "image_curve",
+        "experiment": RNN,
+        "sides": [28, 2048],
+        "ram_ms": [0.3, 0.3],
+        "conv_ms": [0.2, 90.0],
+    },
+]
+
+
+def test_markdown_shows_every_figure_beside_its_command():
+    text = markdown({"some_machine": LINES})
+    assert (
+        "### `some_machine`\n\nMeasured on 2 cores of a processor" in text
+        and "190 GFLOP/s" in text
+    )
+    row = f"| {LSTM} | 20 | float32 | 9,000 | 0.500 | mfu at least 0.6: **missed** |"
+    assert row in text.splitlines()
+    assert "```\npython -m ram_tf.benchmark --measure=training\n```" in text
+
+
+def test_markdown_sets_the_goals_of_runs_side_by_side():
+    fast = {**LINES[1], "mfu": 0.71, "met": True}
+    rows = markdown({"slow": LINES, "fast": [fast], "bare": []}).splitlines()
+    assert "| What | Goal | slow | fast | bare |" in rows
+    found = "| 0.5 **missed** | 0.71 met |  |"
+    (row,) = [row for row in rows if row.endswith(found)]
+    assert row.startswith(f"| Training: {LSTM}") and "mfu at least 0.6" in row
+
+
+@pytest.fixture
+def pages(tmp_path):
+    """Writes runs and a page; calls the command on them."""
+
+    class Pages:
+        page, figure = tmp_path / "page.md", tmp_path / "figure.png"
+
+        def add(self, name, lines):
+            text = "".join(json.dumps(line) + "\n" for line in lines)
+            (tmp_path / f"{name}.jsonl").write_text(text)
+
+        def write(self):
+            words = {"runs_dir": tmp_path, "page": self.page, "figure": self.figure}
+            assert page.main([f"--{key}={value}" for key, value in words.items()]) == 0
+            return self.page.read_text()
+
+    Pages.page.write_text(f"head\n{BEGIN}\nold\n{END}\ntail\n")
+    return Pages()
+
+
+def test_page_command_replaces_what_stands_between_the_marks(pages, capsys):
+    pages.add("b", LINES)
+    pages.add("a", LINES[:2])
+    text = pages.write()
+    figures = markdown({"a": LINES[:2], "b": LINES})
+    assert text == f"head\n{BEGIN}\n\n{figures}\n\n{END}\ntail\n"
+    assert pages.figure.read_bytes().startswith(b"\x89PNG")
+    assert pages.write() == text
+    capsys.readouterr()
+
+
+def test_page_command_compares_anew(pages, capsys):
+    lines = [line_of("training", INCEPTION, size, rate) for size, rate in FLAT.items()]
+    stale = {"measure": "comparison", "name": "stale", "value": 1.0}
+    pages.add("one", [*lines, stale])
+    text = pages.write()
+    assert "| 0.900 | value at least 0.75: met |" in text and "stale" not in text
+    capsys.readouterr()
+
+
+def test_page_of_the_docs_has_the_figures_of_its_runs(tmp_path, capsys):
+    docs = pathlib.Path(ROOT) / "docs"
+    written = tmp_path / "page"
+    written.write_text((docs / "performance.md").read_text())
+    words = [f"--runs_dir={docs / 'performance'}", f"--page={written}", "--figure="]
+    assert page.main(words) == 0
+    assert written.read_text() == (docs / "performance.md").read_text()
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (None, "expected *.jsonl of ram_tf.benchmark, found none"),
+        (
+            b"\xff\n",
+            "run.jsonl: expected output of ram_tf.benchmark, found: ",
+        ),
+        (b"nonsense\n", "run.jsonl:1: expected a line of ram_tf.benchmark --json"),
+        (
+            b'{"measure": "training", "quick": true}\n',
+            "run.jsonl:1: expected measured figures",
+        ),
+    ],
+)
+def test_page_command_refuses_what_was_not_measured(tmp_path, capsys, content, message):
+    if content is not None:
+        (tmp_path / "run.jsonl").write_bytes(content)
+    assert page.main([f"--runs_dir={tmp_path}", "--page=nowhere"]) == 1
+    printed = capsys.readouterr().err
+    assert message in printed and printed.count("\n") == 1
+
+
+def test_insert_needs_both_marks():
+    with pytest.raises(RamError, match="expected the marks"):
+        insert("a page without", "figures")

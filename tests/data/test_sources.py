@@ -1,0 +1,322 @@
+"""The embedded sample and folders of images: splits, sizes, broken files."""
+
+import importlib
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers.data_files import REAL_DATA, needs_real_data, write_images
+
+from ram_tf.data.sources import folder
+from ram_tf.data.sources import mnist_sample as sample
+from ram_tf.data.sources.base import validation_count
+from ram_tf.data.sources.mnist_sample import MnistSample
+from ram_tf.data.sources.open import open_source
+from ram_tf.errors import RamError
+
+
+@pytest.fixture
+def pets(tmp_path):
+    """A folder with 20 images of each of two classes, without a test split."""
+    write_images(tmp_path / "pets" / "dog", 20, seed=1)
+    write_images(tmp_path / "pets" / "cat", 20, seed=2)
+    return tmp_path / "pets"
+
+
+def fails(path, split="train", **settings):
+    """Returns the one line of the RamError that opening or reading gives."""
+    with pytest.raises(RamError) as caught:
+        open_source(f"folder:{path}", **settings).split(split)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "expected" in message
+    return message
+
+
+def test_sample_splits():
+    source = open_source("mnist_sample")
+    parts = [source.split(name) for name in ("train", "validation", "test")]
+    assert [len(part.labels) for part in parts] == [9000, 1000, 2000]
+    for part in parts:
+        assert part.images.shape == (len(part.labels), 28, 28, 1)
+        assert part.images.dtype == np.uint8 and part.labels.dtype == np.int32
+        assert set(part.labels) == set(range(10))
+    assert source.image_shape == (28, 28, 1)
+    assert source.class_names == list("0123456789")
+    assert set(source.split_description) == {"train", "validation", "test"}
+
+
+def test_sample_shows_digits():
+    images, labels = open_source("mnist_sample").split("train")
+    # A one has less ink than a zero; the border is black but for a few.
+    ink = [images[labels == digit].mean() for digit in range(10)]
+    assert np.argmin(ink) == 1 and np.argmax(ink) == 0
+    assert images[:, 0].mean() < 0.1 and images[:, :, -1].mean() < 0.1
+
+
+def test_sample_is_small_and_its_licence_lies_beside():
+    assert sample.SAMPLE_FILE.stat().st_size < 3_000_000
+    licence = sample.SAMPLE_FILE.with_name("mnist_sample.LICENSE.txt").read_text()
+    for words in ("LeCun", "Cortes", "Burges", "Share Alike 3.0"):
+        assert words in licence
+
+
+def test_sample_validation_size():
+    source = open_source("mnist_sample", validation_size=2500)
+    whole = open_source("mnist_sample", validation_size=0).split("train")
+    assert len(whole.labels) == 10_000
+    np.testing.assert_array_equal(source.split("train").images, whole.images[:7500])
+    np.testing.assert_array_equal(
+        source.split("validation").labels, whole.labels[7500:]
+    )
+    with pytest.raises(RamError, match="--validation_size=10000"):
+        open_source("mnist_sample", validation_size=10_000)
+
+
+def test_sample_image_size():
+    source = open_source("mnist_sample", image_size=14)
+    assert source.image_shape == (14, 14, 1)
+    full = open_source("mnist_sample").split("test").images.astype(np.float64)
+    means = full.reshape(2000, 14, 2, 14, 2, 1).mean((2, 4))
+    np.testing.assert_allclose(source.split("test").images, means, atol=0.51)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 nor this"])
+def test_sample_file_broken(tmp_path, content):
+    file = tmp_path / "mnist_sample.npz"
+    file.write_bytes(content)
+    with pytest.raises(RamError, match=f"{file}: expected"):
+        MnistSample(path=file).split("train")
+
+
+def test_sample_file_truncated(tmp_path):
+    file = tmp_path / "mnist_sample.npz"
+    file.write_bytes(sample.SAMPLE_FILE.read_bytes()[:-1000])
+    with pytest.raises(RamError, match=f"{file}: expected"):
+        MnistSample(path=file).split("train")
+
+
+def test_sample_file_with_flipped_bits(tmp_path):
+    content = bytearray(sample.SAMPLE_FILE.read_bytes())
+    content[5000] ^= 255
+    file = tmp_path / "mnist_sample.npz"
+    file.write_bytes(content)
+    with pytest.raises(RamError, match=f"{file}: expected"):
+        MnistSample(path=file).split("train")
+
+
+def test_sample_and_folder_do_not_need_tfds(pets, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)  # Import fails.
+    importlib.reload(sample)
+    importlib.reload(folder)
+    assert len(open_source("mnist_sample").split("test").labels) == 2000
+    assert len(open_source(f"folder:{pets}").split("test").labels) == 4
+
+
+@needs_real_data
+def test_sample_file_is_what_write_sample_writes(tmp_path):
+    sample.write_sample(str(REAL_DATA), tmp_path / "again.npz")
+    with np.load(tmp_path / "again.npz") as again, np.load(sample.SAMPLE_FILE) as kept:
+        assert set(again) == set(kept)
+        for name in again:
+            np.testing.assert_array_equal(again[name], kept[name])
+
+
+@needs_real_data
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "shape", "counts"),
+    [
+        ("mnist", (28, 28, 1), [55_000, 5_000, 10_000]),
+        ("cifar10", (32, 32, 3), [45_000, 5_000, 10_000]),
+    ],
+)
+def test_real_sets_equal_what_tfds_reads(name, shape, counts):
+    import tensorflow_datasets as tfds
+
+    source = open_source(name, str(REAL_DATA))
+    assert source.image_shape == shape
+    slices = [f"train[:{counts[0]}]", f"train[{counts[0]}:]", "test"]
+    for split, part, count in zip(
+        ("train", "validation", "test"), slices, counts, strict=True
+    ):
+        found = source.split(split)
+        assert found.images.shape == (count, *shape)
+        loaded = tfds.load(
+            name,
+            split=part,
+            data_dir=str(REAL_DATA),
+            as_supervised=True,
+            download=False,
+        )
+        for row, (image, label) in enumerate(loaded.take(200)):
+            np.testing.assert_array_equal(found.images[row], image)
+            assert found.labels[row] == label
+
+
+def test_validation_count_defaults():
+    assert validation_count("x", 60_000, -1) == 5_000
+    assert validation_count("x", 50_000, -1) == 5_000
+    assert validation_count("x", 49_999, -1) == 4_999
+    assert validation_count("x", 100, 30) == 30
+
+
+def test_unknown_split_is_refused():
+    with pytest.raises(RamError, match="split 'dev': expected one of train"):
+        open_source("mnist_sample").split("dev")
+
+
+def test_folder_without_test_is_cut_in_a_fixed_order(pets, tmp_path):
+    source = open_source(f"folder:{pets}")
+    assert source.class_names == ["cat", "dog"]
+    assert source.image_shape == (6, 5, 3)
+    parts = [source.split(name) for name in ("train", "validation", "test")]
+    assert [len(part.labels) for part in parts] == [33, 3, 4]
+    assert {tuple(image.ravel()) for part in parts for image in part.images} == {
+        tuple(tf.io.decode_png(file.read_bytes()).numpy().ravel())
+        for file in pets.glob("*/*.png")
+    }
+    assert 10 < parts[0].labels.sum() < 23  # Both classes, mixed.
+    # Another place and another order of writing give the same.
+    other = tmp_path / "elsewhere"
+    for file in sorted(pets.glob("*/*.png"), reverse=True):
+        (other / file.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, other / file.parent.name)
+    again = open_source(f"folder:{other}")
+    for name, part in zip(("train", "validation", "test"), parts, strict=True):
+        np.testing.assert_array_equal(again.split(name).images, part.images)
+        np.testing.assert_array_equal(again.split(name).labels, part.labels)
+
+
+def test_folder_with_splits(tmp_path):
+    images = {}
+    for split, count in (("train", 10), ("test", 3)):
+        for seed, name in enumerate(("a", "b")):
+            folder = tmp_path / split / name
+            images[split, name] = write_images(folder, count, (4, 4, 1), seed)
+    source = open_source(f"folder:{tmp_path}")
+    assert source.image_shape == (4, 4, 1)
+    counts = [len(source.split(s).labels) for s in ("train", "validation", "test")]
+    assert counts == [18, 2, 6]
+    test = source.split("test")
+    for label, name in enumerate(("a", "b")):
+        found = {image.tobytes() for image in test.images[test.labels == label]}
+        assert found == {image.tobytes() for image in images["test", name]}
+
+
+def test_folder_with_its_own_validation(tmp_path):
+    for split, count in (("train", 10), ("validation", 4), ("test", 3)):
+        write_images(tmp_path / split / "a", count, (4, 4, 1))
+    for size, expected in ((-1, [10, 4, 3]), (2, [8, 2, 3])):
+        source = open_source(f"folder:{tmp_path}", validation_size=size)
+        parts = [source.split(name) for name in ("train", "validation", "test")]
+        assert [len(part.labels) for part in parts] == expected
+
+
+def test_folder_reads_jpeg_and_leaves_other_files(pets):
+    image = np.full((6, 5, 3), 128, np.uint8)
+    jpeg = tf.io.encode_jpeg(image, quality=100).numpy()
+    (pets / "cat" / "x.JPG").write_bytes(jpeg)
+    (pets / "cat" / "notes.txt").write_text("no image")
+    (pets / ".hidden").mkdir()
+    source = open_source(f"folder:{pets}")
+    parts = [source.split(name) for name in ("train", "validation", "test")]
+    assert sum(len(part.labels) for part in parts) == 41
+    grays = np.concatenate([part.images for part in parts])
+    assert (np.abs(grays.astype(int) - 128).max((1, 2, 3)) <= 1).sum() == 1
+
+
+def test_folder_transparency_is_dropped(tmp_path):
+    images = write_images(tmp_path / "a", 3, (3, 3, 4))
+    source = open_source(f"folder:{tmp_path}")
+    assert source.image_shape == (3, 3, 3)
+    (found,) = source.split("train").images
+    assert found.tobytes() in {image[..., :3].tobytes() for image in images}
+
+
+def test_folder_image_size(tmp_path):
+    for number in range(12):
+        write_images(tmp_path / f"c{number % 2}" / f"{number}", 1)  # Not looked at.
+        write_images(tmp_path / f"d{number}", 1, (4 + number, 9, 3))
+    source = open_source(f"folder:{tmp_path}", image_size=4)
+    assert source.split("train").images.shape[1:] == (4, 4, 3)
+
+
+def test_folder_of_varying_sizes_names_file_and_flag(pets):
+    (pets / "cat" / "5.png").write_bytes(
+        tf.io.encode_png(np.zeros((6, 6, 3), np.uint8)).numpy()
+    )
+    messages = []
+    for split in ("train", "validation", "test"):
+        try:
+            open_source(f"folder:{pets}").split(split)
+        except RamError as error:
+            messages.append(str(error))
+    (message,) = messages
+    assert (
+        f"{pets / 'cat' / '5.png'}: an image of 6x6 (height x width), expected 6x5"
+        in message
+    )
+    assert "--image_size" in message
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", None])
+def test_folder_broken_image_is_named(pets, content):
+    for file in (pets / "dog").iterdir():
+        file.write_bytes(file.read_bytes()[:70] if content is None else content)
+    assert f"{pets / 'dog'}" in fails(pets)
+
+
+@pytest.mark.parametrize("num_gray", [1, 20, 40])
+def test_folder_with_any_image_in_colour_is_in_colour(tmp_path, num_gray):
+    generator = np.random.default_rng(0)
+    made = {}
+    for number in range(41):
+        channels = 1 if number < num_gray else 3
+        image = generator.integers(0, 256, (6, 5, channels), np.uint8)
+        made[np.broadcast_to(image, (6, 5, 3)).tobytes()] = number
+        path = tmp_path / "abc"[number % 3] / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(tf.io.encode_png(image).numpy())
+    source = open_source(f"folder:{tmp_path}")
+    assert source.image_shape == (6, 5, 3)
+    parts = [source.split(name) for name in ("train", "validation", "test")]
+    found = {made[image.tobytes()] for part in parts for image in part.images}
+    assert found == set(range(41))
+
+
+@pytest.mark.parametrize("count, sizes", [(3, (1, 1, 1)), (11, (9, 1, 1))])
+def test_small_folder_has_an_image_in_every_split(tmp_path, count, sizes):
+    write_images(tmp_path / "a", 1, (4, 4, 1))
+    write_images(tmp_path / "b", count - 1, (4, 4, 1))
+    source = open_source(f"folder:{tmp_path}")
+    splits = ("train", "validation", "test")
+    assert tuple(len(source.split(name).labels) for name in splits) == sizes
+
+
+def test_folder_of_gray_images_is_gray(tmp_path):
+    write_images(tmp_path / "a", 12, (4, 4, 1))
+    (tmp_path / "a" / "0.png").write_bytes(b"broken")
+    source = open_source(f"folder:{tmp_path}")
+    assert source.image_shape == (4, 4, 1)
+    assert f"{tmp_path / 'a' / '0.png'}: expected an image" in fails(tmp_path)
+
+
+def test_folder_test_class_unknown_to_training_is_named(tmp_path):
+    write_images(tmp_path / "train" / "a", 3)
+    write_images(tmp_path / "test" / "b", 3)
+    assert f"{tmp_path / 'test' / 'b'}: expected one of the classes" in fails(tmp_path)
+
+
+def test_folder_without_images_is_named(tmp_path):
+    assert str(tmp_path) in fails(tmp_path)
+    (tmp_path / "a").mkdir()
+    assert str(tmp_path) in fails(tmp_path)
+    assert "nowhere" in fails(tmp_path / "nowhere")
+
+
+def test_folder_too_small_for_three_splits_says_so(tmp_path):
+    write_images(tmp_path / "a", 2)
+    assert f"expected at least 3 images in {tmp_path}" in fails(tmp_path, "test")

@@ -1,0 +1,224 @@
+"""Tests of the evaluation protocol: draws, answers, measures."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ram_tf.data.sources.base import ImageSet
+from ram_tf.data.tasks import Task
+from ram_tf.errors import RamError
+from ram_tf.evaluation.evaluator import BATCH_SIZE, Evaluator
+from ram_tf.evaluation.final_results import evaluate
+from ram_tf.evaluation.metrics import Answers, summarise, wilson_interval
+from ram_tf.models.whole_image import FCClassifier
+from ram_tf.runs.setup import load_run
+
+COUNT = BATCH_SIZE + 10  # Two batches, the second not full.
+
+
+@pytest.fixture(scope="module")
+def image_set() -> ImageSet:
+    numbers = np.random.default_rng(0)
+    images = numbers.integers(0, 256, (COUNT, 12, 12, 1), np.uint8)
+    return ImageSet(images, numbers.integers(0, 5, COUNT).astype(np.int32))
+
+
+def test_answers_are_those_of_the_models_rollout(image_set, make_model):
+    model = make_model()
+    found = Evaluator(model, image_set, Task()).answers()
+    np.testing.assert_array_equal(found.labels, image_set.labels)
+    images = image_set.images.astype(np.float32) / 255
+    expected = model.rollout(images, found.locations[:, 0])
+    probabilities = tf.nn.softmax(expected.step_logits)
+    np.testing.assert_allclose(found.step_probabilities, probabilities, atol=1e-5)
+    np.testing.assert_allclose(found.locations, expected.locations, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_answers_are_the_same_under_xla(image_set, make_model):
+    model = make_model()
+    plain = Evaluator(model, image_set, Task()).answers()
+    compiled = Evaluator(model, image_set, Task(), jit_compile=True).answers()
+    for one, two in zip(plain, compiled, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+def test_answers_use_the_weights_of_now(image_set, make_model):
+    model = make_model()
+    evaluator = Evaluator(model, image_set, Task())
+    before = evaluator.answers()
+    model.action_network.logits.bias.assign([9.0, 0.0, 0.0, 0.0, 0.0])
+    after = evaluator.answers()
+    np.testing.assert_array_equal(before.locations, after.locations)
+    assert np.all(after.step_probabilities.argmax(-1) == 0)
+    assert evaluator.accuracy() == np.mean(image_set.labels == 0)
+
+
+def test_draws_come_from_the_rollout_and_not_from_the_runs_seed(image_set, make_model):
+    first, other = (
+        Evaluator(make_model(seed=seed), image_set, Task()) for seed in (1, 2)
+    )
+    starts = [evaluator.answers().locations[:, 0] for evaluator in (first, other)]
+    np.testing.assert_array_equal(*starts)
+    assert np.all(np.abs(starts[0]) <= 1)
+    # Uniform in [-1, 1]: mean 0, spread 1 / sqrt(3); four standard errors.
+    assert abs(starts[0].mean()) < 4 / math.sqrt(3 * starts[0].size)
+    again = first.answers(rollout=1).locations[:, 0]
+    assert np.all(np.any(again != starts[0], axis=-1))
+    np.testing.assert_array_equal(first.answers(rollout=1).locations[:, 0], again)
+
+
+def test_answers_of_policies_look_where_they_should(image_set, make_model):
+    model = make_model(num_glimpses=4)
+    evaluator = Evaluator(model, image_set, Task())
+    center = evaluator.answers("center").locations
+    assert not np.any(center)
+    random = evaluator.answers("random").locations
+    assert np.all(np.abs(random) <= 1)
+    assert abs(random.std() - 1 / math.sqrt(3)) < 0.03
+    # Every draw is its own: none repeats from glimpse to glimpse.
+    assert np.all(np.any(random[:, 1:] != random[:, :-1], axis=-1))
+
+
+def test_answers_from_the_centre_when_the_model_starts_there(image_set, make_model):
+    model = make_model(initial_location="center")
+    found = Evaluator(model, image_set, Task()).answers()
+    assert not np.any(found.locations[:, 0])
+    assert np.any(found.locations[:, 1:])
+
+
+def test_answers_at_samples_scatter_about_the_means(image_set, make_model):
+    model = make_model(location_stddev=0.05, num_glimpses=2)
+    evaluator = Evaluator(model, image_set, Task())
+    means = evaluator.answers().locations
+    sampled = evaluator.answers(sample=True).locations
+    np.testing.assert_array_equal(sampled[:, 0], means[:, 0])
+    offsets = (sampled - means)[:, 1]
+    # Clipping cuts some off; what is inside has the policy's spread.
+    inside = np.all(np.abs(sampled[:, 1]) < 1, axis=-1)
+    assert inside.mean() > 0.8
+    assert abs(offsets[inside].std() - 0.05) < 0.005
+
+
+def test_answers_of_a_baseline_classifier_have_one_step_and_no_locations(image_set):
+    model = FCClassifier(5, 4)
+    model.build((None, 12, 12, 1))
+    evaluator = Evaluator(model, image_set, Task())
+    found = evaluator.answers()
+    assert found.step_probabilities.shape == (COUNT, 1, 5)
+    assert found.locations.shape == (COUNT, 0, 2)
+    images = image_set.images.astype(np.float32) / 255
+    expected = model(images).numpy()
+    np.testing.assert_allclose(found.step_probabilities[:, 0], expected, atol=1e-6)
+    right = expected.argmax(-1) == image_set.labels
+    assert evaluator.accuracy() == pytest.approx(right.mean())
+
+
+def test_evaluator_asks_before_every_batch(image_set, make_model):
+    asked = []
+    evaluator = Evaluator(
+        make_model(num_glimpses=1), image_set, Task(), on_batch=lambda: asked.append(1)
+    )
+    evaluator.answers()
+    assert len(asked) == 2
+
+
+# --- Measures ------------------------------------------------------------------------
+
+
+def one_hot(classes):
+    """Returns probabilities [n, T, 3] that are sure of these classes."""
+    return np.eye(3, dtype=np.float32)[np.array(classes)]
+
+
+def test_summarise_measures_each_thing_as_it_says():
+    labels = np.array([0, 1, 2, 2], np.int32)
+    nowhere = np.zeros([4, 2, 2], np.float32)
+    # By image, then by glimpse. Rollout 0 is right on images 0 and 2 in the end.
+    first = 0.6 * one_hot([[0, 0], [1, 0], [0, 2], [2, 1]])
+    # Rollout 1 is right on images 0, 1 and 3, and surer than rollout 0.
+    second = 0.9 * one_hot([[0, 0], [1, 1], [2, 0], [2, 2]])
+    found = summarise(Answers(p, nowhere, labels) for p in (first, second))
+    assert found["accuracy"] == 2 / 4
+    assert found["accuracy_mean"] == (2 / 4 + 3 / 4) / 2
+    # Together the surer rollout decides: right on images 0, 1 and 3.
+    assert found["accuracy_ensemble"] == 3 / 4
+    assert found["accuracy_by_glimpse"] == [3 / 4, 2 / 4]
+    assert found["confusion_matrix"] == [[1, 0, 0], [1, 0, 0], [0, 1, 1]]
+    assert (found["num_rollouts"], found["num_images"]) == (2, 4)
+    assert found["interval"] == wilson_interval(2 / 4, 4)
+
+
+@pytest.mark.parametrize(("right", "count"), [(9894, 10_000), (3, 7), (1, 2)])
+def test_wilson_interval_ends_where_the_score_test_turns(right, count):
+    fraction = right / count
+    low, high = wilson_interval(fraction, count)
+    assert 0 < low < fraction < high < 1
+    for end in (low, high):
+        # The end is the fraction whose own standard error puts ours at 1.96 of it.
+        error = math.sqrt(end * (1 - end) / count)
+        assert abs(fraction - end) / error == pytest.approx(1.959964, rel=1e-5)
+
+
+def test_wilson_interval_stays_inside_at_the_ends():
+    low, high = wilson_interval(1.0, 50)
+    assert high == 1.0 and 0.9 < low < 1.0
+    low, high = wilson_interval(0.0, 50)
+    assert low == 0.0 and 0.0 < high < 0.1
+
+
+# --- A real run ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def experiment(tiny_run):
+    return load_run(tiny_run)
+
+
+def test_evaluate_measures_the_policies_of_a_learned_run(experiment):
+    found, _ = evaluate(experiment, "validation", False)
+    assert found["split"] == "validation"
+    assert list(found["policies"]) == ["learned", "random", "center"]
+    learned, random, center = found["policies"].values()
+    assert learned["num_images"] == random["num_images"] == 500
+    # What is random has the run's rollouts, what is not has one.
+    assert (learned["num_rollouts"], random["num_rollouts"]) == (2, 2)
+    assert center["num_rollouts"] == 1
+    assert learned["accuracy"] > center["accuracy"]
+    assert len(learned["accuracy_by_glimpse"]) == 3
+    assert np.sum(learned["confusion_matrix"]) == 500
+    assert found["class_names"] == [str(digit) for digit in range(10)]
+
+
+def test_evaluate_takes_policies_rollouts_and_samples(experiment):
+    found, _ = evaluate(experiment, "test", False, ("learned",), 3, "sample")
+    assert list(found["policies"]) == ["learned"]
+    assert found["policies"]["learned"]["num_rollouts"] == 3
+    assert found["eval_locations"] == "sample"
+    assert found["policies"]["learned"]["num_images"] == 2000
+
+
+def test_evaluate_tells_how_many_batches_are_done_over_all_passes(experiment):
+    told = []
+    _, evaluator = evaluate(
+        experiment,
+        "validation",
+        False,
+        on_batch=lambda done, total: told.append((done, total)),
+    )
+    # 2 + 2 + 1 rollouts of 500 images.
+    total = 5 * 500 // BATCH_SIZE
+    assert told == [(done, total) for done in range(total + 1)]
+    evaluator.answers()  # No part of the total.
+    assert len(told) == total + 1
+
+
+def test_evaluate_refuses_a_policy_of_a_baseline_classifier(experiment):
+    import dataclasses
+
+    config = dataclasses.replace(experiment.config, model="fc")
+    other = dataclasses.replace(experiment, config=config, model=FCClassifier(10, 4))
+    with pytest.raises(RamError, match="--policy=random: .* found --model=fc"):
+        evaluate(other, "validation", False, ("random",))

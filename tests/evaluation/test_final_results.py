@@ -1,0 +1,68 @@
+"""Tests of what a finished run leaves."""
+
+import subprocess
+
+import pytest
+
+from ram_tf.evaluation import final_results as results
+
+
+def git(folder, *words):
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    found = subprocess.run(
+        ["git", *identity, *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return found.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """Makes a repository with the module at a place in it; returns its commit."""
+
+    def make(place, tracked=True):
+        module = tmp_path / place
+        module.parent.mkdir(parents=True)
+        module.write_text("")
+        (tmp_path / "README").write_text("")
+        git(tmp_path, "init", "--quiet")
+        git(tmp_path, "add", "." if tracked else "README")
+        git(tmp_path, "commit", "--quiet", "--no-verify", "--message=first")
+        monkeypatch.setattr(results, "__file__", str(module))
+        return git(tmp_path, "rev-parse", "HEAD")
+
+    return make
+
+
+def test_commit_is_that_of_the_packages_own_repository(repository):
+    commit = repository("ram_tf/evaluation/final_results.py")
+    assert len(commit) == 40
+    assert results.commit() == commit
+
+
+@pytest.mark.parametrize(
+    ("place", "tracked"),
+    [
+        (
+            ".venv/lib/python3.13/site-packages/ram_tf/evaluation/final_results.py",
+            False,
+        ),
+        (".venv/lib/python3.13/site-packages/ram_tf/evaluation/final_results.py", True),
+        ("ram_tf/evaluation/final_results.py", False),
+    ],
+)
+def test_commit_in_a_repository_of_somebody_else_is_none(repository, place, tracked):
+    repository(place, tracked)
+    assert results.commit() is None
+
+
+def test_commit_outside_a_repository_or_without_git_is_none(tmp_path, monkeypatch):
+    (tmp_path / "ram_tf").mkdir()
+    monkeypatch.setattr(results, "__file__", str(tmp_path / "ram_tf" / "results.py"))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert results.commit() is None
+    monkeypatch.setenv("PATH", "")
+    assert results.commit() is None

@@ -1,0 +1,132 @@
+"""Tests of a run's folder: who owns it, and whose Config it holds."""
+
+import json
+
+import pytest
+
+from ram_tf.config import Config
+from ram_tf.errors import RamError
+from ram_tf.files import read_json, to_json
+from ram_tf.runs.directory import RunDirectory
+
+
+def test_run_directory_needs_a_path():
+    with pytest.raises(RamError, match="--run_dir: expected a folder, found none"):
+        RunDirectory("")
+
+
+def test_claim_makes_the_folder_and_keeps_others_out(tmp_path):
+    path = tmp_path / "a" / "b"
+    first, second = RunDirectory(path), RunDirectory(path)
+    first.claim()
+    with pytest.raises(RamError) as caught:
+        second.claim()
+    assert str(caught.value) == (
+        f"--run_dir={path}: expected no other run in it, found one that is running"
+    )
+    first.release()
+    second.claim()
+    second.release()
+
+
+def test_claim_of_a_file_is_refused(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("")
+    with pytest.raises(RamError, match=f"--run_dir={path}: expected a folder to write"):
+        RunDirectory(path).claim()
+
+
+def save_nothing(directory):
+    """Leaves a checkpoint that is one by its name."""
+    directory.checkpoints.mkdir()
+    (directory.checkpoints / "step_000000000001.npz").touch()
+
+
+def test_begin_writes_the_config_once(tmp_path):
+    directory = RunDirectory(tmp_path)
+    config = Config(seed=3, run_dir=str(tmp_path))
+    directory.begin(config, ["cat", "dog"])
+    assert json.loads(directory.config.read_text()) == config.to_dict()
+    assert directory.read_config() == config
+    assert "--seed=3\n" in directory.flags.read_text()
+    assert "--grayscale=false\n" in directory.flags.read_text()
+    assert json.loads(directory.class_names.read_text()) == ["cat", "dog"]
+    save_nothing(directory)
+    directory.begin(Config(seed=3, steps_per_call=1), ["cat", "dog"])
+    assert directory.read_config() == config
+
+
+def test_check_refuses_another_config_and_names_its_fields(tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.check(Config(seed=3))  # Nothing there yet.
+    directory.begin(Config(seed=3), ["cat", "dog"])
+    directory.check(Config(seed=3, steps_per_call=1, data_dir="elsewhere"))
+    directory.check(Config(seed=4))  # Nothing trained yet, nothing to lose.
+    save_nothing(directory)
+    with pytest.raises(RamError) as caught:
+        directory.check(Config(seed=4, core="rnn"))
+    message = str(caught.value)
+    assert message.startswith(f"--run_dir={tmp_path}: ")
+    assert message.endswith(
+        "core=lstm (now rnn), seed=3 (now 4); give another --run_dir"
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (
+            ["cat", "hound"],
+            "the 2 classes of its training, found 2, with hound where dog",
+        ),
+        (
+            ["ape", "cat", "dog"],
+            "2 classes of its training, found 3, with ape where cat",
+        ),
+        (["cat"], "the 2 classes of its training, found 1, with none where dog was"),
+    ],
+)
+def test_check_classes_names_the_first_that_differs(now, words, tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.check_classes(now)  # Nothing there yet.
+    directory.begin(Config(), ["cat", "dog"])
+    directory.check_classes(now)  # Nothing trained yet.
+    save_nothing(directory)
+    directory.check_classes(["cat", "dog"])
+    with pytest.raises(RamError, match=words):
+        directory.check_classes(now)
+    directory.class_names.write_text("1")
+    with pytest.raises(RamError, match="class_names.json: expected a list of names"):
+        directory.check_classes(now)
+    directory.class_names.unlink()  # A run of an earlier version.
+    directory.check_classes(now)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "expected JSON"),
+        ("[]", "expected an object of flags"),
+        ('{"speed": 1}', "unknown field of Config: speed"),
+        ('{"batch_size": 0}', "--batch_size=0: expected an integer of at least 1"),
+    ],
+)
+def test_read_config_names_a_broken_file(text, reason, tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.config.write_text(text)
+    with pytest.raises(RamError) as caught:
+        directory.read_config()
+    assert str(caught.value).startswith(f"{directory.config}: {reason}")
+
+
+def test_json_is_readable_and_comes_back(tmp_path):
+    path, value = tmp_path / "a.json", {"a": [1, 2.5, None], "b": "text"}
+    path.write_text(to_json(value))
+    assert path.read_text().endswith("}\n")
+    assert read_json(path) == value
+
+
+def test_missing_json_is_named(tmp_path):
+    path = tmp_path / "a.json"
+    with pytest.raises(RamError, match=f"{path}: expected a JSON file, found: No such"):
+        read_json(path)

@@ -1,0 +1,93 @@
+"""Tests of how signals are answered, in small processes without TensorFlow."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from helpers.processes import ROOT
+
+from ram_tf.errors import Interrupted
+from ram_tf.runtime.stop_signals import StopRequest, answering
+
+# Blocks in C, where Python's own handlers never get a turn.
+PROGRAM = """
+import ctypes, sys, time
+from ram_tf.runtime.stop_signals import StopRequest, answering
+
+stop = StopRequest()
+stop.deferred = sys.argv[1] == "deferred"
+with answering(stop):
+    print("ready", flush=True)
+    while stop.deferred and stop.number is None:
+        time.sleep(0.01)
+    print("noted", stop.number, flush=True)
+    ctypes.CDLL(None).sleep(60)
+"""
+
+
+def begin(mode, **options):
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, mode],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_with_nothing_to_save_ends_the_process_at_once(number):
+    with begin("free") as process:
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=5)
+    assert process.returncode == 128 + number
+    assert errors.strip() == (
+        f"stopped by signal {number}; the same command goes on from the last "
+        "checkpoint, if there is one"
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_deferred_signal_is_noted_and_the_second_ends_the_process(number):
+    with begin("deferred") as process:
+        process.send_signal(number)
+        assert process.stdout.readline() == f"noted {int(number)}\n"
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=5)
+    assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_ignored_interrupt_stays_ignored():
+    def ignore():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    with begin("deferred", preexec_fn=ignore) as process:
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.6)
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == f"noted {int(signal.SIGTERM)}\n"
+        process.kill()
+
+
+def test_answering_gives_the_signals_back():
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with answering(StopRequest()):
+        assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+def test_listening_notes_a_signal_and_gives_it_back():
+    stop, before = StopRequest(), signal.getsignal(signal.SIGTERM)
+    stop.check()
+    with stop.listening():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+    with pytest.raises(Interrupted) as caught:
+        stop.check()
+    assert caught.value.signal == signal.SIGTERM

@@ -1,0 +1,190 @@
+"""Making results current: what is trained, filed, named, and stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from helpers.processes import ROOT
+from helpers.result_files import write_experiments, write_result
+
+from ram_tf.reproduce import main
+from ram_tf.runtime.cpu_affinity import core_shares
+from ram_tf.tables import collect
+from ram_tf.tables import train_processes as trainings
+
+STAND_IN = ROOT / "tests/helpers/stand_in_train.py"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    write_experiments(tmp_path)
+    monkeypatch.setattr(trainings, "TRAIN", (sys.executable, str(STAND_IN)))
+    # The stand-in needs the package and what lies beside it.
+    paths = [str(ROOT), str(ROOT / "tests")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    return tmp_path
+
+
+def flags_of(folder, *flags):
+    places = {"experiments_dir": "experiments", "results_dir": "results"}
+    places["runs_dir"] = "runs"
+    return [*(f"--{name}={folder / place}" for name, place in places.items()), *flags]
+
+
+def calls_of(folder):
+    path = folder / "calls"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_trains_every_row_and_seed_and_files_its_results(folder, capsys):
+    flags = flags_of(folder, "--tables=table1", "--seeds=0,1", "--data_dir=there")
+    assert main(flags) == 0
+    rows = ["table1/ram", "table1/fc", "table1/extra"]
+    assert calls_of(folder) == [f"{row} {k} there" for k in (0, 1) for row in rows]
+    for row in rows:
+        for name in ("seed0.json", "seed0.curve.csv", "seed1.examples.npz"):
+            assert (folder / "results" / row / name).exists()
+        run = json.loads((folder / "runs" / row / "seed1" / "results.json").read_text())
+        filed = json.loads((folder / "results" / row / "seed1.json").read_text())
+        assert filed == run
+    shown = capsys.readouterr().out
+    assert "| `ram` | RAM, 6 glimpses | 93.79 | 50.00 ± 0.00 |" in shown
+    assert "| not run yet |" in (folder / "results" / "tables.md").read_text()
+
+
+def test_current_results_are_not_trained_again(folder, capsys):
+    write_result(folder / "experiments", folder / "results", "table1/fc", 0, 0.9)
+    assert main(flags_of(folder, "--experiments=table1/fc,table1/ram")) == 0
+    assert calls_of(folder) == ["table1/ram 0 "]
+    assert "[1/2] table1/fc seed 0: current" in capsys.readouterr().out
+
+
+def test_changed_flagfile_is_trained_again(folder):
+    write_result(folder / "experiments", folder / "results", "table1/fc", 0, 0.9)
+    flagfile = folder / "experiments" / "table1" / "fc.cfg"
+    flagfile.write_text(flagfile.read_text() + "--learning_rate=0.5\n")
+    assert main(flags_of(folder, "--experiments=table1/fc")) == 0
+    assert calls_of(folder) == ["table1/fc 0 "]
+
+
+def test_failed_run_is_named_and_does_not_stop_the_others(folder, monkeypatch, capfd):
+    monkeypatch.setenv("FAIL", "table1/ram")
+    assert main(flags_of(folder, "--tables=table1,text")) == 1
+    assert len(calls_of(folder)) == 4
+    shown = capfd.readouterr()
+    error = shown.err.splitlines()[-1]
+    assert error == "error: 1 of 4 runs failed: table1/ram seed 0"
+    assert "ram seed 0: failed, --data_dir: expected mnist, found none" in shown.out
+    assert "| `ram` | RAM, 6 glimpses | 93.79 | seed 0 failed |" in shown.out
+    assert "| `fc` | FC | 97.20 | 50.00 |" in shown.out
+
+    monkeypatch.delenv("FAIL")
+    assert main(flags_of(folder, "--tables=table1,text")) == 0
+    assert len(calls_of(folder)) == 5
+    assert not list(folder.rglob("*.failed"))
+
+
+def test_quick_budget_never_overwrites_a_real_result(folder, capsys):
+    write_result(folder / "experiments", folder / "results", "table1/fc", 0, 0.9)
+    before = (folder / "results/table1/fc/seed0.json").read_bytes()
+    assert main(flags_of(folder, "--experiments=table1/fc", "--quick")) == 1
+    assert "expected a folder without real results" in capsys.readouterr().err
+    assert (folder / "results/table1/fc/seed0.json").read_bytes() == before
+    assert not calls_of(folder)
+
+
+def test_quick_budget_is_stamped(folder, capsys):
+    assert main(flags_of(folder, "--experiments=table1/fc", "--quick")) == 0
+    assert "## QUICK, a tiny budget, no results: Table 1" in capsys.readouterr().out
+    filed = json.loads((folder / "results/table1/fc/seed0.json").read_text())
+    assert filed["train_steps"] == 200
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        ([], "--tables, --experiments: expected at least one"),
+        (["--tables=table1", "--seeds="], "--seeds: expected at least one"),
+        (["--experiments=table1/fd"], "--experiments=table1/fd: expected a flagfile"),
+        (["--tables=table1", "--seeds=-1"], "--seeds=-1: expected integers"),
+    ],
+)
+def test_wrong_flag_is_a_line_that_names_it(flags, message, folder, capsys):
+    assert main(flags_of(folder, *flags)) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {message}") and error.count("\n") == 1
+
+
+def test_two_trainings_at_a_time_make_the_same_results(folder):
+    flags = ["--tables=table1,text", "--jobs=2", "--seeds=0,1"]
+    assert main(flags_of(folder, *flags)) == 0
+    assert len(calls_of(folder)) == 8
+    tables = collect(folder / "experiments", folder / "results", seeds=[0, 1])
+    assert all(row.status == "complete" for table in tables for row in table.rows)
+    shares = [json.loads(file.read_text()) for file in folder.rglob("cores.json")]
+    assert len(shares) == 8
+    assert all(share in core_shares(2) for share in shares)
+
+
+@pytest.mark.parametrize(
+    ("cores", "count", "expected"),
+    [
+        ({0, 1}, 1, [[0, 1]]),
+        ({0, 1}, 2, [[0], [1]]),
+        ({2, 3, 5, 7, 8}, 2, [[2, 5, 8], [3, 7]]),
+        ({4}, 2, [[4], [4]]),
+    ],
+)
+def test_core_shares_are_dealt_evenly(cores, count, expected, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: cores, raising=False)
+    assert core_shares(count) == expected
+
+
+def test_faulty_flagfile_is_named_and_does_not_stop_the_others(folder, capsys):
+    (folder / "experiments" / "table1" / "ram.cfg").write_text("--core=knot\n")
+    assert main(flags_of(folder, "--experiments=table1/ram,table1/fc")) == 1
+    assert calls_of(folder) == ["table1/fc 0 "]
+    shown = capsys.readouterr()
+    assert "ram seed 0: failed" in shown.out and "--core=knot" in shown.out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_stops_the_run_in_work_and_says_how_to_go_on(number, folder):
+    code = (
+        "import sys; from ram_tf import reproduce; "
+        "from ram_tf.tables import train_processes as trainings; "
+        f"trainings.TRAIN = (sys.executable, {str(STAND_IN)!r}); "
+        "sys.exit(reproduce.main(sys.argv[1:]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *flags_of(folder, "--tables=table1")],
+        env={**os.environ, "SLEEP": "table1/ram"},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    while not (folder / "calls.sleeping").exists() and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert f"stopped by signal {int(number)}, 3 of 3 results to go" in error
+    assert "failed" not in error
+    assert calls_of(folder) == ["table1/ram 0 "]
+    assert not list(folder.rglob("*.failed"))
+
+
+@pytest.mark.slow
+def test_real_run_ends_in_a_table(tmp_path, capsys):
+    write_experiments(tmp_path)
+    assert main(flags_of(tmp_path, "--experiments=table1/fc")) == 0
+    assert "| `fc` | FC | 97.20 |" in capsys.readouterr().out
+    tables = collect(tmp_path / "experiments", tmp_path / "results", tables=["table1"])
+    result = tables[0].rows[1].seeds[0]
+    assert result.status == "current"
+    assert result.curve.exists() and result.examples.exists()

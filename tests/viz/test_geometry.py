@@ -1,0 +1,87 @@
+import json
+
+import numpy as np
+import pytest
+from helpers.run_files import CLASSES, write_run
+
+from ram_tf.errors import RamError
+from ram_tf.layers import GlimpseSensor
+from ram_tf.runs.directory import RunDirectory
+from ram_tf.viz.geometry import (
+    GlimpsePath,
+    choose_paths,
+    cut_patches,
+    read_paths,
+    top_left_px,
+)
+
+
+def path_of(label: int, answer: int) -> GlimpsePath:
+    probabilities = np.eye(CLASSES, dtype=np.float32)[[answer]]
+    return GlimpsePath(
+        np.zeros([4, 4, 1], np.uint8), label, np.zeros([1, 2]), probabilities
+    )
+
+
+@pytest.mark.parametrize("patch_size", [3, 8])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_cut_patches_equals_the_sensor(patch_size, channels):
+    random = np.random.default_rng(1)
+    image = random.integers(0, 256, [28, 20, channels], np.uint8)
+    corners = [[-1, -1], [-1, 1], [1, -1], [1, 1], [0, 0]]
+    places = np.concatenate([corners, random.uniform(-1, 1, [40, 2])])
+    places = places.astype(np.float32)
+    images = np.repeat(image[None].astype(np.float32), len(places), 0)
+    expected = GlimpseSensor(patch_size, 3)(images, places).numpy()
+    for place, patches in zip(places, expected, strict=True):
+        found = cut_patches(image, place, patch_size, 3)
+        scales = np.split(patches, 3, axis=-1)
+        np.testing.assert_allclose(found, scales, rtol=1e-5, atol=1e-3)
+
+
+def test_top_left_px_of_the_centre_and_the_corner():
+    # Even: of 28 pixels the centre is at 13.5, and rows 10..17 are the patch.
+    assert top_left_px(np.array([0.0, 0.0]), (28, 28), 8) == (10, 10)
+    assert top_left_px(np.array([-1.0, 1.0]), (28, 20), 8) == (-3, 16)
+    assert top_left_px(np.array([-1.0, 1.0]), (28, 20), 3) == (-1, 18)
+
+
+def test_choose_paths_shows_many_classes_and_wrong_answers_last():
+    paths = [path_of(0, 0), path_of(0, 0), path_of(2, 1), path_of(1, 1), path_of(3, 0)]
+    chosen = choose_paths(paths, 3)
+    assert [(p.label, p.answer) for p in chosen] == [(0, 0), (1, 1), (2, 1)]
+    assert [p.label for p in choose_paths(paths, 10)] == [0, 1, 0, 2, 3]
+    assert [p.label for p in choose_paths(paths, 1)] == [2]
+    assert all(p.is_right for p in choose_paths(paths[:2], 2))
+
+
+def test_read_paths_returns_what_the_run_wrote(tmp_path):
+    record = read_paths(write_run(tmp_path, [0, 1, 2], [0, 1, 3]))
+    assert [(p.label, p.answer, p.is_right) for p in record.paths] == [
+        (0, 0, True),
+        (1, 1, True),
+        (2, 3, False),
+    ]
+    assert record.class_names == list("abcd")
+    assert record.config.patch_size == 4
+
+
+def test_read_paths_names_the_fault(tmp_path):
+    with pytest.raises(RamError, match="config.json: expected a JSON file"):
+        read_paths(RunDirectory(tmp_path))
+    directory = write_run(tmp_path, [0], [0])
+    whole = directory.examples.read_bytes()
+    directory.examples.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(RamError, match="examples.npz: expected the examples"):
+        read_paths(directory)
+    directory.examples.unlink()
+    with pytest.raises(RamError, match="examples.npz.*found no such file"):
+        read_paths(directory)
+    directory = write_run(tmp_path, [0], [0])
+    values = json.loads(directory.config.read_text())
+    directory.config.write_text(json.dumps({**values, "num_glimpses": 7}))
+    with pytest.raises(RamError, match="paths of 7 glimpses"):
+        read_paths(directory)
+    write_run(tmp_path, [0], [0], model="fc")
+    with pytest.raises(RamError, match="expected a run of --model=ram"):
+        read_paths(directory)

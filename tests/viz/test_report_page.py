@@ -1,0 +1,328 @@
+"""The report in headless Chromium: what a reader sees and does."""
+
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+from helpers.report_files import write_all
+
+from ram_tf.report import make_report
+
+pytestmark = pytest.mark.browser
+
+SWITCHES = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
+--disable-background-networking --disable-component-update --disable-sync""".split()
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    selenium = pytest.importorskip("selenium.webdriver")
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not program or not driver:
+        pytest.skip("needs chromium and chromedriver")
+    options = selenium.ChromeOptions()
+    options.binary_location = program
+    for switch in [*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
+        options.add_argument(switch)
+    logs = {"browser": "ALL", "performance": "ALL"}
+    options.set_capability("goog:loggingPrefs", logs)
+    service = selenium.ChromeService(driver)
+    browser = selenium.Chrome(options=options, service=service)
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> pathlib.Path:
+    root = tmp_path_factory.mktemp("report")
+    experiments, results = write_all(root)
+    return make_report(results, root / "out", experiments)[0]
+
+
+@pytest.fixture
+def page(chromium, report):
+    """The page, freshly opened on the row of 3 scales in colour."""
+    show(chromium, report, "table5-ram_colour")
+    return chromium
+
+
+def show(browser, report, key="", width=1280, **features):
+    """Opens the page at a width, with media features, on a row.
+
+    Without motion, unless asked for: a click does not wait for smooth scrolling.
+    """
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1}
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {**metrics, "mobile": width < 500}
+    )
+    media = [
+        {"name": name.replace("_", "-"), "value": value}
+        for name, value in {"prefers_reduced_motion": "reduce", **features}.items()
+    ]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+    browser.get("about:blank")
+    for log in ("browser", "performance"):
+        browser.get_log(log)  # What came before is not this page's.
+    browser.get(report.as_uri() + (f"#{key}" if key else ""))
+    wait(browser, "return 'ready' in document.getElementById('look').dataset")
+
+
+def wait(browser, script):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser, 10).until(lambda _: browser.execute_script(script))
+
+
+def find(page, selector):
+    return page.find_element("css selector", selector)
+
+
+def picture(page):
+    """What the viewer shows: marks, patches, probabilities, and where it is."""
+    return page.execute_script("""
+      const data = (canvas) => canvas.toDataURL();
+      return {
+        image: data(document.getElementById("picture")),
+        marks: document.getElementById("overlay").innerHTML,
+        patches: [...document.querySelectorAll("#patches canvas")].map(data),
+        seen: data(document.getElementById("seen")),
+        bars: [...document.querySelectorAll("#bars i")].map((bar) => bar.style.width),
+        said: document.getElementById("said").textContent,
+        step: document.querySelector("#steps [aria-current]").textContent,
+      };""")
+
+
+def press(page, key, element=None):
+    from selenium.webdriver.common.keys import Keys
+
+    (element or page.switch_to.active_element).send_keys(getattr(Keys, key))
+
+
+def test_page_loads_without_console_errors_or_requests(chromium, report):
+    show(chromium, report)
+    find(chromium, "#play").click()
+    assert chromium.get_log("browser") == []
+    messages = [
+        json.loads(entry["message"])["message"]
+        for entry in chromium.get_log("performance")
+    ]
+    requests = {
+        message["params"]["request"]["url"]
+        for message in messages
+        if message["method"] == "Network.requestWillBeSent"
+    }
+    outside = {url for url in requests if not url.startswith(("data:", "blob:"))}
+    assert outside <= {report.as_uri()}
+
+
+def test_stepping_by_click_changes_the_picture(page):
+    find(page, "#steps button:first-child").click()
+    first = picture(page)
+    find(page, "#on").click()
+    second = picture(page)
+    assert (first["step"], second["step"]) == ("1", "2")
+    for part in ("marks", "patches", "seen", "bars", "said"):
+        assert first[part] != second[part], part
+    assert first["image"] == second["image"]
+    find(page, "#back").click()
+    assert picture(page) == first
+    find(page, "#stage").click()
+    assert picture(page) == second
+
+
+def test_stepping_by_key_changes_the_picture(page):
+    stage = find(page, "#stage")
+    press(page, "HOME", stage)
+    first = picture(page)
+    press(page, "ARROW_RIGHT")
+    second = picture(page)
+    assert (first["step"], second["step"]) == ("1", "2")
+    assert first["patches"] != second["patches"]
+    press(page, "ARROW_LEFT")
+    assert picture(page) == first
+    press(page, "END")
+    assert picture(page)["step"] == "3"
+    press(page, "ARROW_RIGHT")  # The end is the end.
+    assert picture(page)["step"] == "3"
+    press(page, "ARROW_DOWN")
+    assert picture(page)["image"] != first["image"]
+    press(page, "ARROW_UP")
+    assert picture(page)["image"] == first["image"]
+
+
+def test_focus_is_seen_when_it_comes_by_key(page):
+    page.execute_script("document.getElementById('picker').focus()")
+    press(page, "TAB")
+    focus = page.execute_script("""
+      const element = document.activeElement;
+      return [element.id, getComputedStyle(element).outlineStyle,
+              parseFloat(getComputedStyle(element).outlineWidth)];""")
+    while focus[0] != "stage":
+        press(page, "TAB")
+        focus = page.execute_script("""
+          const element = document.activeElement;
+          return [element.id, getComputedStyle(element).outlineStyle,
+                  parseFloat(getComputedStyle(element).outlineWidth)];""")
+    assert focus[1] == "solid" and focus[2] >= 2
+
+
+def test_all_scales_are_outlined_and_shown(page):
+    find(page, "#steps button:nth-child(2)").click()
+    sides = page.execute_script(
+        "return [...document.querySelectorAll('#overlay .patch')]"
+        ".map((rect) => Number(rect.getAttribute('width')))"
+    )
+    assert sorted(sides) == [6, 12, 24]
+    assert len(page.find_elements("css selector", "#patches canvas")) == 3
+    assert len(page.find_elements("css selector", "#overlay .spot")) == 2
+
+
+def test_play_goes_through_all_glimpses_and_ends(page):
+    press(page, "HOME", find(page, "#stage"))
+    find(page, "#play").click()
+    wait(page, "return document.getElementById('play').textContent === 'Play'")
+    assert picture(page)["step"] == "3"
+
+
+@pytest.mark.parametrize("key", ["table1-ram", "table5-ram_colour"])
+def test_a_row_is_chosen_by_its_link_in_the_table(chromium, report, key):
+    show(chromium, report)
+    chromium.execute_script(
+        f"document.querySelector('tbody a[href=\"#{key}\"]').click()"
+    )
+    wait(chromium, f"return document.getElementById('look').dataset.ready === '{key}'")
+    shown = chromium.execute_script(
+        "return [...document.querySelectorAll('.detail')]"
+        ".filter((detail) => detail.offsetParent).map((detail) => detail.id)"
+    )
+    assert shown == [key]
+    assert find(chromium, "#picker").get_attribute("value") == key
+
+
+def test_a_baseline_is_shown_without_a_viewer(chromium, report):
+    show(chromium, report)
+    chromium.execute_script("""
+      const picker = document.getElementById("picker");
+      picker.value = "table1-fc";
+      picker.dispatchEvent(new Event("change"));""")
+    assert find(chromium, "#table1-fc").is_displayed()
+    assert not find(chromium, "#viewer").is_displayed()
+
+
+def test_paths_arrive_as_they_were_written(page, report):
+    path = report.parent.parent / "results/table5/ram_colour/seed0.examples.npz"
+    found = page.execute_async_script("""
+      const done = arguments[0];
+      RamReport.openPaths("table5-ram_colour").then((record) => {
+        const shown = record.at(7);
+        done([[...shown.pixels], shown.label, shown.locations, shown.probabilities]);
+      });""")
+    with np.load(path) as arrays:
+        np.testing.assert_array_equal(found[0], arrays["images"][7].ravel())
+        assert found[1] == arrays["labels"][7]
+        np.testing.assert_array_equal(np.float32(found[2]), arrays["locations"][7])
+        probabilities = arrays["probabilities"][7]
+    np.testing.assert_allclose(found[3], probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("patch_size", "num_scales", "shape"),
+    [
+        (8, 1, (28, 28, 1)),
+        (12, 3, (60, 60, 1)),
+        (5, 2, (21, 34, 3)),
+        (7, 1, (30, 30, 3)),
+    ],
+)
+def test_patches_are_what_the_sensor_cuts(page, patch_size, num_scales, shape):
+    from ram_tf.layers import GlimpseSensor
+
+    rng = np.random.default_rng(patch_size)
+    image = rng.integers(0, 256, shape)
+    locations = rng.uniform(-1, 1, (60, 2)).astype(np.float32)
+    locations[:5] = [[-1, -1], [1, 1], [0, 0], [-1, 1], [1, 0]]
+    # Places whose pixel is whole or a half: where rounding decides.
+    locations[5:30] = rng.integers(0, 2 * 27, (25, 2)).astype(np.float32) / 27 - 1
+    images = np.repeat(image[None], len(locations), 0).astype(np.float32)
+    expected = np.asarray(GlimpseSensor(patch_size, num_scales)(images, locations))
+    found = page.execute_script(
+        """
+      const [pixels, shape, locations, g, numScales] = arguments;
+      return locations.map((location) =>
+        Array.from({ length: numScales }, (_, k) => Array.from(
+          RamReport.cutPatch(pixels, shape, location, g * 2 ** k, g))));""",
+        image.ravel().tolist(),
+        list(shape),
+        locations.astype(float).tolist(),
+        patch_size,
+        num_scales,
+    )
+    found = np.reshape(found, (60, num_scales, patch_size, patch_size, shape[2]))
+    found = np.moveaxis(found, 1, 3).reshape(expected.shape)
+    np.testing.assert_allclose(found, expected, atol=1e-3)  # Of 0..255.
+
+
+def test_what_was_seen_is_the_finest_of_all_patches(page):
+    # One glimpse in the middle of 8 x 8, patches of 2 and 4 pixels, the rest unseen.
+    seen, met = page.execute_script("""
+      const pixels = Array.from({ length: 64 }, (_, i) => i);
+      const { seen, met } = RamReport.seenThrough(pixels, [8, 8, 1], [[0, 0]], 2, 2);
+      return [[...seen], [...met]];""")
+    image = np.arange(64).reshape(8, 8)
+    expected = np.zeros((8, 8))
+    blocks = image[2:6, 2:6].reshape(2, 2, 2, 2).mean((1, 3))
+    expected[2:6, 2:6] = blocks.repeat(2, 0).repeat(2, 1)
+    expected[3:5, 3:5] = image[3:5, 3:5]
+    np.testing.assert_allclose(np.reshape(seen, (8, 8)), expected)
+    np.testing.assert_array_equal(np.reshape(met, (8, 8)), expected > 0)
+
+
+def test_tables_sort_by_any_heading_and_keep_unmeasured_rows_last(page):
+    def order():
+        rows = page.find_elements("css selector", "#table1 tbody tr")
+        return [row.get_attribute("id") for row in rows]
+
+    before = order()
+    heading = page.find_elements("css selector", "#table1 thead th")[2]
+    button = heading.find_element("tag name", "button")
+    page.execute_script("arguments[0].click()", button)
+    assert heading.get_attribute("aria-sort") == "descending"
+    fc, ram, later = "table1-fc-row", "table1-ram-row", "table1-later-row"
+    assert order() == [fc, ram, later] and before == [fc, ram, later]
+    page.execute_script("arguments[0].click()", button)
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert order() == [ram, fc, later]
+    name = page.find_elements("css selector", "#table1 thead th button")[0]
+    page.execute_script("arguments[0].click()", name)
+    assert order() == [fc, ram, later]
+    assert heading.get_attribute("aria-sort") is None
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_page_is_as_wide_as_the_screen(chromium, report, width):
+    show(chromium, report, "table5-ram_colour", width=width)
+    assert chromium.execute_script(
+        "return document.documentElement.scrollWidth <= window.innerWidth"
+    )
+    assert chromium.execute_script("return window.innerWidth") == width
+
+
+def test_page_is_dark_where_that_is_preferred(chromium, report):
+    script = "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g)"
+    show(chromium, report, prefers_color_scheme="light")
+    light = chromium.execute_script(script)
+    show(chromium, report, prefers_color_scheme="dark")
+    dark = chromium.execute_script(script)
+    assert min(map(int, light)) > 200 and max(map(int, dark)) < 50
+
+
+def test_nothing_moves_where_less_motion_is_preferred(chromium, report):
+    script = (
+        "return getComputedStyle(document.querySelector('#bars i')).transitionDuration"
+    )
+    show(chromium, report, prefers_reduced_motion="no-preference")
+    assert chromium.execute_script(script) == "0.16s"
+    show(chromium, report, prefers_reduced_motion="reduce")
+    assert chromium.execute_script(script) == "0s"

@@ -151,6 +151,14 @@ class Config:
         low=1e-6,
     )
 
+    location_maps: int = _setting(
+        0,
+        "Maps of a 1x1 convolution between a core whose output is maps and the "
+        "location network: fewer inputs keep Adam's steps from driving the mean to the "
+        "border; 0 is none.",
+        low=0,
+    )
+
     # The policy.
     policy: str = _setting(
         "learned",
@@ -174,8 +182,51 @@ class Config:
         "What REINFORCE trains: the location network, or the core behind it too.",
         choices=("location", "core"),
     )
+    location_bound: float = _setting(
+        1.0,
+        "Largest mean of the location policy; 0 is 1 - patch_size over the image's "
+        "side, which keeps the smallest patch inside the image.",
+        low=0,
+        high=1,
+    )
     num_rollouts: int = _setting(
         1, "Rollouts M an image in training (paper equation 2).", low=1
+    )
+
+    # Credit: what is learned from which glimpse.
+    cross_entropy_at: str = _setting(
+        "last",
+        "Cross-entropy of the class after the last glimpse (paper 4.4), or its mean "
+        "over every glimpse.",
+        choices=("last", "every"),
+    )
+    reward: str = _setting(
+        "correct",
+        "Reward of a glimpse: 1 where the class is right, else 0 (paper 4.4), or the "
+        "probability of the true class.",
+        choices=("correct", "probability"),
+    )
+    decision_return: str = _setting(
+        "final",
+        "What a decision is credited with: the reward after the last glimpse (paper "
+        "4.4), the mean of the rewards after it, or the discounted sum of what each "
+        "later glimpse adds to the reward.",
+        choices=("final", "to_go", "gain"),
+    )
+    discount: float = _setting(
+        0.5,
+        "Discount a glimpse of decision_return=gain; 0 credits the next one alone.",
+        low=0,
+        high=1,
+    )
+    baseline: str = _setting(
+        "learned",
+        "What is subtracted from the return: the baseline network's prediction, or the "
+        "mean of the image's other rollouts.",
+        choices=("learned", "leave_one_out"),
+    )
+    normalize_advantages: bool = _setting(
+        False, "Divide advantages by their standard deviation over the batch."
     )
 
     # Evaluation.
@@ -314,6 +365,16 @@ class Config:
             raise RamError(
                 f"--glimpse_units={self.glimpse_units}: expected a multiple of the 4 "
                 "branches of --glimpse_network=inception"
+            )
+        if self.location_maps and self.core != "conv_lstm":
+            raise RamError(
+                f"--location_maps={self.location_maps}: expected --core=conv_lstm, "
+                f"whose output is maps, found --core={self.core}"
+            )
+        if self.baseline == "leave_one_out" and self.num_rollouts < 2:
+            raise RamError(
+                "--baseline=leave_one_out: expected --num_rollouts of at least 2, "
+                f"found {self.num_rollouts}"
             )
         if self.glimpse_network == "conv" and self.patch_size < 2:
             raise RamError(

@@ -1,6 +1,7 @@
 """The location network: core output in, a Gaussian policy over locations out."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -21,6 +22,10 @@ class LocationNetwork(keras.layers.Layer):
     Args:
       stddev: standard deviation, in units of half an image; above 0.
       hidden_units: width of a ReLU layer before the mean; 0 is none, as in the paper.
+      bound: largest mean (y, x): tanh is multiplied by it. A number for both, or a
+        pair.
+      maps: maps of a 1x1 convolution with ReLU before all else, where the core output
+        is maps [B, g, g, F]; 0 is none.
       input_scale: factor on the core output. Adam moves every weight by about the
         learning rate, however small its gradient, and so the mean, before tanh, by the
         rate times the sum of the inputs' sizes: the more of them, the sooner noise
@@ -48,6 +53,8 @@ class LocationNetwork(keras.layers.Layer):
         stddev: float = 0.1,
         hidden_units: int = 0,
         input_scale: float = 1.0,
+        bound: float | Sequence[float] = 1.0,
+        maps: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
@@ -64,10 +71,23 @@ class LocationNetwork(keras.layers.Layer):
             if hidden_units
             else None
         )
+        self.bound = [bound] * 2 if isinstance(bound, (int, float)) else list(bound)
+        self.maps = maps
+        self.to_maps = (
+            keras.layers.Conv2D(
+                maps, 1, activation="relu", dtype=self.dtype_policy, name="to_maps"
+            )
+            if maps
+            else None
+        )
         self.mean = keras.layers.Dense(2, "tanh", dtype=self.dtype_policy, name="mean")
 
     def build(self, core_output_shape: tuple) -> None:
-        size = math.prod(core_output_shape[1:])
+        shape = tuple(core_output_shape)
+        if self.to_maps is not None:
+            self.to_maps.build(shape)
+            shape = (*shape[:-1], self.maps)
+        size = math.prod(shape[1:])
         self.input_size = size
         if self.hidden is not None:
             self.hidden.build((None, size))
@@ -77,12 +97,16 @@ class LocationNetwork(keras.layers.Layer):
         self.built = True
 
     def call(self, core_output: tf.Tensor) -> tf.Tensor:
-        x = tf.reshape(core_output, [-1, self.input_size])
+        x = core_output
+        if self.to_maps is not None:
+            x = self.to_maps(x)
+        x = tf.reshape(x, [-1, self.input_size])
         if self.input_scale != 1.0:
             x *= self.input_scale
         if self.hidden is not None:
             x = self.hidden(x)
-        return self.mean(x)
+        mean = self.mean(x)
+        return mean if self.bound == [1.0, 1.0] else mean * tf.constant(self.bound)
 
     def policy(self, means: tf.Tensor) -> tfd.Distribution:
         """Returns the policy at means [B, 2]: a distribution over [B, 2]."""
@@ -118,4 +142,6 @@ class LocationNetwork(keras.layers.Layer):
             "stddev": self.stddev,
             "hidden_units": self.hidden_units,
             "input_scale": self.input_scale,
+            "bound": self.bound,
+            "maps": self.maps,
         }

@@ -1,5 +1,7 @@
 """From a Config to a compiled Keras model."""
 
+import dataclasses
+import inspect
 from collections.abc import Sequence
 
 import keras
@@ -11,25 +13,11 @@ from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.models.whole_image import ConvClassifier, FCClassifier
 
 # Arguments of RecurrentAttentionModel that are fields of Config.
-_RAM_FIELDS = (
-    "patch_size",
-    "num_scales",
-    "num_glimpses",
-    "glimpse_network",
-    "glimpse_units",
-    "core",
-    "core_units",
-    "location_hidden_units",
-    "location_input_scale",
-    "policy",
-    "location_stddev",
-    "initial_location",
-    "policy_gradient_scope",
-    "num_rollouts",
-    "baseline_weight",
-    "reinforce_weight",
-    "seed",
-)
+_RAM_FIELDS = [
+    name
+    for name in inspect.signature(RecurrentAttentionModel).parameters
+    if name in {field.name for field in dataclasses.fields(Config)}
+]
 
 _NAMES = {
     "ram": "recurrent_attention_model",

@@ -1,6 +1,7 @@
 """The recurrent attention model: T glimpses in, a class and a path out."""
 
 import dataclasses
+import inspect
 import itertools
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from ram_tf.layers import (
     LocationNetwork,
 )
 from ram_tf.models.image_classifier import ImageClassifier
-from ram_tf.models.losses import Losses, hybrid_loss, reward
+from ram_tf.models.losses import Losses, correct, glimpse_rewards, hybrid_loss
 
 POLICIES = ("learned", "random", "center")
 
@@ -99,9 +100,17 @@ class RecurrentAttentionModel(ImageClassifier):
         location_input_scale: float = 1.0,
         policy: str = "learned",
         location_stddev: float = 0.1,
+        location_bound: float = 1.0,
+        location_maps: int = 0,
         initial_location: str = "random",
         policy_gradient_scope: str = "location",
         num_rollouts: int = 1,
+        cross_entropy_at: str = "last",
+        reward: str = "correct",
+        decision_return: str = "final",
+        discount: float = 0.5,
+        baseline: str = "learned",
+        normalize_advantages: bool = False,
         baseline_weight: float = 1.0,
         reinforce_weight: float = 0.01,
         seed: int = 0,
@@ -117,11 +126,16 @@ class RecurrentAttentionModel(ImageClassifier):
         self.num_classes = num_classes
         self.num_glimpses = num_glimpses
         self.policy = policy
+        self.location_bound = location_bound
         self.initial_location = initial_location
         self.policy_gradient_scope = policy_gradient_scope
         self.num_rollouts = num_rollouts
-        self.baseline_weight = baseline_weight
-        self.reinforce_weight = reinforce_weight
+        # What is learned from which glimpse: arguments of `hybrid_loss`.
+        self.credit = {
+            name: self._settings[name]
+            for name in inspect.signature(hybrid_loss).parameters
+            if name in self._settings
+        }
         self.seed = seed
         self.num_parts = 1
         inner: dict[str, Any] = {"dtype": self.dtype_policy}
@@ -137,6 +151,7 @@ class RecurrentAttentionModel(ImageClassifier):
             location_stddev,
             location_hidden_units,
             location_input_scale,
+            maps=location_maps,
             name="location_network",
         )
         self.baseline_network = BaselineNetwork(name="baseline_network")
@@ -153,6 +168,12 @@ class RecurrentAttentionModel(ImageClassifier):
         self.glimpse_network.build(patches_shape)
         features_shape = self.glimpse_network.compute_output_shape(patches_shape)
         self.core.build(features_shape)
+        if self.location_bound == 0:
+            g, (height, width) = self.sensor.patch_size, images_shape[1:3]
+            self.location_network.bound = [
+                max(0.0, 1.0 - g / height),
+                max(0.0, 1.0 - g / width),
+            ]
         output_shape = self.core.output_shape_for(features_shape)
         self.location_network.build(output_shape)
         self.baseline_network.build(output_shape)
@@ -271,21 +292,23 @@ class RecurrentAttentionModel(ImageClassifier):
 
     def _hybrid_loss(self, rollout: Rollout, labels: tf.Tensor) -> Losses:
         return hybrid_loss(
-            rollout.logits,
+            rollout.step_logits,
             rollout.log_probs,
             rollout.baselines,
             labels,
-            self.baseline_weight,
-            self.reinforce_weight,
+            **self.credit,
         )
 
     def _terms(
         self, losses: Losses, rollout: Rollout, labels: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        # The mean reward is the accuracy of single rollouts: one number, known under
-        # both names.
-        rewards = tf.reduce_mean(reward(rollout.logits, labels))
-        return {**losses._asdict(), "accuracy": rewards, "reward": rewards}
+        last = rollout.step_logits[:, -1:]
+        rewards = glimpse_rewards(last, labels, self.credit["reward"])
+        return {
+            **losses._asdict(),
+            "accuracy": tf.reduce_mean(correct(rollout.logits, labels)),
+            "reward": tf.reduce_mean(rewards),
+        }
 
     def _look(
         self, images: tf.Tensor, initial_locations: tf.Tensor | None = None

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from ram_tf.models.image_classifier import ImageClassifier
-from ram_tf.models.losses import cross_entropy, reward
+from ram_tf.models.losses import correct, cross_entropy
 
 
 class _BaselineClassifier(ImageClassifier):
@@ -53,7 +53,7 @@ class _BaselineClassifier(ImageClassifier):
     def _terms(
         self, loss: tf.Tensor, logits: tf.Tensor, labels: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        accuracy = tf.reduce_mean(reward(logits, labels))
+        accuracy = tf.reduce_mean(correct(logits, labels))
         return {"loss": loss, "cross_entropy": loss, "accuracy": accuracy}
 
 

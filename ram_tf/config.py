@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ram_tf.errors import RamError
@@ -348,38 +348,11 @@ class Config:
         if self.decay_steps == 0:
             object.__setattr__(self, "decay_steps", self.train_steps)
         if self.model == "ram":
-            self._check_model()
+            check_model(self.to_dict())
         if self.dataset in ("", "folder:"):
             raise RamError(
                 f"--dataset={self.dataset}: expected a TFDS name, mnist_sample or "
                 "folder:PATH"
-            )
-
-    def _check_model(self) -> None:
-        if self.core == "conv_lstm" and self.glimpse_network != "inception":
-            raise RamError(
-                f"--core=conv_lstm: expected --glimpse_network=inception, whose "
-                f"features are maps, found --glimpse_network={self.glimpse_network}"
-            )
-        if self.glimpse_network == "inception" and self.glimpse_units % 4:
-            raise RamError(
-                f"--glimpse_units={self.glimpse_units}: expected a multiple of the 4 "
-                "branches of --glimpse_network=inception"
-            )
-        if self.location_maps and self.core != "conv_lstm":
-            raise RamError(
-                f"--location_maps={self.location_maps}: expected --core=conv_lstm, "
-                f"whose output is maps, found --core={self.core}"
-            )
-        if self.baseline == "leave_one_out" and self.num_rollouts < 2:
-            raise RamError(
-                "--baseline=leave_one_out: expected --num_rollouts of at least 2, "
-                f"found {self.num_rollouts}"
-            )
-        if self.glimpse_network == "conv" and self.patch_size < 2:
-            raise RamError(
-                f"--patch_size={self.patch_size}: expected at least 2, which "
-                "--glimpse_network=conv pools"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -427,6 +400,57 @@ class Config:
         mine, theirs = self.identity(), other.identity()
         names = sorted({*mine, *theirs})
         return [name for name in names if mine.get(name) != theirs.get(name)]
+
+
+def check_model(settings: Mapping[str, Any], prefix: str = "--") -> None:
+    """Checks that the fields of a recurrent attention model go together.
+
+    Args:
+      settings: every such field by name.
+      prefix: what the message puts before a name.
+
+    Raises:
+      RamError: when two do not; the message names both.
+    """
+
+    def require(fits: bool, name: str, expected: str, other: str) -> None:
+        if not fits:
+            raise RamError(
+                f"{prefix}{name}={settings[name]}: expected {prefix}{expected}, found "
+                f"{prefix}{other}={settings[other]}"
+            )
+
+    core, network = settings["core"], settings["glimpse_network"]
+    require(
+        core != "conv_lstm" or network == "inception",
+        "core",
+        "glimpse_network=inception, whose features are maps",
+        "glimpse_network",
+    )
+    require(
+        network != "inception" or settings["glimpse_units"] % 4 == 0,
+        "glimpse_network",
+        "glimpse_units, a multiple of its 4 branches",
+        "glimpse_units",
+    )
+    require(
+        network != "conv" or settings["patch_size"] >= 2,
+        "glimpse_network",
+        "patch_size of at least 2, which it pools",
+        "patch_size",
+    )
+    require(
+        not settings["location_maps"] or core == "conv_lstm",
+        "location_maps",
+        "core=conv_lstm, whose output is maps",
+        "core",
+    )
+    require(
+        settings["baseline"] == "learned" or settings["num_rollouts"] >= 2,
+        "baseline",
+        "num_rollouts of at least 2",
+        "num_rollouts",
+    )
 
 
 def expectation(field: dataclasses.Field) -> str:

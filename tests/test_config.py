@@ -47,8 +47,12 @@ def other_value(name: str):
 
 def other_config(name: str) -> Config:
     value = other_value(name)
-    needed = {"glimpse_network": "inception"} if value == "conv_lstm" else {}
-    return Config(**{**needed, name: value})
+    needed = {
+        "core": {"glimpse_network": "inception"},
+        "location_maps": {"glimpse_network": "inception", "core": "conv_lstm"},
+        "baseline": {"num_rollouts": 2},
+    }
+    return Config(**{**needed.get(name, {}), name: value})
 
 
 def test_config_has_every_promised_field():
@@ -137,7 +141,7 @@ def test_config_takes_an_integer_for_a_number():
         ({"core": "conv_lstm"}, ["--core=conv_lstm", "--glimpse_network=inception"]),
         (
             {"glimpse_network": "inception", "glimpse_units": 10},
-            ["--glimpse_units=10", "multiple of the 4 branches"],
+            ["--glimpse_units=10", "multiple of its 4 branches"],
         ),
         (
             {"glimpse_network": "conv", "patch_size": 1},

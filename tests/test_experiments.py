@@ -291,9 +291,9 @@ def test_figures_from_memory_are_marked():
         for figure in row.figures
         if figure.from_memory
     }
-    assert marked == {
-        f"mnih/cluttered100_{row}" for row in ("conv", "4g", "6g", "8g", "8g_random")
-    }
+    rows = ("conv", "4g", "6g", "8g", "8g_random")
+    names = {f"mnih/cluttered100_{row}" for row in rows}
+    assert marked == {*names, "best/cluttered100_8g"}
 
 
 def test_heads_agree_with_printed_figures_and_results():

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from ram_tf.config import Config, check_value
+from ram_tf.config import Config, check_model, check_value
 from ram_tf.errors import RamError
 from ram_tf.layers import (
     CORES,
@@ -123,6 +123,7 @@ class RecurrentAttentionModel(ImageClassifier):
             for field in dataclasses.fields(Config)
             if field.name in given
         }
+        check_model(self._settings, prefix="")
         self.num_classes = num_classes
         self.num_glimpses = num_glimpses
         self.policy = policy

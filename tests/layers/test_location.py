@@ -133,3 +133,21 @@ def test_action_gives_linear_logits_and_passes_gradient():
     x = core_output.numpy().reshape(4, 6)
     np.testing.assert_allclose(found, x @ layer.logits.kernel.numpy(), rtol=1e-4)
     assert np.all(tape.gradient(total, core_output).numpy() != 0)
+
+
+def test_bound_scales_the_mean():
+    outputs = np.random.default_rng(0).normal(0, 3, (6, 7)).astype(np.float32)
+    free, bound = LocationNetwork(), LocationNetwork(bound=[0.5, 0.8])
+    for layer in (free, bound):
+        layer.build((None, 7))
+    bound.set_weights(free.get_weights())
+    np.testing.assert_allclose(bound(outputs), free(outputs) * [0.5, 0.8], rtol=1e-6)
+
+
+def test_maps_are_a_pointwise_convolution_before_the_mean():
+    outputs = np.random.default_rng(0).normal(0, 1, (4, 3, 3, 6)).astype(np.float32)
+    layer = LocationNetwork(maps=2)
+    layer.build((None, 3, 3, 6))
+    kernel, bias, weights, offset = (weight.numpy() for weight in layer.weights)
+    seen = np.maximum(outputs @ kernel[0, 0] + bias, 0).reshape(4, -1)
+    np.testing.assert_allclose(layer(outputs), np.tanh(seen @ weights + offset), 1e-4)

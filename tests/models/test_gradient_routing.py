@@ -48,7 +48,11 @@ def parts_trained(model) -> dict[str, set[str]]:
     with tf.GradientTape(persistent=True) as tape:
         found = model.rollout(images, first, exploration)
         losses = hybrid_loss(
-            found.logits, found.log_probs, found.baselines, labels, 1.0, 1.0
+            found.step_logits,
+            found.log_probs,
+            found.baselines,
+            labels,
+            **{**model.credit, "reinforce_weight": 1.0},
         )
     trained: dict[str, set[str]] = {}
     for term in ("cross_entropy", "baseline_mse", "reinforce"):
@@ -74,6 +78,25 @@ def test_every_term_trains_its_parts_and_no_others(scope, core, make_model):
     assert parts_trained(model) == expected
 
 
+CREDIT = {
+    "every": {"cross_entropy_at": "every"},
+    "probability": {"reward": "probability"},
+    "to_go": {"decision_return": "to_go"},
+    "gain": {"reward": "probability", "decision_return": "gain"},
+    "leave_one_out": {"baseline": "leave_one_out", "num_rollouts": 2},
+    "normalized": {"reward": "probability", "normalize_advantages": True},
+    "bound": {"reward": "probability", "location_bound": 0.0},
+    "maps": {**CORES["conv_lstm"], "location_maps": 2},
+}
+
+
+@pytest.mark.parametrize("credit", CREDIT)
+@pytest.mark.parametrize("scope", MATRIX)
+def test_no_kind_of_credit_changes_what_a_term_trains(scope, credit, make_model):
+    model = make_model(policy_gradient_scope=scope, **CREDIT[credit])
+    assert parts_trained(model) == MATRIX[scope]
+
+
 @pytest.mark.parametrize("policy", ["random", "center"])
 @pytest.mark.parametrize("scope", ["location", "core"])
 def test_reinforce_trains_nothing_without_a_learned_policy(policy, scope, make_model):
@@ -88,7 +111,11 @@ def test_single_glimpse_trains_the_classifier_alone(make_model):
         found = model.rollout(images, tf.zeros([2, 2]))
         labels = np.zeros(2, np.int32)
         losses = hybrid_loss(
-            found.logits, found.log_probs, found.baselines, labels, 1.0, 1.0
+            found.step_logits,
+            found.log_probs,
+            found.baselines,
+            labels,
+            **{**model.credit, "reinforce_weight": 1.0},
         )
     for term in ("baseline_mse", "reinforce"):
         gradients = tape.gradient(getattr(losses, term), model.trainable_variables)

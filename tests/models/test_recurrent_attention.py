@@ -12,7 +12,7 @@ import tensorflow as tf
 from ram_tf.config import Config
 from ram_tf.errors import RamError
 from ram_tf.models.factory import build_model
-from ram_tf.models.losses import hybrid_loss, reward
+from ram_tf.models.losses import correct, hybrid_loss
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 
 NUM_GLIMPSES, NUM_CLASSES = 3, 5
@@ -290,11 +290,16 @@ def test_train_step_reports_the_terms_of_its_loss(num_rollouts, make_model):
     found = model.rollout(images, np.repeat(first, num_rollouts, axis=0), noise)
     labels = np.repeat(labels, num_rollouts).astype(np.int32)
     losses = hybrid_loss(
-        found.logits, found.log_probs, found.baselines, labels, 0.5, 0.2
+        found.step_logits,
+        found.log_probs,
+        found.baselines,
+        labels,
+        baseline_weight=0.5,
+        reinforce_weight=0.2,
     )
     for name, value in losses._asdict().items():
         np.testing.assert_allclose(terms[name], value, rtol=1e-5, err_msg=name)
-    right = tf.reduce_mean(reward(found.logits, labels))
+    right = tf.reduce_mean(correct(found.logits, labels))
     assert terms["accuracy"] == terms["reward"] == right
     assert terms["gradient_norm"] > 0
 
@@ -307,7 +312,12 @@ def test_train_step_applies_the_gradient_of_the_loss(make_model):
     with tf.GradientTape() as tape:
         found = model.rollout(images, first, noise)
         loss = hybrid_loss(
-            found.logits, found.log_probs, found.baselines, labels, 1.0, 0.2
+            found.step_logits,
+            found.log_probs,
+            found.baselines,
+            labels,
+            baseline_weight=1.0,
+            reinforce_weight=0.2,
         ).loss
     gradients = tape.gradient(loss, model.trainable_variables)
     before = [variable.numpy() for variable in model.trainable_variables]
@@ -516,7 +526,12 @@ def test_evaluate_gives_the_loss_at_the_means(make_model):
     measures = model.evaluate(images, labels, return_dict=True, verbose=0)
     found = model.rollout(images, tf.zeros([6, 2]))
     losses = hybrid_loss(
-        found.logits, found.log_probs, found.baselines, labels, 1.0, 0.01
+        found.step_logits,
+        found.log_probs,
+        found.baselines,
+        labels,
+        baseline_weight=1.0,
+        reinforce_weight=0.01,
     )
     for name, value in losses._asdict().items():
         np.testing.assert_allclose(measures[name], value, rtol=1e-5, err_msg=name)

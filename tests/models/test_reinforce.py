@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from ram_tf.layers import LocationNetwork
-from ram_tf.models.losses import reinforce, reward
+from ram_tf.models.losses import advantages, correct, reinforce
 
 
 def check_unbiased(estimates: np.ndarray, exact: np.ndarray) -> None:
@@ -33,7 +33,7 @@ def test_estimate_equals_the_gradient_of_a_known_probability(baseline):
         locations = layer.sample(means, noise)
         rewards = tf.cast(locations[:, 0] > 0, tf.float32)
         log_probs = layer.log_prob(locations, means)[:, None]
-        loss = reinforce(log_probs, tf.fill([200_000, 1], baseline), rewards)
+        loss = reinforce(log_probs, rewards[:, None] - baseline)
     # The loss is minus a mean over rows: undo both to have an estimate a row.
     estimates = -200_000 * tape.gradient(loss, means).numpy()
     check_unbiased(estimates[:, 0], np.array(density))
@@ -42,8 +42,18 @@ def test_estimate_equals_the_gradient_of_a_known_probability(baseline):
     assert abs(estimates[:, 1].mean()) < 3 * error
 
 
-@pytest.mark.parametrize("scope", ["location", "core"])
-def test_models_estimate_equals_the_gradient_by_quadrature(scope, make_model):
+@pytest.mark.parametrize(
+    ("scope", "baseline", "num_rollouts"),
+    [
+        ("location", "learned", 1),
+        ("core", "learned", 1),
+        ("location", "leave_one_out", 2),
+        ("location", "leave_one_out", 5),
+    ],
+)
+def test_models_estimate_equals_the_gradient_by_quadrature(
+    scope, baseline, num_rollouts, make_model
+):
     """One image, two glimpses: the reward is a function of the one decision."""
     stddev, batch, num_batches = 0.3, 2_000, 200
     numbers = np.random.default_rng(3)
@@ -84,8 +94,9 @@ def test_models_estimate_equals_the_gradient_by_quadrature(scope, make_model):
         noise = tf.random.stateless_normal([batch, 2], seed)
         with tf.GradientTape() as tape:
             found = model.rollout(image, tf.zeros([batch, 2]), noise[:, None])
-            rewards = reward(found.logits, tf.fill([batch], label))
-            loss = reinforce(found.log_probs, found.baselines, rewards)
+            rewards = correct(found.logits, tf.fill([batch], label))[:, None]
+            weights = advantages(rewards, found.baselines, baseline, num_rollouts)
+            loss = reinforce(found.log_probs, weights)
         return -tape.gradient(loss, bias)
 
     estimates = [estimate(tf.constant([7, i])).numpy() for i in range(num_batches)]

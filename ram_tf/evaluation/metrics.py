@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+BORDER = 0.9  # A coordinate beyond it counts as at the border of the image.
+_MANY = 0.25  # A share of coordinates there that is worth a warning.
+
 
 class Answers(NamedTuple):
     """What one rollout over n images gave.
@@ -27,7 +30,8 @@ def summarise(rollouts: Iterable[Answers]) -> dict[str, Any]:
     Returns:
       accuracy (of rollout 0), accuracy_mean (of all), accuracy_ensemble (of the mean
       probabilities), num_rollouts, num_images, interval (Wilson 95 % of accuracy),
-      accuracy_by_glimpse (rollout 0), confusion_matrix [N][N] (rows: true class).
+      accuracy_by_glimpse (rollout 0), confusion_matrix [N][N] (rows: true class),
+      border_share (of the chosen coordinates of rollout 0).
     """
     rollouts = list(rollouts)
     first = rollouts[0]
@@ -54,6 +58,7 @@ def summarise(rollouts: Iterable[Answers]) -> dict[str, Any]:
             for t in range(steps)
         ],
         "confusion_matrix": confusion.tolist(),
+        "border_share": border_share(first.locations),
     }
 
 
@@ -76,7 +81,7 @@ def is_right(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def summary_lines(found: dict[str, Any]) -> list[str]:
-    """Returns a line for each policy of what `evaluate` found."""
+    """Returns a line for each policy of what `evaluate` found, and warnings."""
     lines = []
     for policy, measures in found["policies"].items():
         low, high = (100 * bound for bound in measures["interval"])
@@ -86,8 +91,56 @@ def summary_lines(found: dict[str, Any]) -> list[str]:
             f"{100 * measures['accuracy_mean']:.2f} %, "
             f"ensemble {100 * measures['accuracy_ensemble']:.2f} %"
         )
-    return lines
+    return [*lines, *policy_warnings(found)]
 
 
 def _rollouts(count: int) -> str:
     return "1 rollout" if count == 1 else f"{count} rollouts"
+
+
+def border_share(locations: np.ndarray) -> float:
+    """Returns the share of chosen coordinates beyond BORDER; 0 where none is chosen.
+
+    Args:
+      locations: float32 [n, T, 2]; the first is given, not chosen.
+    """
+    chosen = np.abs(locations[:, 1:])
+    return float(np.mean(chosen > BORDER)) if chosen.size else 0.0
+
+
+def step_length(locations: np.ndarray) -> float:
+    """Returns the mean distance from a glimpse to the next, in half images."""
+    steps = np.diff(locations, axis=1)
+    return float(np.mean(np.linalg.norm(steps, axis=-1))) if steps.size else 0.0
+
+
+def glimpse_distance(locations: np.ndarray) -> float:
+    """Returns the mean distance between two glimpses of an image, in half images."""
+    first, second = np.triu_indices(locations.shape[1], 1)
+    apart = locations[:, first] - locations[:, second]
+    return float(np.mean(np.linalg.norm(apart, axis=-1))) if apart.size else 0.0
+
+
+def policy_warnings(evaluation: dict[str, Any]) -> list[str]:
+    """Returns a line for each sign that a learned policy has not learned.
+
+    Args:
+      evaluation: as evaluation.json holds it.
+    """
+    policies = evaluation["policies"]
+    if not {"learned", "random"} <= set(policies):
+        return []
+    learned, random = policies["learned"], policies["random"]
+    lines = []
+    share = learned.get("border_share", 0.0)
+    if share > _MANY:
+        lines.append(
+            f"warning: {100 * share:.0f} % of the policy's coordinates are beyond "
+            f"{BORDER}, at the border of the image; see docs/findings.md"
+        )
+    if learned["accuracy"] <= random["interval"][1]:
+        lines.append(
+            f"warning: the learned policy ({100 * learned['accuracy']:.2f} %) is no "
+            f"better than random glimpses ({100 * random['accuracy']:.2f} %)"
+        )
+    return lines

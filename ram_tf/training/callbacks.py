@@ -103,9 +103,9 @@ class RunLogger(keras.callbacks.Callback):
         step, now = int(row["step"]), time.monotonic()
         images = (step - self._before[0]) * self.trainer.config.batch_size
         with self.writer.as_default(step=step):
-            for name, tag in self.TAGS.items():
-                if name in row:
-                    tf.summary.scalar(tag, row[name])
+            for name, value in row.items():
+                if name != "step":
+                    tf.summary.scalar(self.TAGS.get(name) or _policy_tag(name), value)
             tf.summary.scalar("images_per_second", images / (now - self._before[1]))
         self.writer.flush()
         self._before = (step, now)
@@ -118,11 +118,19 @@ class RunLogger(keras.callbacks.Callback):
         write_atomic(self.curve, curve_text(self.trainer.curve))
 
 
+def _policy_tag(name: str) -> str:
+    """Returns the tag of what a `PolicyMonitor` measures."""
+    group, _, rest = name.partition("_")
+    return f"gradient/{rest}" if group == "gradient" else f"policy/{name}"
+
+
 def curve_text(curve: list[dict[str, float]]) -> str:
     """Returns a learning curve as CSV: a header, then a row an evaluation."""
     text = io.StringIO()
     if curve:
-        writer = csv.DictWriter(text, list(curve[0]), lineterminator="\n")
+        # A run that a newer version resumed has rows with more columns.
+        columns = dict.fromkeys(name for row in curve for name in row)
+        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(curve)
     return text.getvalue()

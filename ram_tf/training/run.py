@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from ram_tf.config import Config
@@ -52,6 +53,7 @@ def _train(
 
     from ram_tf.evaluation.evaluator import Evaluator
     from ram_tf.evaluation.final_results import write_results
+    from ram_tf.evaluation.policies import PolicyMonitor
     from ram_tf.evaluation.progress_bar import EvaluationBar
     from ram_tf.runs.checkpoints import CheckpointFolder
     from ram_tf.runs.setup import assemble, select_weights
@@ -79,6 +81,10 @@ def _train(
         # Several workers stop together, between calls.
         on_batch=stop.check if cluster is None else lambda: None,
     )
+    observe: Callable[[], dict[str, float]] = dict
+    watched = config.model == "ram" and config.policy == "learned"
+    if watched and config.distribution == "one":
+        observe = PolicyMonitor(model, source.split("validation"), task, jit_compile)
     trainer = Trainer(
         config,
         model,
@@ -90,6 +96,7 @@ def _train(
         checkpoints=CheckpointFolder(directory.checkpoints, config.keep_checkpoints),
         is_chief=is_chief,
         stop=stop,
+        observe=observe,
     )
     callbacks: list[Any] = []
     if is_chief:

@@ -43,6 +43,7 @@ class Trainer:
       checkpoints: where state is kept; None keeps none.
       is_chief: whether this process, of several workers, evaluates and writes.
       stop: who asks to stop; None listens to SIGTERM and SIGINT alone.
+      observe: returns further measures of the current weights for the curve.
 
     Attributes:
       curve: a dict per evaluation: step, learning_rate, the means of every tracker
@@ -65,12 +66,14 @@ class Trainer:
         checkpoints: CheckpointFolder | None = None,
         is_chief: bool = True,
         stop: StopRequest | None = None,
+        observe: Callable[[], dict[str, float]] = dict,
     ) -> None:
         self.config = config
         self.model = model
         self.train = train
         self.task = task
         self.validate = validate
+        self.observe = observe
         self.checkpoints = checkpoints
         self.callbacks = keras.callbacks.CallbackList(model=model)
         self.strategy = strategy or tf.distribute.get_strategy()
@@ -270,13 +273,14 @@ class Trainer:
         terms = {name: float(value) for name, value in self._read_means().items()}
         with averaged_weights(self.model):
             accuracy = self.validate()
+            observed = self.observe()
             if accuracy > self.best.get("validation_accuracy", -1.0):
                 self.best = {"step": self.step, "validation_accuracy": accuracy}
                 if self.checkpoints is not None:
                     self.checkpoints.save_best(self._variables, self.best)
         rate = float(np.asarray(self.model.optimizer.learning_rate))
         row = {"step": self.step, "learning_rate": rate, **terms}
-        self.curve.append({**row, "validation_accuracy": accuracy})
+        self.curve.append({**row, "validation_accuracy": accuracy, **observed})
         self.callbacks.on_epoch_end(
             len(self.curve) - 1, {**terms, "val_accuracy": accuracy}
         )

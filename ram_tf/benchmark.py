@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ram_tf.benchmarks.comparisons import compare
 from ram_tf.benchmarks.isolated import run_fresh
 from ram_tf.benchmarks.stopwatch import FULL, QUICK, Budget
 from ram_tf.benchmarks.suite import GROUPS, ROWS, Row
@@ -42,7 +41,7 @@ MEASURES = (
 )
 _SHOWN = {
     "images_per_second": "{:,.0f} images/s",
-    "images_per_gflop": "{:.1f} a GFLOP/s",
+    "images_per_gflop": "{:.1f} per GFLOP/s",
     "mfu": "MFU {:.3f}",
     "matmul_gflops": "of {:.0f} GFLOP/s",
     "jit_update": "update compiled: {}",
@@ -51,7 +50,6 @@ _SHOWN = {
     "p99_ms": "p99 {:.3f} ms",
     "ratio": "ratio {:.3f}",
     "seconds": "{:.2f} s",
-    "value": "{:.3f}",
     "compile_s": "compile {:.1f} s",
     "peak_mb": "peak {:.0f} MB",
 }
@@ -85,7 +83,7 @@ def measure(row: Row, config: Config, budget: Budget) -> dict[str, Any]:
       budget: how long.
 
     Returns:
-      A line: what was measured, what was found, and whether that meets the row's goals.
+      A line: what was measured and what was found.
 
     Raises:
       RamError: when it failed.
@@ -106,8 +104,6 @@ def measure(row: Row, config: Config, budget: Budget) -> dict[str, Any]:
         }
     found = run_fresh(row.measure, config, budget, **row.options)
     line |= {name: _rounded(value) for name, value in found.items()}
-    for goal in row.goals:
-        line |= goal.fields(line)
     return line
 
 
@@ -152,18 +148,15 @@ def _rows(arguments: Arguments) -> Iterator[tuple[Row, Config]]:
 
 def show(line: dict[str, Any]) -> str:
     """Returns a line for people."""
-    words = [str(line.get(key, "")) for key in ("measure", "name", "experiment")]
-    words.append(f"{line.get('setting', '')}")
+    words = [line.get(key, "") for key in ("measure", "experiment", "setting")]
     figures = [text.format(line[k]) for k, text in _SHOWN.items() if k in line]
-    if "goal" in line:
-        figures.append(f"{line['goal']}: {'met' if line['met'] else 'MISSED'}")
     return f"{' '.join(word for word in words if word)}: {', '.join(figures)}"
 
 
 def _command(arguments: Arguments) -> None:
     budget = QUICK if arguments.quick else FULL
     text = json.dumps if arguments.json else show
-    lines, failures = [], []
+    failures = []
     # All flagfiles are read before the first minute is spent.
     for row, config in list(_rows(arguments)):
         try:
@@ -174,11 +167,7 @@ def _command(arguments: Arguments) -> None:
             continue
         if arguments.quick:
             line["quick"] = True
-        lines.append(line)
         print(text(line), flush=True)
-    if arguments.suite != "none":
-        for line in compare(lines):
-            print(text(line), flush=True)
     if failures:
         raise RamError(f"{len(failures)} measurements failed; {'; '.join(failures)}")
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from ram_tf.errors import RamError
+from ram_tf.evaluation.pixel_budget import PixelBudget
 from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting, config_settings, run_command
 from ram_tf.runs.directory import RunDirectory
@@ -37,16 +38,16 @@ def _captions(
     """What is drawn, and what the run's results and the choice say of it."""
     config = record.config
     scales = f" at {config.num_scales} scales" if config.num_scales > 1 else ""
-    side, (height, width, channels) = config.patch_size, record.paths[0].image.shape
+    side = config.patch_size
     glimpses = "glimpse" if config.num_glimpses == 1 else "glimpses"
     title = (
         f"Where the model looks: {config.num_glimpses} {glimpses} of "
         f"{side}×{side} pixels{scales}"
     )
-    budget = config.num_glimpses * config.num_scales * side**2 * channels
+    pixels = PixelBudget.of(config, record.paths[0].image.shape)
     subtitle = (
         f"{_choice(record.paths, paths)}.  An image has "
-        f"{height * width * channels:,} values, the glimpses read {budget:,}."
+        f"{pixels.image:,} values, the glimpses read {pixels.read:,}."
     )
     if directory.results.exists():
         accuracy = 100 * read_results(directory.results)["test_accuracy"]

@@ -1,8 +1,9 @@
 """Command lines: flags made from Config, flagfiles, and one-line errors.
 
-Flags are written as absl writes them: --name=value, --name value, and --name or --noname
-for what is true or false. The parser is our own, because an error has to name the line
-of the flagfile that it came from, and flagfiles nest relative to the including file.
+Flags are written as absl writes them: --name=value or --name value, and --name or
+--noname for what is true or false. The parser is our own, because an error must name
+the line of the flagfile that it came from, and flagfiles nest relative to the including
+file.
 
 A command is a function of the parsed flags. `run_command` calls it, and turns an error
 into one line and an exit status.

@@ -13,7 +13,7 @@ from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting, config_settings, run_command
 from ram_tf.tables.catalogue import (
-    Experiment,
+    ExperimentRow,
     find_experiments,
     read_sources,
     read_tables,
@@ -59,7 +59,7 @@ SETTINGS = [
 ]
 
 
-def _experiments(arguments: Arguments) -> tuple[list[Experiment], list[str]]:
+def _experiments(arguments: Arguments) -> tuple[list[ExperimentRow], list[str]]:
     """Returns the rows to make and the tables to print."""
     folder = arguments.experiments_dir
     named = find_experiments(folder, names_of(arguments.experiments))

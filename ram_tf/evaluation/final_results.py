@@ -14,8 +14,9 @@ from ram_tf.data.sources.base import SplitName
 from ram_tf.errors import RamError
 from ram_tf.evaluation.evaluator import Evaluator
 from ram_tf.evaluation.metrics import summarise
+from ram_tf.evaluation.pixel_budget import PixelBudget
 from ram_tf.files import to_json, write_atomic
-from ram_tf.models.cost import forward_operations, pixel_budget
+from ram_tf.models.cost import forward_operations
 from ram_tf.models.recurrent_attention import POLICIES, RecurrentAttentionModel
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.examples import Examples, to_npz
@@ -131,7 +132,7 @@ def write_results(
         "train_steps": config.train_steps,
         "num_parameters": model.count_params(),
         "flops_per_image": forward_operations(model),
-        "pixels_per_image": pixel_budget(model, experiment.image_shape),
+        "pixels_per_image": PixelBudget.of(config, experiment.image_shape).read,
         "image_shape": list(experiment.image_shape),
         "wall_seconds": round(wall_seconds, 1),
         "images_per_second": round(

@@ -5,7 +5,7 @@ Nothing here imports TensorFlow. `collect` is the way in: it gives `Table`s of
 """
 
 from ram_tf.tables.catalogue import (
-    Experiment,
+    ExperimentRow,
     ExperimentTable,
     Figure,
     find_experiments,
@@ -13,21 +13,18 @@ from ram_tf.tables.catalogue import (
     read_tables,
 )
 from ram_tf.tables.collect import Table, TableRow, collect, collect_row
-from ram_tf.tables.pixels import PixelBudget, pixel_budget
 from ram_tf.tables.seeds import SeedResult, read_seed
 
 __all__ = [
-    "Experiment",
+    "ExperimentRow",
     "ExperimentTable",
     "Figure",
-    "PixelBudget",
     "SeedResult",
     "Table",
     "TableRow",
     "collect",
     "collect_row",
     "find_experiments",
-    "pixel_budget",
     "read_seed",
     "read_sources",
     "read_tables",

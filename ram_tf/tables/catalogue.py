@@ -46,7 +46,7 @@ class Figure:
 
 
 @dataclasses.dataclass(frozen=True)
-class Experiment:
+class ExperimentRow:
     """One row of a table: a flagfile and the figures that it is compared with.
 
     Attributes:
@@ -95,7 +95,7 @@ class ExperimentTable:
 
     table: str
     title: str
-    experiments: tuple[Experiment, ...]
+    experiments: tuple[ExperimentRow, ...]
 
 
 def read_sources(folder: str | pathlib.Path) -> dict[str, str]:
@@ -136,7 +136,7 @@ def read_tables(
 
 def find_experiments(
     folder: str | pathlib.Path, names: Iterable[str]
-) -> list[Experiment]:
+) -> list[ExperimentRow]:
     """Returns the rows of these names, "table1/fc", in this order.
 
     Raises:
@@ -179,7 +179,7 @@ def _read_table(
         order = [row for row in rows if row in files]
         order += [row for row in files if row not in rows]
         experiments = [
-            Experiment(
+            ExperimentRow(
                 name,
                 row,
                 files[row],

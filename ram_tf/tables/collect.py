@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from ram_tf.config import Config
-from ram_tf.tables.catalogue import Experiment, Figure, read_tables
-from ram_tf.tables.pixels import PixelBudget, pixel_budget
+from ram_tf.evaluation.pixel_budget import PixelBudget, known_image_shape
+from ram_tf.tables.catalogue import ExperimentRow, Figure, read_tables
 from ram_tf.tables.seeds import SeedResult, read_seed
 
 ABLATION = "ablation"
@@ -32,7 +32,7 @@ class TableRow:
       unchanged: in an ablation, the row without a fault; None there and elsewhere.
     """
 
-    experiment: Experiment
+    experiment: ExperimentRow
     config: Config
     seeds: tuple[SeedResult, ...]
     unchanged: "TableRow | None" = None
@@ -101,11 +101,11 @@ class TableRow:
     @property
     def pixels(self) -> PixelBudget | None:
         """Pixels read against pixels of the image."""
-        shape = None
+        shape = known_image_shape(self.config)
         if self.status == "complete":
             height, width, channels = self.seeds[0].results["image_shape"]
             shape = height, width, channels
-        return pixel_budget(self.config, shape)
+        return None if shape is None else PixelBudget.of(self.config, shape)
 
     @property
     def faults(self) -> list[str]:
@@ -206,7 +206,7 @@ def _with_unchanged(table: str, rows: Sequence[TableRow]) -> tuple[TableRow, ...
 
 
 def collect_row(
-    experiment: Experiment,
+    experiment: ExperimentRow,
     results_dir: str | pathlib.Path,
     *,
     seeds: Sequence[int] = (),

@@ -5,9 +5,9 @@ Follows collect. Every accuracy is in percent, every difference in points.
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ram_tf.evaluation.pixel_budget import PixelBudget
 from ram_tf.tables.catalogue import Figure
 from ram_tf.tables.collect import Table, TableRow
-from ram_tf.tables.pixels import PixelBudget
 
 NOT_RUN = "not run yet"
 

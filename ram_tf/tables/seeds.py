@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ram_tf.config import Config
 from ram_tf.errors import RamError
 from ram_tf.runs.results_json import read_results
-from ram_tf.tables.catalogue import Experiment
+from ram_tf.tables.catalogue import ExperimentRow
 
 SeedStatus = Literal["current", "stale", "missing", "failed", "broken"]
 
@@ -58,7 +58,7 @@ class SeedResult:
 
 
 def read_seed(
-    experiment: Experiment,
+    experiment: ExperimentRow,
     results_dir: str | pathlib.Path,
     seed: int,
     quick: bool = False,

@@ -10,9 +10,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from ram_tf.runtime.cpu_affinity import confine, core_shares
+from ram_tf.runtime.stop_signals import handling
 
 TRAIN = (sys.executable, "-m", "ram_tf.train")
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -41,14 +41,12 @@ class Trainings:
         self._processes: set[subprocess.Popen[bytes]] = set()
 
     def __enter__(self) -> "Trainings":
-        self._before = {
-            number: signal.signal(number, self._on_signal) for number in _STOPPING
-        }
+        self._handling = handling(_STOPPING, self._on_signal)
+        self._handling.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._handling.__exit__(None, None, None)
 
     def run(self, flags: Sequence[str]) -> str:
         """Runs one training, unless a signal came before.
@@ -96,7 +94,7 @@ class Trainings:
         """Says whether a signal came."""
         return self.stopped_by is not None
 
-    def _on_signal(self, number: int, frame: Any) -> None:
+    def _on_signal(self, number: int) -> None:
         self.stopped_by = number
         for process in list(self._processes):
             process.terminate()

@@ -5,10 +5,7 @@ import fcntl
 import os
 import pathlib
 import shutil
-import signal
-import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 
 _PREFIX = ".prepare-"
@@ -53,35 +50,3 @@ def _lock(folder: pathlib.Path, *, wait: bool = False) -> Iterator[bool]:
         yield got
     finally:
         os.close(descriptor)
-
-
-@contextlib.contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Makes SIGTERM end a command in order, so that its folders are removed.
-
-    Python's default is to end at once. Only in the main thread, and not when whoever
-    started the process has it ignore the signal.
-
-    Raises:
-      SystemExit: with status 143, on SIGTERM.
-    """
-
-    def end(number: int, frame: object) -> None:
-        # `timeout` sends it twice, and the second must not cut the removal short.
-        signal.signal(number, signal.SIG_IGN)
-        raise SystemExit(128 + number)
-
-    before = signal.getsignal(signal.SIGTERM)
-    main = threading.current_thread() is threading.main_thread()
-    if not main or before is signal.SIG_IGN:
-        yield
-        return
-    signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    except SystemExit:
-        print(f"error: stopped by signal {signal.SIGTERM:d}", file=sys.stderr)
-        raise
-    finally:
-        if signal.getsignal(signal.SIGTERM) is end:
-            signal.signal(signal.SIGTERM, before)

@@ -110,29 +110,34 @@ def choose_paths(paths: list[GlimpsePath], count: int) -> list[GlimpsePath]:
     return [*right, *wrong][:count]
 
 
-def centre_px(location: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
-    """Returns the place of a location in pixels, float32 (y, x)."""
+def centre_px(locations: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
+    """Returns locations [..., 2] in pixels of an image of (H, W), float32 (y, x)."""
     last_px = np.asarray(size_px, np.float32) - 1
-    half = (np.asarray(location, np.float32) + np.float32(1)) / np.float32(2)
+    half = (np.asarray(locations, np.float32) + np.float32(1)) / np.float32(2)
     return half * last_px
 
 
 def top_left_px(
-    location: np.ndarray, size_px: tuple[int, int], side: int
-) -> tuple[int, int]:
-    """Returns the first row and column of a patch, as `GlimpseSensor` cuts it.
+    locations: np.ndarray, size_px: tuple[int, int], side: int
+) -> np.ndarray:
+    """Returns the first row and column of patches, as `GlimpseSensor` cuts them.
+
+    The figure, the report and its script all take the boxes of patches from here.
 
     Args:
-      location: (y, x) in [-1, 1].
+      locations: [..., 2], (y, x) in [-1, 1].
       size_px: (H, W) of the image.
       side: the patch's side in pixels.
+
+    Returns:
+      int32 [..., 2].
     """
-    centre = centre_px(location, size_px)
+    centre = centre_px(locations, size_px)
     if side % 2:
-        first = np.floor(centre + np.float32(0.5)).astype(int) - (side - 1) // 2
+        first = np.floor(centre + np.float32(0.5)) - (side - 1) // 2
     else:
-        first = np.floor(centre).astype(int) - side // 2 + 1
-    return int(first[0]), int(first[1])
+        first = np.floor(centre) - side // 2 + 1
+    return first.astype(np.int32)
 
 
 def cut_patches(

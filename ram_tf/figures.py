@@ -17,13 +17,14 @@ from ram_tf.runs.results_json import read_results
 from ram_tf.viz.geometry import GlimpsePath, PathRecord, choose_paths, read_paths
 from ram_tf.viz.path_figure import draw_paths
 
-USAGE = """Draws what a run's model looked at, saw and answered on test images.
+USAGE = """Draws where a run's model looked, what it saw and what it predicted.
 
   python -m ram_tf.figures --run_dir=runs/x --out=x.png [--num_examples=6]
 
 For every image: the path of its glimpses, the patches that each of them saw, and the
 probability of every class after each of them. The images are chosen from those that the
-run kept: right answers of different classes, and the first wrong one."""
+run kept: right predictions of different classes, and the first
+wrong one."""
 
 SETTINGS = [
     *config_settings(["run_dir"]),
@@ -59,7 +60,9 @@ def _choice(kept: Sequence[GlimpsePath], drawn: Sequence[GlimpsePath]) -> str:
     """How what is drawn was chosen of the images that the run kept."""
     right, all_right = (sum(path.is_right for path in some) for some in (drawn, kept))
     wrong, all_wrong = len(drawn) - right, len(kept) - all_right
-    return f"Shown: {right} of {all_right} right answers, {wrong} of {all_wrong} wrong"
+    return (
+        f"Shown: {right} of {all_right} right predictions, {wrong} of {all_wrong} wrong"
+    )
 
 
 def _command(arguments: Arguments) -> None:

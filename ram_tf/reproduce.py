@@ -65,7 +65,7 @@ def _experiments(arguments: Arguments) -> tuple[list[ExperimentRow], list[str]]:
     named = find_experiments(folder, names_of(arguments.experiments))
     tables = names_of(arguments.tables)
     if not named and not tables:
-        raise RamError("--tables, --experiments: expected at least one, found none")
+        raise RamError("--tables or --experiments is required")
     rows = {experiment.name: experiment for experiment in named}
     if tables:
         for table in read_tables(folder, tables):
@@ -78,7 +78,7 @@ def _command(arguments: Arguments) -> int | None:
     experiments, shown = _experiments(arguments)
     seeds = seeds_of(arguments.seeds)
     if not seeds:
-        raise RamError("--seeds: expected at least one, found none")
+        raise RamError("--seeds is empty: at least one seed is required")
     quick, results_dir = arguments.quick, arguments.results_dir
     reproduction = Reproduction(
         results_dir, arguments.runs_dir, arguments.data_dir, quick

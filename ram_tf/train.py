@@ -17,7 +17,7 @@ from ram_tf.flags import Arguments, config_settings, experiment_name, run_comman
 from ram_tf.runtime.stop_signals import StopRequest, answering
 from ram_tf.training.run import give_up, train
 
-USAGE = """Trains a recurrent attention model or a baseline classifier.
+USAGE = """Trains a recurrent attention model or a whole-image classifier.
 
   python -m ram_tf.train --flagfile=experiments/table1/ram_6g_1s.cfg --run_dir=runs/x
 

@@ -152,7 +152,7 @@ def plot(line: dict[str, Any], processor: str, path: pathlib.Path) -> None:
         from matplotlib.figure import Figure
     except ImportError:
         raise RamError(
-            "--figure: matplotlib is not installed: pip install 'ram-tf[figures]'"
+            "matplotlib is not installed: pip install 'ram-tf[figures]'"
         ) from None
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()

@@ -77,10 +77,14 @@ def prepare(dataset: str, raw_dir: str, data_dir: str) -> pathlib.Path:
     if dataset not in DATASETS:
         raise RamError(f"--dataset={dataset}: expected one of {', '.join(DATASETS)}")
     raw = pathlib.Path(raw_dir)
-    if not raw_dir or not raw.is_dir():
-        raise RamError(f"--raw_dir={raw_dir}: expected a folder with archives")
+    if not raw_dir:
+        raise RamError("--raw_dir is required: the folder with the archives")
+    if not raw.is_dir():
+        raise RamError(
+            f"--raw_dir={raw_dir}: expected a folder with archives, found none"
+        )
     if not data_dir:
-        raise RamError("--data_dir=: expected a folder to write to")
+        raise RamError("--data_dir or TFDS_DATA_DIR is required: a folder to write to")
     out = pathlib.Path(data_dir)
     made = not out.exists()
     try:

@@ -50,7 +50,7 @@ def evaluate(
         batch and behind the last.
 
     Returns:
-      What evaluation.json holds, and the evaluator, which can answer more.
+      What evaluation.json holds, and the evaluator, which can predict more.
 
     Raises:
       RamError: when a policy is asked of a model that has none.
@@ -81,7 +81,7 @@ def evaluate(
     evaluator.on_batch = lambda: on_batch(next(done), total)
     measures = {
         policy: summarise(
-            evaluator.answers(policy, rollout, sample) for rollout in range(count)
+            evaluator.predict(policy, rollout, sample) for rollout in range(count)
         )
         for policy, count in passes.items()
     }
@@ -187,14 +187,14 @@ def _examples(experiment: Experiment, evaluator: Evaluator, policy: str) -> byte
             )
         )
     )
-    answers = evaluator.answers(policy)
+    predictions = evaluator.predict(policy)
     scale = 1.0 if experiment.config.pixel_range == "byte" else 255.0
     return to_npz(
         Examples(
             images=np.rint(images.numpy() * scale).astype(np.uint8),
             labels=labels.numpy().astype(np.int32),
-            locations=answers.locations[: len(labels)],
-            probabilities=answers.step_probabilities[: len(labels)],
+            locations=predictions.locations[: len(labels)],
+            probabilities=predictions.step_probabilities[: len(labels)],
             class_names=experiment.source.class_names,
         )
     )

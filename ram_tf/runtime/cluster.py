@@ -53,8 +53,8 @@ class Cluster:
         text = os.environ.get("TF_CONFIG", "")
         if not text:
             raise RamError(
-                "--distribution=multi_worker: expected the environment variable "
-                f"TF_CONFIG, as {_EXAMPLE}, found none"
+                "--distribution=multi_worker: the environment variable TF_CONFIG is "
+                f"required, as {_EXAMPLE}"
             )
         try:
             config = json.loads(text)

@@ -110,7 +110,7 @@ def _train(
                     chosen["validation_accuracy"],
                     on_batch=bar,
                 )
-        trainer.workers.meet()
+        trainer.workers.barrier()
     except tf.errors.OpError as error:
         if cluster is None:
             raise

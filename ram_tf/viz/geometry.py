@@ -22,7 +22,7 @@ class GlimpsePath(NamedTuple):
       image: uint8 [H, W, C].
       label: the true class.
       locations: float32 [T, 2], (y, x) in [-1, 1].
-      probabilities: float32 [T, N], what the answer would be after each glimpse.
+      probabilities: float32 [T, N], of each class after each glimpse.
     """
 
     image: np.ndarray
@@ -31,14 +31,14 @@ class GlimpsePath(NamedTuple):
     probabilities: np.ndarray
 
     @property
-    def answer(self) -> int:
-        """The class that the model answers, after its last glimpse."""
+    def prediction(self) -> int:
+        """The class that the model predicts, after its last glimpse."""
         return int(self.probabilities[-1].argmax())
 
     @property
     def is_right(self) -> bool:
-        """Whether the answer is the true class."""
-        return self.answer == self.label
+        """Whether the prediction is the true class."""
+        return self.prediction == self.label
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +95,7 @@ def choose_paths(paths: list[GlimpsePath], count: int) -> list[GlimpsePath]:
       count: how many, if there are as many.
 
     Returns:
-      The choice; its last is the first wrong answer of all, when there is one. More
+      The choice; its last is the first wrong prediction of all, when there is one. More
       wrong ones follow only when the right ones are not enough.
     """
     wrong = [path for path in paths if not path.is_right]

@@ -18,8 +18,8 @@ from ram_tf.viz.geometry import (
 )
 
 
-def path_of(label: int, answer: int) -> GlimpsePath:
-    probabilities = np.eye(CLASSES, dtype=np.float32)[[answer]]
+def path_of(label: int, prediction: int) -> GlimpsePath:
+    probabilities = np.eye(CLASSES, dtype=np.float32)[[prediction]]
     return GlimpsePath(
         np.zeros([4, 4, 1], np.uint8), label, np.zeros([1, 2]), probabilities
     )
@@ -58,10 +58,10 @@ def test_top_left_px_rounds_as_the_sensor_does(side):
     np.testing.assert_array_equal(top_left_px(locations, (28, 28), side), expected)
 
 
-def test_choose_paths_shows_many_classes_and_wrong_answers_last():
+def test_choose_paths_shows_many_classes_and_wrong_predictions_last():
     paths = [path_of(0, 0), path_of(0, 0), path_of(2, 1), path_of(1, 1), path_of(3, 0)]
     chosen = choose_paths(paths, 3)
-    assert [(p.label, p.answer) for p in chosen] == [(0, 0), (1, 1), (2, 1)]
+    assert [(p.label, p.prediction) for p in chosen] == [(0, 0), (1, 1), (2, 1)]
     assert [p.label for p in choose_paths(paths, 10)] == [0, 1, 0, 2, 3]
     assert [p.label for p in choose_paths(paths, 1)] == [2]
     assert all(p.is_right for p in choose_paths(paths[:2], 2))
@@ -69,7 +69,7 @@ def test_choose_paths_shows_many_classes_and_wrong_answers_last():
 
 def test_read_paths_returns_what_the_run_wrote(tmp_path):
     record = read_paths(write_run(tmp_path, [0, 1, 2], [0, 1, 3]))
-    assert [(p.label, p.answer, p.is_right) for p in record.paths] == [
+    assert [(p.label, p.prediction, p.is_right) for p in record.paths] == [
         (0, 0, True),
         (1, 1, True),
         (2, 3, False),

@@ -143,7 +143,7 @@ def view_confusion(names: list[str], matrix: list[list[int]]) -> Confusion:
 
     Args:
       names: the N classes.
-      matrix: images by true class, then answered class.
+      matrix: images by true class, then predicted class.
     """
     count = len(names)
     errors = sum(sum(row) - row[i] for i, row in enumerate(matrix)) or 1

@@ -82,8 +82,7 @@ def _render(name: str, **values: Any) -> str:
         import markupsafe
     except ImportError:
         raise RamError(
-            "ram_tf.report: expected the package jinja2, found none; "
-            "pip install 'ram-tf[report]' brings it"
+            "jinja2 is not installed: pip install 'ram-tf[report]'"
         ) from None
 
     def load(template: str) -> str:

@@ -1,4 +1,4 @@
-// Draws one moment of a path: picture, patches, and what the model would answer.
+// Draws one moment of a path: picture, patches, and what the model would predict.
 (() => {
   const byId = (id) => document.getElementById(id);
   const MOST_BARS = 10;
@@ -115,7 +115,7 @@
 
   const drawBars = (record, shown, now) => {
     const probabilities = shown.probabilities[now];
-    const answer = highest(probabilities);
+    const predicted = highest(probabilities);
     const classes = shownClasses(record, shown);
     const list = byId("bars");
     if (list.children.length !== classes.length) {
@@ -129,7 +129,7 @@
     list.style.setProperty("--names", `${Math.min(10, Math.max(1.5, 0.62 * longest))}em`);
     classes.forEach((i, place) => {
       const item = list.children[place];
-      item.className = `${i === answer ? "first" : ""} ${i === shown.label ? "true" : ""}`;
+      item.className = `${i === predicted ? "first" : ""} ${i === shown.label ? "true" : ""}`;
       item.children[0].textContent = record.class_names[i];
       if (i === shown.label) item.children[0].title = "the true class";
       else item.children[0].removeAttribute("title");
@@ -137,10 +137,10 @@
       item.children[2].textContent = percentText(probabilities[i]);
     });
     const name = record.class_names;
-    const verdict = answer === shown.label ? "right" : `wrong, it is ${name[shown.label]}`;
+    const verdict = predicted === shown.label ? "right" : `wrong, it is ${name[shown.label]}`;
     byId("said").textContent =
       `Glimpse ${now + 1} of ${record.steps}: ` +
-      `${name[answer]} at ${percentText(probabilities[answer])}, ${verdict}.`;
+      `${name[predicted]} at ${percentText(probabilities[predicted])}, ${verdict}.`;
   };
 
   Object.assign(RamReport, { draw, drawBars, drawPatches, drawStage, highest, margin });

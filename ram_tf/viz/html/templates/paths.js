@@ -20,7 +20,7 @@ RamReport.openPaths = (() => {
   // glimpse and scale, and the probabilities after each glimpse.
   const openPaths = async (key) => {
     const path = paths[key];
-    const [images, corners, answers] = await Promise.all(
+    const [images, corners, predictions] = await Promise.all(
       [pictures[path.pictures], path.corners, path.probabilities].map(open));
     const shape = images.shape.slice(1);
     const size = shape[0] * shape[1] * shape[2];
@@ -34,7 +34,7 @@ RamReport.openPaths = (() => {
         Array.from({ length: scales }, (_, k) => corner((i * steps + t) * scales + k))),
       probabilities: Array.from({ length: steps }, (_, t) => {
         const start = (i * steps + t) * classes;
-        return [...answers.values.subarray(start, start + classes)].map((p) => p / 65535);
+        return [...predictions.values.subarray(start, start + classes)].map((p) => p / 65535);
       }),
     });
     return { ...path, shape, steps, count: images.shape[0], at };

@@ -15,7 +15,7 @@ from ram_tf.evaluation.pixel_budget import (
     known_image_shape,
 )
 from ram_tf.flags import config_settings, parse
-from ram_tf.tables import find_experiments, read_sources, read_tables
+from ram_tf.tables.catalogue import find_experiments, read_sources, read_tables
 from ram_tf.tables.headers import outdated
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ram_tf.errors import RamError
-from ram_tf.files import write_atomic
+from ram_tf.files import replace_between, write_atomic
 from ram_tf.flags import Arguments, Setting, run_command
 
 USAGE = """Writes the figures of benchmark runs into a Markdown page, and a plot.
@@ -135,11 +135,10 @@ def insert(page: str, figures: str) -> str:
     Raises:
       RamError: when the page does not have both marks, in order.
     """
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
+    found = replace_between(page, BEGIN, END, f"\n\n{figures}\n\n")
+    if found is None:
         raise RamError(f"--page: expected the marks {BEGIN} and {END}, found none")
-    return f"{head}{BEGIN}\n\n{figures}\n\n{END}{tail}"
+    return found
 
 
 def plot(line: dict[str, Any], processor: str, path: pathlib.Path) -> None:

@@ -13,8 +13,8 @@ from helpers.result_files import write_experiments, write_result
 
 from ram_tf.reproduce import main
 from ram_tf.runtime.cpu_affinity import core_shares
-from ram_tf.tables import collect
 from ram_tf.tables import train_processes as trainings
+from ram_tf.tables.collect import collect
 
 STAND_IN = ROOT / "tests/helpers/stand_in_train.py"
 

@@ -4,7 +4,8 @@ import dataclasses
 import math
 from typing import Any
 
-from ram_tf.tables import SeedResult, Table, TableRow
+from ram_tf.tables.collect import Table, TableRow
+from ram_tf.tables.seeds import SeedResult
 from ram_tf.viz.html.charts import Chart, glimpse_chart
 from ram_tf.viz.html.rows import row_key, shown_interval
 

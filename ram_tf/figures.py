@@ -36,7 +36,7 @@ SETTINGS = [
 def _captions(
     record: PathRecord, paths: Sequence[GlimpsePath], directory: RunDirectory
 ) -> tuple[str, str]:
-    """What is drawn, and what the run's results and the choice say of it."""
+    """Returns title and subtitle: what is drawn, the accuracy and the pixel budget."""
     config = record.config
     scales = f" at {config.num_scales} scales" if config.num_scales > 1 else ""
     side = config.patch_size
@@ -57,7 +57,7 @@ def _captions(
 
 
 def _choice(kept: Sequence[GlimpsePath], drawn: Sequence[GlimpsePath]) -> str:
-    """How what is drawn was chosen of the images that the run kept."""
+    """Says how many right and wrong predictions are drawn, of those that were kept."""
     right, all_right = (sum(path.is_right for path in some) for some in (drawn, kept))
     wrong, all_wrong = len(drawn) - right, len(kept) - all_right
     return (

@@ -1,4 +1,4 @@
-"""What the figures are held against: the machine's own rate, and memory."""
+"""The machine's own rate of matrix products, and the memory of a process."""
 
 import itertools
 import pathlib

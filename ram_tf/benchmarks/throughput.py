@@ -127,7 +127,7 @@ def evaluation(config: Config, budget: Budget) -> dict[str, Any]:
 
 
 def pipeline(config: Config, budget: Budget) -> dict[str, Any]:
-    """Measures the training batches alone, with nothing that consumes them."""
+    """Measures the input pipeline of training alone."""
     experiment = assemble(config)
     before = matmul_gflops(budget)
     stopwatch = _pipeline_stopwatch(experiment, budget)

@@ -1,9 +1,9 @@
-"""Archives to a TFDS set, without a download.
+"""Makes a TFDS data set from archives on disk, without a download.
 
 python -m ram_tf.data.prepare --dataset=mnist --raw_dir=DIR --data_dir=OUT
 
-TFDS's own builder does the work, from local files instead of downloads: what it writes
-is what it would have written after a download, in the same order.
+TFDS's own builder does the work from local files, so that the result is the same as
+after a download, in the same order.
 """
 
 import contextlib
@@ -26,13 +26,12 @@ CIFAR10_CLASSES = (
     "airplane automobile bird cat deer dog frog horse ship truck"  # In the set's order.
 ).split()
 
-USAGE = """Makes a TFDS data set from archives that are there already.
+USAGE = """Makes a TFDS data set from archives that are on disk already.
 
   python -m ram_tf.data.prepare --dataset=mnist --raw_dir=DIR --data_dir=OUT
 
-mnist, fashion_mnist: the four IDX files in one folder, gzipped or not. cifar10: the
-python or the binary version, cifar-10-python.tar.gz or cifar-10-binary.tar.gz, packed
-or not."""
+mnist and fashion_mnist: the four IDX files in one folder, gzipped or not. cifar10:
+cifar-10-python.tar.gz or cifar-10-binary.tar.gz, packed or unpacked."""
 
 SETTINGS = [
     Setting("dataset", "mnist", "The set to make.", choices=DATASETS),
@@ -89,7 +88,7 @@ def prepare(dataset: str, raw_dir: str, data_dir: str) -> pathlib.Path:
     made = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        # Beside what is made: a finished set is renamed, which is all or nothing.
+        # On the same file system as the result: renaming it is all or nothing.
         with work_folder(out) as work:
             return _prepare(dataset, raw, out, work)
     except OSError as error:
@@ -113,7 +112,7 @@ def _prepare(
     else:
         files = read_mnist(raw, dataset)
 
-    # Only now: broken archives are told without waiting for TensorFlow.
+    # Only now, so that a broken archive is reported without waiting for TensorFlow.
     import_tensorflow()
     import tensorflow_datasets as tfds
 

@@ -1,4 +1,4 @@
-"""What a finished run leaves: measures on test, example paths, results.json."""
+"""What a finished run leaves: its measures on test, example paths, results.json."""
 
 import importlib.metadata
 import itertools

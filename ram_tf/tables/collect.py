@@ -1,8 +1,8 @@
 """What was measured: results on disk, checked against the flagfiles, row by row.
 
-Follows catalogue, feeds markdown, headers and the report. A result is current when its
-file exists and its config_digest is that of the flagfile's Config with its seed; times
-of files say nothing. A row with a faulty seed has no mean.
+A result is current when its file exists and its config_digest equals that of the
+flagfile's Config with its seed. Times of files do not count. A row with a faulty seed
+has no mean.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ class TableRow:
     Attributes:
       experiment: its name, label, flagfile and printed figures.
       config: its Config, with seed 0.
-      seeds: a result for every seed asked for; none when it was not run yet.
+      seeds: a result for every seed asked for; empty when the row was not run yet.
       unchanged: in an ablation, the row without a fault; None there and elsewhere.
     """
 
@@ -39,7 +39,7 @@ class TableRow:
 
     @property
     def status(self) -> Literal["not run", "complete", "faulty"]:
-        """Whether `mean` and its like mean something: only when complete."""
+        """Only a complete row has a mean, a difference and the like."""
         if not self.seeds:
             return "not run"
         current = all(result.status == "current" for result in self.seeds)
@@ -130,7 +130,7 @@ class Table:
       table: its name, "table1".
       title: its headline.
       rows: its rows.
-      quick: whether the results are of QUICK=1's tiny budget, and so no results.
+      quick: whether the results are of QUICK=1's tiny budget, which mean nothing.
     """
 
     table: str
@@ -163,7 +163,7 @@ def collect(
       experiments_dir: experiments/.
       results_dir: results/; need not exist.
       tables: names, in this order; none is all.
-      seeds: the seeds that a row must have once it has any; none is those it has.
+      seeds: the seeds that a row must have once it has any; empty: those it has.
       quick: expect results of QUICK=1's budget.
 
     Raises:

@@ -1,6 +1,6 @@
 """Tables as Markdown: the printed figure beside ours.
 
-Follows collect. Every accuracy is in percent, every difference in points.
+Every accuracy is in percent, every difference in points.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """The summary of the tables in the README, between two comments.
 
-Follows markdown; `make headers` fills it. The whole tables are in results/tables.md.
+`make headers` writes it. The whole tables are in results/tables.md.
 """
 
 from collections.abc import Sequence

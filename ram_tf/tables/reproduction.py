@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from ram_tf.errors import RamError
 from ram_tf.files import read_json, write_atomic
 from ram_tf.runs.directory import RunDirectory
-from ram_tf.tables.catalogue import (
-    ExperimentRow,
-)
+from ram_tf.tables.catalogue import ExperimentRow
 from ram_tf.tables.seeds import SeedResult, read_seed
 from ram_tf.tables.train_processes import Trainings
 
@@ -37,9 +35,9 @@ class Reproduction:
         return read_seed(experiment, self.results_dir, seed, self.quick)
 
     def make(self, experiment: ExperimentRow, seed: int, trainings: Trainings) -> str:
-        """Trains one row and seed, from where it stopped, and files its result.
+        """Trains one row and seed, from where it stopped, and keeps its result.
 
-        A failure is filed too, as seed<k>.failed, unless a signal was the reason.
+        A failure is kept too, in seed<k>.failed, unless a signal was the reason.
 
         Returns:
           The error, one line; empty when the result is current now.

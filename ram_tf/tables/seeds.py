@@ -1,7 +1,4 @@
-"""The result of one row and seed: read, and checked against the flagfile.
-
-Follows catalogue, feeds collect and reproduce.
-"""
+"""The result of one row and seed: read, and checked against the flagfile."""
 
 import dataclasses
 import pathlib

@@ -1,6 +1,6 @@
-"""Trainings as processes of their own, with signals handed on.
+"""Runs each training in a process of its own, and passes signals on to it.
 
-One failure or one leak of memory then stays with its run.
+So a failure or a leak of memory does not touch the other runs.
 """
 
 import contextlib
@@ -19,17 +19,17 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Trainings:
-    """Runs trainings, from any thread, and hands a signal on to those in work.
+    """Runs trainings from any thread, and passes a signal on to those that run.
 
-    Signals are listened to inside `with`, in the main thread.
+    Signals are handled inside `with`, in the main thread.
 
     Args:
-      at_a_time: how many threads call `run`. With several each training keeps to its
-        share of the cores, which gets up to 1.8 times as much done, and what they say
-        on standard error is not passed on.
+      at_a_time: how many threads call `run`. With several, each training keeps to its
+        share of the cores, which gets up to 1.8 times as much done, and their progress
+        bars are not shown.
 
     Attributes:
-      stopped_by: the signal that came, None so far.
+      stopped_by: the signal that came; None when none did.
     """
 
     def __init__(self, at_a_time: int = 1) -> None:
@@ -65,7 +65,7 @@ class Trainings:
 
     def _run(self, flags: Sequence[str], cores: list[int]) -> str:
         if self.is_stopped():
-            return f"not begun, after signal {self.stopped_by}"
+            return f"not started, after signal {self.stopped_by}"
         process = subprocess.Popen(
             [*TRAIN, *flags],
             stdout=subprocess.DEVNULL,
@@ -105,5 +105,5 @@ def _error(status: int, tail: bytes) -> str:
     errors = [line for line in lines if line.startswith("error: ")]
     if errors:
         return errors[-1].removeprefix("error: ")
-    last = lines[-1].strip() if lines else "no word"
+    last = lines[-1].strip() if lines else "no output"
     return f"ram_tf.train ended with status {status} after: {last}"

@@ -1,7 +1,7 @@
-"""Glimpse paths that a run left: where it looked, what it saw, what it thought.
+"""Glimpse paths of a run: where it looked, what it saw, what it predicted.
 
-Reads examples.npz of a run for figures and reports. NumPy only: a picture of a run
-should not wait for TensorFlow.
+Read from examples.npz of the run, for figures and the report. With NumPy only: a
+picture should not wait for TensorFlow to load.
 """
 
 import dataclasses
@@ -92,7 +92,7 @@ def choose_paths(paths: list[GlimpsePath], count: int) -> list[GlimpsePath]:
 
     Args:
       paths: to choose from.
-      count: how many, if there are as many.
+      count: how many at most.
 
     Returns:
       The choice; its last is the first wrong prediction of all, when there is one. More

@@ -1,4 +1,4 @@
-"""A picture of glimpse paths: where the model looked, what it saw, what it thought.
+"""A picture of glimpse paths: where the model looked, what it saw, what it predicted.
 
 Needs matplotlib, the extra `figures`; draws without a screen.
 """
@@ -20,7 +20,7 @@ from ram_tf.viz.geometry import (
 MAX_CLASSES = 10  # Rows of the probability chart; more cannot be read.
 _LONGEST_NAME = 24  # Letters of a class name; it is cut there.
 _LEAST_SIDE = 2.0  # Inches, of the image.
-_COLUMNS = 2  # Examples side by side.
+_COLUMNS = 2  # Images side by side.
 _TILE, _ROW = 0.5, 0.245  # Inches: of a patch, of a class in the chart.
 _INK, _FAINT, _PALE = "#1c2733", "#77838f", "#a9b4be"
 _RIGHT, _WRONG, _OUTSIDE = "#0a8f6c", "#d1495b", "#3a4654"

@@ -1,7 +1,7 @@
-"""CIFAR-10's python and binary versions, as people have them, checked.
+"""Reads and checks CIFAR-10's python and binary versions, packed or unpacked.
 
-Used by prepare. Whatever the packing, what comes out are the bytes of the files of the
-binary version, that the builder of TFDS reads.
+Used by prepare. The result is always the bytes of the binary version's files, which
+TFDS's builder reads.
 """
 
 import io
@@ -130,7 +130,7 @@ class _ArrayUnpickler(pickle.Unpickler):
             # numpy.core is the old name, that the archive of 2009 has.
             module = module.replace("numpy.core", "numpy._core")
             return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"{module}.{name} is none of a CIFAR-10 file")
+        raise pickle.UnpicklingError(f"{module}.{name} is not of a CIFAR-10 file")
 
 
 def _unpickle(where: object, content: bytes) -> bytes:

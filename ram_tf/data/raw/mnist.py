@@ -1,7 +1,6 @@
-"""The four IDX files of MNIST and Fashion-MNIST, as people have them, checked.
+"""Reads and checks the four IDX files of MNIST and Fashion-MNIST, gzipped or not.
 
-Used by prepare. Gzipped or not, what comes out are the bytes of the plain files that
-the builders of TFDS read.
+Used by prepare; TFDS's builders read the plain files' bytes that come out.
 """
 
 import gzip

@@ -1,4 +1,4 @@
-"""A folder for what is half-made, which goes however the work ends; used by prepare."""
+"""A folder for half-made files, removed however the work ends; used by prepare."""
 
 import contextlib
 import fcntl
@@ -13,10 +13,10 @@ _PREFIX = ".prepare-"
 
 @contextlib.contextmanager
 def work_folder(out: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Makes a folder in `out` for a `with`, and removes it behind.
+    """Makes a folder in `out` for a `with`, and removes it afterwards.
 
-    What killed processes left there is removed first. A lock tells that a folder is in
-    use; where the file system has no locks nothing is taken for left behind.
+    Folders that killed processes left are removed first. A lock says that a folder is
+    in use; on a file system without locks no folder is removed.
 
     Args:
       out: an existing folder.
@@ -25,7 +25,7 @@ def work_folder(out: pathlib.Path) -> Iterator[pathlib.Path]:
       OSError: when it cannot be made.
     """
     with contextlib.ExitStack() as stack:
-        # No other process looks for leftovers between the making and the locking.
+        # So that no other process removes the new folder before it is locked.
         with _lock(out, wait=True):
             for left in out.glob(f"{_PREFIX}*"):
                 with contextlib.suppress(OSError), _lock(left) as free:
@@ -39,7 +39,7 @@ def work_folder(out: pathlib.Path) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def _lock(folder: pathlib.Path, *, wait: bool = False) -> Iterator[bool]:
-    """Locks a folder for a `with`; gives whether it was to be had."""
+    """Locks a folder for a `with`; gives whether the lock was free."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         got = True

@@ -1,4 +1,4 @@
-"""Packs arrays for the page: one JSON text, small, and with no picture in it twice."""
+"""Packs arrays for the page into one small JSON text, each image once."""
 
 import base64
 import hashlib

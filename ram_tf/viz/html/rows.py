@@ -1,4 +1,4 @@
-"""Tables as the page shows them: every row with its marks, run or not."""
+"""Tables as the page shows them: every row with its marks, also when it was not run."""
 
 import dataclasses
 import math

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ram_tf.benchmarks.isolated import run_fresh
+from ram_tf.benchmarks.page import COLUMNS
 from ram_tf.benchmarks.stopwatch import FULL, QUICK, Budget
 from ram_tf.benchmarks.suite import GROUPS, ROWS, Row
 from ram_tf.config import Config
@@ -39,20 +40,6 @@ MEASURES = (
     "serving_throughput",
     "first_step",
 )
-_SHOWN = {
-    "images_per_second": "{:,.0f} images/s",
-    "images_per_gflop": "{:.1f} per GFLOP/s",
-    "mfu": "MFU {:.3f}",
-    "matmul_gflops": "of {:.0f} GFLOP/s",
-    "jit_update": "update compiled: {}",
-    "num_parts": "parts: {}",
-    "p50_ms": "p50 {:.3f} ms",
-    "p99_ms": "p99 {:.3f} ms",
-    "ratio": "ratio {:.3f}",
-    "seconds": "{:.2f} s",
-    "compile_s": "compile {:.1f} s",
-    "peak_mb": "peak {:.0f} MB",
-}
 
 SETTINGS = [
     *config_settings(),
@@ -148,9 +135,11 @@ def _rows(arguments: Arguments) -> Iterator[tuple[Row, Config]]:
 
 def show(line: dict[str, Any]) -> str:
     """Returns a line for people."""
-    words = [line.get(key, "") for key in ("measure", "experiment", "setting")]
-    figures = [text.format(line[k]) for k, text in _SHOWN.items() if k in line]
-    return f"{' '.join(word for word in words if word)}: {', '.join(figures)}"
+    cells = [(n, h, f.format(line[n])) for h, n, f in COLUMNS if line.get(n)]
+    names = ("measure", "experiment", "setting")
+    what = " ".join(text for name, _, text in cells if name in names)
+    found = (f"{heading} {text}" for name, heading, text in cells if name not in names)
+    return f"{what}: {', '.join(found)}"
 
 
 def _command(arguments: Arguments) -> None:

@@ -32,15 +32,18 @@ SETTINGS = [
     ),
 ]
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-# Heading, field of a line and format of each column.
-_COLUMNS = (
+# Heading, field of a line and format of each column; `benchmark` prints the same.
+COLUMNS = (
     ("Measure", "measure", "{}"),
     ("Experiment", "experiment", "{}"),
     ("Setting", "setting", "{}"),
+    ("XLA", "jit_compile", "{}"),
+    ("Parts", "num_parts", "{}"),
     ("Sides", "sides", "{}"),
     ("Images/s", "images_per_second", "{:,.0f}"),
     ("per GFLOP/s", "images_per_gflop", "{:,.1f}"),
     ("MFU", "mfu", "{:.3f}"),
+    ("GFLOP/s", "matmul_gflops", "{:.0f}"),
     ("p50 ms", "p50_ms", "{:.3f}"),
     ("p99 ms", "p99_ms", "{:.3f}"),
     ("Large / small", "ratio", "{:.3f}"),
@@ -120,7 +123,7 @@ def _machine(line: Mapping[str, Any]) -> str:
 
 
 def _table(lines: Sequence[Mapping[str, Any]]) -> str:
-    used = [column for column in _COLUMNS if any(column[1] in line for line in lines)]
+    used = [column for column in COLUMNS if any(column[1] in line for line in lines)]
     rows = [[heading for heading, _, _ in used], ["---"] * len(used)]
     for line in lines:
         rows.append(

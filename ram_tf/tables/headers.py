@@ -24,7 +24,7 @@ from ram_tf.tables.markdown import (
 )
 from ram_tf.tables.readme import with_summary
 
-USAGE = """Fills the headers of the rows' flagfiles, RESULTS_DIR/tables.md and the README.
+USAGE = """Fills the headers of flagfiles, RESULTS_DIR/tables.md and the README.
 
   python -m ram_tf.tables.headers [--results_dir=results]"""
 

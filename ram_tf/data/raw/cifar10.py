@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ram_tf.data.raw.checks import check_digest, check_labels, find_file
+from ram_tf.data.raw.checks import check_digest, check_labels, find_file, read_file
 from ram_tf.errors import RamError, one_line
 
 COUNT = 10_000  # Images in each of the six files.
@@ -50,7 +50,7 @@ def read_cifar10(raw_dir: pathlib.Path) -> dict[str, bytes]:
         folder = find_file(raw_dir, names[0])
         if folder is not None:
             files = ((name, folder.with_name(name)) for name in names)
-            contents = ((name, path, _read_file(path)) for name, path in files)
+            contents = ((name, path, read_file(path)) for name, path in files)
             return _cifar_records(contents, suffix == "")
         version = "binary" if suffix else "python"
         archive = find_file(
@@ -79,13 +79,6 @@ def _cifar_records(
         check_digest(where, content, f"CIFAR-10's {batch}", DIGESTS[batch])
         records[f"{batch}.bin"] = content
     return records
-
-
-def _read_file(path: pathlib.Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise RamError(f"{path}: expected a file, found: {one_line(error)}") from None
 
 
 def _members(

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ram_tf.benchmarks.comparisons import compare
 from ram_tf.benchmarks.isolated import run_fresh
+from ram_tf.benchmarks.page import COLUMNS
 from ram_tf.benchmarks.stopwatch import FULL, QUICK, Budget
 from ram_tf.benchmarks.suite import GROUPS, ROWS, Row
 from ram_tf.config import Config
@@ -40,21 +40,6 @@ MEASURES = (
     "serving_throughput",
     "first_step",
 )
-_SHOWN = {
-    "images_per_second": "{:,.0f} images/s",
-    "images_per_gflop": "{:.1f} a GFLOP/s",
-    "mfu": "MFU {:.3f}",
-    "matmul_gflops": "of {:.0f} GFLOP/s",
-    "jit_update": "update compiled: {}",
-    "num_parts": "parts: {}",
-    "p50_ms": "p50 {:.3f} ms",
-    "p99_ms": "p99 {:.3f} ms",
-    "ratio": "ratio {:.3f}",
-    "seconds": "{:.2f} s",
-    "value": "{:.3f}",
-    "compile_s": "compile {:.1f} s",
-    "peak_mb": "peak {:.0f} MB",
-}
 
 SETTINGS = [
     *config_settings(),
@@ -85,7 +70,7 @@ def measure(row: Row, config: Config, budget: Budget) -> dict[str, Any]:
       budget: how long.
 
     Returns:
-      A line: what was measured, what was found, and whether that meets the row's goals.
+      A line: what was measured and what was found.
 
     Raises:
       RamError: when it failed.
@@ -106,8 +91,6 @@ def measure(row: Row, config: Config, budget: Budget) -> dict[str, Any]:
         }
     found = run_fresh(row.measure, config, budget, **row.options)
     line |= {name: _rounded(value) for name, value in found.items()}
-    for goal in row.goals:
-        line |= goal.fields(line)
     return line
 
 
@@ -152,18 +135,17 @@ def _rows(arguments: Arguments) -> Iterator[tuple[Row, Config]]:
 
 def show(line: dict[str, Any]) -> str:
     """Returns a line for people."""
-    words = [str(line.get(key, "")) for key in ("measure", "name", "experiment")]
-    words.append(f"{line.get('setting', '')}")
-    figures = [text.format(line[k]) for k, text in _SHOWN.items() if k in line]
-    if "goal" in line:
-        figures.append(f"{line['goal']}: {'met' if line['met'] else 'MISSED'}")
-    return f"{' '.join(word for word in words if word)}: {', '.join(figures)}"
+    cells = [(n, h, f.format(line[n])) for h, n, f in COLUMNS if line.get(n)]
+    names = ("measure", "experiment", "setting")
+    what = " ".join(text for name, _, text in cells if name in names)
+    found = (f"{heading} {text}" for name, heading, text in cells if name not in names)
+    return f"{what}: {', '.join(found)}"
 
 
 def _command(arguments: Arguments) -> None:
     budget = QUICK if arguments.quick else FULL
     text = json.dumps if arguments.json else show
-    lines, failures = [], []
+    failures = []
     # All flagfiles are read before the first minute is spent.
     for row, config in list(_rows(arguments)):
         try:
@@ -174,11 +156,7 @@ def _command(arguments: Arguments) -> None:
             continue
         if arguments.quick:
             line["quick"] = True
-        lines.append(line)
         print(text(line), flush=True)
-    if arguments.suite != "none":
-        for line in compare(lines):
-            print(text(line), flush=True)
     if failures:
         raise RamError(f"{len(failures)} measurements failed; {'; '.join(failures)}")
 

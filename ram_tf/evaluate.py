@@ -13,9 +13,9 @@ USAGE = """Measures the chosen weights of a finished run.
   python -m ram_tf.evaluate --run_dir=runs/x [--split=test] [--policy=random]
 
 Prints for each policy the accuracy of one rollout an image with its 95 % interval
-(Wilson), the mean of several rollouts, and their ensemble: the answer of their mean
-probabilities. Writes them to evaluation.json in run_dir. results.json keeps what train
-measured on test."""
+(Wilson), the mean over several rollouts, and their ensemble: the prediction of their
+mean probabilities. Writes them to evaluation.json in run_dir. results.json keeps what
+train measured on test."""
 
 SETTINGS = [
     *config_settings(["run_dir", "data_dir", "jit_compile"]),

@@ -36,7 +36,7 @@ SETTINGS = [
 
 def _command(arguments: Arguments) -> None:
     if not arguments.export_dir:
-        raise RamError("--export_dir: expected a folder, found none")
+        raise RamError("--export_dir is required: a folder to write")
     import_tensorflow()
     from ram_tf.evaluation.progress_bar import EvaluationBar
     from ram_tf.runs.setup import load_run

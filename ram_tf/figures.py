@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from ram_tf.errors import RamError
+from ram_tf.evaluation.pixel_budget import PixelBudget
 from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting, config_settings, run_command
 from ram_tf.runs.directory import RunDirectory
@@ -16,13 +17,14 @@ from ram_tf.runs.results_json import read_results
 from ram_tf.viz.geometry import GlimpsePath, PathRecord, choose_paths, read_paths
 from ram_tf.viz.path_figure import draw_paths
 
-USAGE = """Draws what a run's model looked at, saw and answered on test images.
+USAGE = """Draws where a run's model looked, what it saw and what it predicted.
 
   python -m ram_tf.figures --run_dir=runs/x --out=x.png [--num_examples=6]
 
 For every image: the path of its glimpses, the patches that each of them saw, and the
 probability of every class after each of them. The images are chosen from those that the
-run kept: right answers of different classes, and the first wrong one."""
+run kept: right predictions of different classes, and the first
+wrong one."""
 
 SETTINGS = [
     *config_settings(["run_dir"]),
@@ -34,19 +36,19 @@ SETTINGS = [
 def _captions(
     record: PathRecord, paths: Sequence[GlimpsePath], directory: RunDirectory
 ) -> tuple[str, str]:
-    """What is drawn, and what the run's results and the choice say of it."""
+    """Returns title and subtitle: what is drawn, the accuracy and the pixel budget."""
     config = record.config
     scales = f" at {config.num_scales} scales" if config.num_scales > 1 else ""
-    side, (height, width, channels) = config.patch_size, record.paths[0].image.shape
+    side = config.patch_size
     glimpses = "glimpse" if config.num_glimpses == 1 else "glimpses"
     title = (
         f"Where the model looks: {config.num_glimpses} {glimpses} of "
         f"{side}×{side} pixels{scales}"
     )
-    budget = config.num_glimpses * config.num_scales * side**2 * channels
+    pixels = PixelBudget.of(config, record.paths[0].image.shape)
     subtitle = (
         f"{_choice(record.paths, paths)}.  An image has "
-        f"{height * width * channels:,} values, the glimpses read {budget:,}."
+        f"{pixels.image:,} values, the glimpses read {pixels.read:,}."
     )
     if directory.results.exists():
         accuracy = 100 * read_results(directory.results)["test_accuracy"]
@@ -55,10 +57,12 @@ def _captions(
 
 
 def _choice(kept: Sequence[GlimpsePath], drawn: Sequence[GlimpsePath]) -> str:
-    """How what is drawn was chosen of the images that the run kept."""
+    """Says how many right and wrong predictions are drawn, of those that were kept."""
     right, all_right = (sum(path.is_right for path in some) for some in (drawn, kept))
     wrong, all_wrong = len(drawn) - right, len(kept) - all_right
-    return f"Shown: {right} of {all_right} right answers, {wrong} of {all_wrong} wrong"
+    return (
+        f"Shown: {right} of {all_right} right predictions, {wrong} of {all_wrong} wrong"
+    )
 
 
 def _command(arguments: Arguments) -> None:

@@ -1,18 +1,22 @@
-"""Command lines: absl flags made from Config, flagfiles, and one-line errors.
+"""Command lines: flags made from Config, flagfiles, and one-line errors.
 
-The only module that touches absl.flags. A command is a function of parsed flags;
-`run_command` gives it those, and turns what goes wrong into one line and a status.
+Flags are written as absl writes them: --name=value or --name value, and --name or
+--noname for what is true or false. The parser is our own, because an error must name
+the line of the flagfile that it came from, and flagfiles nest relative to the including
+file.
+
+A command is a function of the parsed flags. `run_command` calls it, and turns an error
+into one line and an exit status.
 """
 
 import dataclasses
+import difflib
 import os
 import pathlib
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
-
-from absl import flags as absl_flags
 
 from ram_tf.config import Config, expectation, parse_value
 from ram_tf.errors import RamError
@@ -71,33 +75,6 @@ class Arguments:
         values = {} if base is None else base.to_dict()
         values.update({name: self.values[name] for name in names})
         return Config(**values)
-
-
-class _Parser(absl_flags.ArgumentParser):
-    """Lets absl read a value by the one description of its field."""
-
-    syntactic_help = ""
-
-    def __init__(self, field: Any) -> None:
-        super().__init__()
-        self.field = field
-
-    def parse(self, argument: Any) -> Any:
-        return parse_value(self.field, argument)
-
-    def flag_type(self) -> str:
-        return type(self.field.default).__name__
-
-
-class _BooleanParser(absl_flags.BooleanParser):
-    def __init__(self, field: Any) -> None:
-        super().__init__()
-        self.field = field
-
-    def parse(self, argument: Any) -> bool:
-        if isinstance(argument, bool):
-            return argument
-        return bool(parse_value(self.field, str(argument)))
 
 
 def config_settings(names: Iterable[str] | None = None) -> list[Any]:
@@ -171,57 +148,45 @@ def parse(
     Raises:
       RamError: for anything that the command does not understand.
     """
-    values = absl_flags.FlagValues()
-    serializer: Any = absl_flags.ArgumentSerializer()
-    for setting in settings:
-        name, default, doc = setting.name, setting.default, setting.metadata["doc"]
-        if isinstance(default, bool):
-            flag: Any = absl_flags.BooleanFlag(name, default, doc)
-            flag.parser = _BooleanParser(setting)
-        else:
-            parser = _Parser(setting)
-            flag = absl_flags.Flag(parser, serializer, name, None, doc)
-        values[name] = flag
-    words = expand_flagfiles(argv)
-    # Word by word, so that an error can name the line of the flagfile it came from.
+    known = {setting.name: setting for setting in settings}
+    values = {name: setting.default for name, setting in known.items()}
+    given: set[str] = set()
     rest: list[str] = []
-    index = 0
-    while index < len(words):
-        word, origin = words[index]
-        group = [word]
-        name = word.lstrip("-")
-        takes_next = (
-            word.startswith("-")
-            and "=" not in word
-            and name in values
-            and not values[name].boolean
-        )
-        if takes_next and index + 1 < len(words) and words[index + 1][1] == origin:
-            group.append(words[index + 1][0])
-        index += len(group)
+    words = expand_flagfiles(argv)
+    while words:
+        word, origin = words.pop(0)
+        if not word.startswith("-") or word == "-":
+            rest.append(word)
+            continue
         try:
-            # absl's own flag for letting unknown ones pass, known to every FlagValues.
-            if word.startswith("-") and name.partition("=")[0] == "undefok":
-                raise absl_flags.UnrecognizedFlagError("undefok")
-            rest += values(["command", *group])[1:]
+            name, value = _read_flag(known, word)
+            if value is None:
+                # The value is the next word, of the same line or command line.
+                if not words or words[0][1] != origin:
+                    raise RamError(f"--{name}: a value is required, as --{name}=...")
+                value = words.pop(0)[0]
+            values[name] = parse_value(known[name], value)
         except RamError as error:
             raise RamError(f"{origin}{error}") from None
-        except absl_flags.UnrecognizedFlagError as error:
-            text = " ".join(str(error).split())
-            raise RamError(f"{origin}{text} (--help lists the flags)") from None
-        except absl_flags.Error as error:
-            text = " ".join(str(error).split()).split(": ", 1)[-1]
-            raise RamError(f"{origin}{text}") from None
+        given.add(name)
     if rest and not positional:
         raise RamError(f"{rest[0]!r}: expected --name=value (--help lists the flags)")
-    found = {}
-    given = set()
-    for setting in settings:
-        present = values[setting.name].present
-        found[setting.name] = values[setting.name].value if present else setting.default
-        if present:
-            given.add(setting.name)
-    return Arguments(found, frozenset(given), tuple(rest), _flagfile(argv))
+    return Arguments(values, frozenset(given), tuple(rest), _flagfile(argv))
+
+
+def _read_flag(known: Mapping[str, Any], word: str) -> tuple[str, str | None]:
+    """Returns the flag that a word names and its value, None when that comes next."""
+    name, equals, value = word.lstrip("-").partition("=")
+    if name in known:
+        if equals:
+            return name, value
+        return name, "true" if isinstance(known[name].default, bool) else None
+    positive = name.removeprefix("no")
+    if not equals and positive in known and isinstance(known[positive].default, bool):
+        return positive, "false"
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f", did you mean --{near[0]}?" if near else ""
+    raise RamError(f"--{name}: unknown flag{hint} (--help lists the flags)")
 
 
 def _flagfile(argv: Sequence[str]) -> pathlib.Path | None:

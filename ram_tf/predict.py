@@ -28,9 +28,9 @@ SETTINGS = [
 
 def _command(arguments: Arguments) -> int:
     if not arguments.positional:
-        raise RamError("expected the path of at least one image, found none")
+        raise RamError("the path of at least one image is required")
     if not arguments.model:
-        raise RamError("--model: expected a folder of ram_tf.export, found none given")
+        raise RamError("--model is required: a folder that ram_tf.export wrote")
     import_tensorflow()
     from ram_tf.serving.image_files import read_images
     from ram_tf.serving.saved_model import load_export
@@ -50,12 +50,12 @@ def _command(arguments: Arguments) -> int:
         found = signature(images=images)
         for index in range(images.shape[0]):
             name = path if images.shape[0] == 1 else f"{path}[{index}]"
-            answer = {key: value[index].numpy() for key, value in found.items()}
+            prediction = {key: value[index].numpy() for key, value in found.items()}
             truth = None if labels is None else int(labels[index])
-            print(_line(name, answer, truth, class_names, arguments.json))
+            print(_line(name, prediction, truth, class_names, arguments.json))
             if truth is not None:
                 total += 1
-                right += truth == answer["label"]
+                right += truth == prediction["label"]
     if total and not arguments.json:
         print(f"{right} of {total} right")
     return status
@@ -63,18 +63,17 @@ def _command(arguments: Arguments) -> int:
 
 def _line(
     name: str,
-    answer: dict[str, Any],
+    prediction: dict[str, Any],
     truth: int | None,
     class_names: list[str],
     as_json: bool,
 ) -> str:
-    label = int(answer["label"])
+    label = int(prediction["label"])
     if as_json:
-        values = {key: value.tolist() for key, value in answer.items()}
+        values = {key: value.tolist() for key, value in prediction.items()}
         return json.dumps({"image": name, "class": class_names[label], **values})
-    text = (
-        f"{name}: {class_names[label]} ({100 * answer['probabilities'][label]:.1f} %)"
-    )
+    percent = 100 * prediction["probabilities"][label]
+    text = f"{name}: {class_names[label]} ({percent:.1f} %)"
     if truth is not None and truth != label:
         text += f", wrong: it is {class_names[truth]}"
     return text

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting, run_command
-from ram_tf.tables import Table, collect, read_sources
+from ram_tf.tables.catalogue import read_sources
+from ram_tf.tables.collect import Table, collect
 from ram_tf.viz.html import render_page
 
-USAGE = """Makes one HTML page of all results, which opens from disk and loads nothing.
+USAGE = """Makes one HTML page of all results. It opens from disk and needs no network.
 
   python -m ram_tf.report --results_dir=results --out_dir=report
 

@@ -1,8 +1,8 @@
 """Trains every row that has no current result: python -m ram_tf.reproduce --tables=...
 
-A failed run does not stop the others. Exit status: 0 all rows have their results; 1
-some run failed, all are named; 130 or 143 after Ctrl-C or SIGTERM: the run in work
-saved, and the same command goes on.
+A failed run does not stop the others. Exit status: 0 when all rows have their results;
+1 when runs failed, which are named; 130 or 143 after Ctrl-C or SIGTERM: the running
+training has saved its state, and the same command continues.
 """
 
 import pathlib
@@ -13,7 +13,7 @@ from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting, config_settings, run_command
 from ram_tf.tables.catalogue import (
-    Experiment,
+    ExperimentRow,
     find_experiments,
     read_sources,
     read_tables,
@@ -31,19 +31,19 @@ from ram_tf.tables.markdown import render
 from ram_tf.tables.reproduction import Reproduction, make_all, require_no_real_results
 from ram_tf.tables.train_processes import Trainings
 
-USAGE = """Trains and evaluates what has no current result, then prints the tables.
+USAGE = """Trains every row that has no current result, then prints the tables.
 
   python -m ram_tf.reproduce --tables=table1,table2 [--seeds=0,1]
   python -m ram_tf.reproduce --experiments=table1/fc,best/mnist_6g
 
 A result is current when <results_dir>/<table>/<row>/seed<k>.json has the
-config_digest of the flagfile. Runs, in <runs_dir>/<table>/<row>/seed<k>, resume where
-they stopped."""
+config_digest of the flagfile. Runs are in <runs_dir>/<table>/<row>/seed<k> and resume
+where they stopped."""
 
 SETTINGS = [
-    Setting("experiments", "", "Rows, <table>/<row>, by comma."),
-    Setting("tables", "", "Tables, by comma: all their rows."),
-    Setting("seeds", "0", "Seeds, by comma."),
+    Setting("experiments", "", "Rows, as <table>/<row>, separated by commas."),
+    Setting("tables", "", "Tables, separated by commas: all their rows."),
+    Setting("seeds", "0", "Seeds, separated by commas."),
     EXPERIMENTS_DIR,
     RESULTS_DIR,
     Setting("runs_dir", "runs", "Folder of the runs."),
@@ -52,20 +52,20 @@ SETTINGS = [
     Setting(
         "jobs",
         1,
-        "Trainings at a time, each on its share of the cores; progress is shown of one "
-        "only.",
+        "Trainings at a time, each on its share of the cores. With more than one, "
+        "progress bars are not shown.",
         low=1,
     ),
 ]
 
 
-def _experiments(arguments: Arguments) -> tuple[list[Experiment], list[str]]:
+def _experiments(arguments: Arguments) -> tuple[list[ExperimentRow], list[str]]:
     """Returns the rows to make and the tables to print."""
     folder = arguments.experiments_dir
     named = find_experiments(folder, names_of(arguments.experiments))
     tables = names_of(arguments.tables)
     if not named and not tables:
-        raise RamError("--tables, --experiments: expected at least one, found none")
+        raise RamError("--tables or --experiments is required")
     rows = {experiment.name: experiment for experiment in named}
     if tables:
         for table in read_tables(folder, tables):
@@ -78,7 +78,7 @@ def _command(arguments: Arguments) -> int | None:
     experiments, shown = _experiments(arguments)
     seeds = seeds_of(arguments.seeds)
     if not seeds:
-        raise RamError("--seeds: expected at least one, found none")
+        raise RamError("--seeds is empty: at least one seed is required")
     quick, results_dir = arguments.quick, arguments.results_dir
     reproduction = Reproduction(
         results_dir, arguments.runs_dir, arguments.data_dir, quick
@@ -91,7 +91,7 @@ def _command(arguments: Arguments) -> int | None:
     if trainings.stopped_by is not None:
         print(
             f"stopped by signal {trainings.stopped_by}, {len(failed)} of {len(jobs)} "
-            "results to go; the same command goes on",
+            "results to go; the same command continues",
             file=sys.stderr,
         )
         return 128 + trainings.stopped_by

@@ -1,8 +1,8 @@
 """Trains what a flagfile describes: python -m ram_tf.train --flagfile=... --run_dir=...
 
-Exit status: 0 finished, now or before; 1 an error, told in one line; 130 after Ctrl-C
-and 143 after SIGTERM, when nothing but the running compiled call may be lost and the
-same command goes on.
+Exit status: 0 when the run is finished, now or before; 1 after an error, reported in
+one line; 130 after Ctrl-C and 143 after SIGTERM: the same command then continues the
+run, of which no more than the running compiled call is lost.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from ram_tf.flags import Arguments, config_settings, experiment_name, run_comman
 from ram_tf.runtime.stop_signals import StopRequest, answering
 from ram_tf.training.run import give_up, train
 
-USAGE = """Trains a recurrent attention model or a baseline classifier.
+USAGE = """Trains a recurrent attention model or a whole-image classifier.
 
   python -m ram_tf.train --flagfile=experiments/table1/ram_6g_1s.cfg --run_dir=runs/x
 

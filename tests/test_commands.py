@@ -362,7 +362,7 @@ def test_export_that_cannot_write_leaves_nothing(tiny_run, refused, tmp_path):
 
 
 def test_export_needs_a_folder(tiny_run, refused):
-    assert "--export_dir: expected a folder" in refused(export, f"--run_dir={tiny_run}")
+    assert "--export_dir is required" in refused(export, f"--run_dir={tiny_run}")
 
 
 # --- a folder of images, from training to answers ------------------------------------

@@ -9,10 +9,14 @@ import subprocess
 import pytest
 
 from ram_tf.config import Config
+from ram_tf.evaluation.pixel_budget import (
+    IMAGE_SHAPES,
+    PixelBudget,
+    known_image_shape,
+)
 from ram_tf.flags import config_settings, parse
-from ram_tf.tables import find_experiments, pixel_budget, read_sources, read_tables
+from ram_tf.tables.catalogue import find_experiments, read_sources, read_tables
 from ram_tf.tables.headers import outdated
-from ram_tf.tables.pixels import IMAGE_SHAPES
 
 ROOT = pathlib.Path(__file__).parents[1]
 EXPERIMENTS = ROOT / "experiments"
@@ -309,17 +313,22 @@ def test_heads_agree_with_printed_figures_and_results():
 )
 def test_pixel_budget_agrees_with_task_and_model(name):
     from ram_tf.data.tasks import Task
-    from ram_tf.models import cost as operations
     from ram_tf.models.factory import build_model
 
     config = ROWS[name].config()
     fields = {field.name for field in dataclasses.fields(Task)}
     task = Task(**{key: getattr(config, key) for key in fields})
     shape = task.output_shape(IMAGE_SHAPES[config.dataset])
-    budget = pixel_budget(config)
+    assert known_image_shape(config) == shape
+    budget = PixelBudget.of(config, shape)
     assert budget.image == shape[0] * shape[1] * shape[2]
     model = build_model(config, 10, shape)
-    assert budget.read == operations.pixel_budget(model, shape)
+    read = budget.image
+    if config.model == "ram":
+        sensor = model.sensor
+        patches = model.num_glimpses * sensor.num_scales
+        read = patches * sensor.patch_size**2 * shape[2]
+    assert budget.read == read
 
 
 @pytest.mark.slow

@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from absl import flags as absl_flags
 
 from ram_tf.config import Config
 from ram_tf.errors import RamError
@@ -72,11 +71,6 @@ def test_arguments_have_no_other_attributes():
         _ = parse(CONFIG, []).nothing
 
 
-def test_flags_leave_absl_alone():
-    parse(CONFIG, ["--seed=1"])
-    assert "seed" not in absl_flags.FLAGS
-
-
 def test_setting_is_checked_like_a_field():
     settings = [
         Setting("rollouts", 0, "How many.", low=0),
@@ -96,14 +90,17 @@ def test_unknown_flag_is_named(argv):
     assert "--help" in message
 
 
-@pytest.mark.parametrize("word", ["--undefok=seed", "-undefok=x", "--undefok"])
-def test_undefok_of_absl_is_refused_like_any_unknown_flag(word, tmp_path):
-    expected = "Unknown command line flag 'undefok' (--help lists the flags)"
-    assert refusal([word, "--seed=1"]) == expected
-    assert refusal([word, "x"], positional=True) == expected
+def test_unknown_flag_names_the_nearest_and_the_line_of_its_file(tmp_path):
+    expected = (
+        "--batch_sise: unknown flag, did you mean --batch_size? "
+        "(--help lists the flags)"
+    )
+    assert refusal(["--batch_sise=3"]) == expected
     path = tmp_path / "a.cfg"
-    path.write_text("--undefok=x\n")
+    path.write_text("--batch_sise=3\n")
     assert refusal([f"--flagfile={path}"]) == f"{path}:1: {expected}"
+    # What absl lets pass is unknown here.
+    assert "--undefok: unknown flag" in refusal(["--undefok=seed", "--seed=1"])
 
 
 @pytest.mark.parametrize(
@@ -131,8 +128,12 @@ def test_bad_value_is_named_with_what_was_expected(argv, message):
     assert refusal(argv) == message
 
 
-def test_flag_without_its_value_is_named():
-    assert "seed" in refusal(["--seed"])
+def test_flag_without_its_value_is_named(tmp_path):
+    expected = "--seed: a value is required, as --seed=..."
+    assert refusal(["--seed"]) == expected
+    path = tmp_path / "a.cfg"
+    path.write_text("--seed\n--core=rnn\n")
+    assert refusal([f"--flagfile={path}"]) == f"{path}:1: {expected}"
 
 
 def test_words_that_are_no_flags_are_refused_unless_wanted():

@@ -1,4 +1,4 @@
-"""Does an answer cost more on a larger image? Time and memory against its side."""
+"""Does a prediction cost more on a larger image? Time and memory against its side."""
 
 import statistics
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _CURVE_SECONDS = 5.0  # A side at most: the largest classifier takes a while a c
 
 
 def image_size(config: Config, budget: Budget) -> dict[str, Any]:
-    """Times one answer on a small and a large image, in turn.
+    """Times one prediction on a small and a large image, in turn.
 
     Returns:
       p50_ms and p99_ms on the large image, small_p50_ms, and ratio, the quotient of the
@@ -45,7 +45,7 @@ def image_size(config: Config, budget: Budget) -> dict[str, Any]:
 
 
 def image_memory(config: Config, budget: Budget, side: int) -> dict[str, Any]:
-    """Takes the memory of answers on images of one side.
+    """Takes the memory of predictions on images of one side.
 
     Returns:
       peak_mb, of the process; image_mb; beyond_image_mb, their difference; and call_mb,
@@ -73,7 +73,7 @@ def image_memory(config: Config, budget: Budget, side: int) -> dict[str, Any]:
 def image_curve(
     config: Config, budget: Budget, sides: tuple[int, ...] = SIDES
 ) -> dict[str, Any]:
-    """Times one answer at many sides, with the paper's convolutional classifier beside.
+    """Times one prediction at many sides, and one of the convolutional classifier.
 
     Returns:
       sides, ram_ms and conv_ms: the median of each.

@@ -1,6 +1,7 @@
-"""Runs a measure in a process of its own, so that memory and caches are its own.
+"""Runs each measure in a process of its own, with its own memory and caches.
 
-`python -m ram_tf.benchmarks.isolated` is the other end: a request in, a line out.
+`python -m ram_tf.benchmarks.isolated` is that process: it reads a request as JSON from
+standard input and prints the measured fields as JSON.
 """
 
 import dataclasses
@@ -87,7 +88,7 @@ def last_line(text: str) -> str:
 
 
 def main() -> int:
-    """Answers the request on standard input; returns the exit status."""
+    """Runs the request on standard input; returns the exit status."""
     request = json.loads(sys.stdin.read())
     measure = request["measure"]
     module = importlib.import_module(f"ram_tf.benchmarks.{MEASURES[measure]}")

@@ -1,4 +1,4 @@
-"""What the figures are held against: the machine's own rate, and memory."""
+"""The machine's own rate of matrix products, and the memory of a process."""
 
 import itertools
 import pathlib
@@ -77,12 +77,7 @@ def training_operations(model: ImageClassifier) -> int:
     Once forward, once back to the inputs, once back to the weights; times the rollouts
     an image.
     """
-    return 3 * answer_operations(model) * int(getattr(model, "num_rollouts", 1))
-
-
-def answer_operations(model: ImageClassifier) -> int:
-    """Returns the operations of one answer: the forward products alone."""
-    return forward_operations(model)
+    return 3 * forward_operations(model) * int(getattr(model, "num_rollouts", 1))
 
 
 def rate_fields(

@@ -1,28 +1,26 @@
 """Writes measured figures into the docs: python -m ram_tf.benchmarks.page.
 
-From the lines of `python -m ram_tf.benchmark --suite=all --json`, so that no figure is
-typed by hand. What compares several of them is computed anew.
+It reads the lines of `python -m ram_tf.benchmark --suite=all --json`, so that no figure
+is typed by hand, and writes one table for each machine.
 """
 
 import json
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ram_tf.benchmarks.comparisons import compare
-from ram_tf.benchmarks.tables import insert, markdown
 from ram_tf.errors import RamError
-from ram_tf.files import write_atomic
+from ram_tf.files import replace_between, write_atomic
 from ram_tf.flags import Arguments, Setting, run_command
 
-USAGE = """Writes the figures of a benchmark run into a Markdown page, and their plot.
+USAGE = """Writes the figures of benchmark runs into a Markdown page, and a plot.
 
   python -m ram_tf.benchmark --suite=all --json > docs/performance/mine.jsonl
   python -m ram_tf.benchmarks.page
 
-Every .jsonl file of the folder is a run of the suite, under its own name. Replaces what
-stands between the page's two marks and leaves the rest alone."""
+Every .jsonl file of the folder is one run of the suite. The text between the page's two
+marks is replaced; the rest of the page stays as it is."""
 
 SETTINGS = [
     Setting("runs_dir", "docs/performance", "Folder of what benchmark --json printed."),
@@ -30,22 +28,41 @@ SETTINGS = [
     Setting(
         "figure",
         "docs/image_size.png",
-        "The plot of time against side, of the last run by name; empty: none.",
+        "The plot of time against image side, of the last run by name; empty: none.",
     ),
 ]
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+# Heading, field of a line and format of each column; `benchmark` prints the same.
+COLUMNS = (
+    ("Measure", "measure", "{}"),
+    ("Experiment", "experiment", "{}"),
+    ("Setting", "setting", "{}"),
+    ("XLA", "jit_compile", "{}"),
+    ("Parts", "num_parts", "{}"),
+    ("Sides", "sides", "{}"),
+    ("Images/s", "images_per_second", "{:,.0f}"),
+    ("per GFLOP/s", "images_per_gflop", "{:,.1f}"),
+    ("MFU", "mfu", "{:.3f}"),
+    ("GFLOP/s", "matmul_gflops", "{:.0f}"),
+    ("p50 ms", "p50_ms", "{:.3f}"),
+    ("p99 ms", "p99_ms", "{:.3f}"),
+    ("Large / small", "ratio", "{:.3f}"),
+    ("Seconds", "seconds", "{:.2f}"),
+    ("Compile s", "compile_s", "{:.1f}"),
+    ("Peak MB", "peak_mb", "{:,.0f}"),
+    ("Raised by the calls MB", "call_mb", "{:.1f}"),
+)
+# Told above the table, drawn as a plot, and worked out by earlier versions.
+_NOT_IN_THE_TABLE = ("machine", "image_curve", "comparison")
 
 
 def read_runs(folder: pathlib.Path) -> dict[str, list[dict[str, Any]]]:
-    """Reads the runs of a folder, sorted by name; comparisons are made anew.
+    """Reads the runs of a folder, sorted by name.
 
     Raises:
-      RamError: when there is none, or one is not of such lines.
+      RamError: when there is none, or a file holds something else.
     """
-    runs = {}
-    for path in sorted(folder.glob("*.jsonl")):
-        # A part of the suite that was measured again compares that part alone.
-        lines = [line for line in read_lines(path) if line["measure"] != "comparison"]
-        runs[path.stem] = [*lines, *compare(lines)]
+    runs = {path.stem: read_lines(path) for path in sorted(folder.glob("*.jsonl"))}
     if not runs:
         raise RamError(
             f"--runs_dir={folder}: expected *.jsonl of ram_tf.benchmark, found none"
@@ -57,16 +74,10 @@ def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
     """Reads what the benchmark printed.
 
     Raises:
-      RamError: when the file is missing, or is not of such lines.
+      RamError: when the file is missing, or holds something else.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise RamError(
-            f"{path}: expected output of ram_tf.benchmark, found: {reason}"
-        ) from None
     lines = []
+    text = _read_text(path, f"{path}: expected output of ram_tf.benchmark")
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             value = json.loads(line)
@@ -85,6 +96,54 @@ def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
     return lines
 
 
+def markdown(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Returns the figures as Markdown: a table for each run.
+
+    Args:
+      runs: the lines of each run of the suite, by its name.
+    """
+    parts = []
+    for name, lines in runs.items():
+        parts.append(f"### `{name}`")
+        parts += [_machine(line) for line in lines if line["measure"] == "machine"]
+        command = "python -m ram_tf.benchmark --suite=all --json"
+        parts.append(f"```\n{command} > docs/performance/{name}.jsonl\n```")
+        parts.append(
+            _table([r for r in lines if r["measure"] not in _NOT_IN_THE_TABLE])
+        )
+    return "\n\n".join(parts)
+
+
+def _machine(line: Mapping[str, Any]) -> str:
+    packages = ", ".join(f"{k} {v}" for k, v in line["versions"].items())
+    return (
+        f"{line['cores']} cores of {line['processor']}; {packages}. Matrix products of "
+        f"the idle machine: {line['matmul_gflops']:.0f} GFLOP/s. Made by:"
+    )
+
+
+def _table(lines: Sequence[Mapping[str, Any]]) -> str:
+    used = [column for column in COLUMNS if any(column[1] in line for line in lines)]
+    rows = [[heading for heading, _, _ in used], ["---"] * len(used)]
+    for line in lines:
+        rows.append(
+            [form.format(line[name]) if name in line else "" for _, name, form in used]
+        )
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def insert(page: str, figures: str) -> str:
+    """Returns a page with the text between its marks replaced.
+
+    Raises:
+      RamError: when the page does not have both marks, in order.
+    """
+    found = replace_between(page, BEGIN, END, f"\n\n{figures}\n\n")
+    if found is None:
+        raise RamError(f"--page: expected the marks {BEGIN} and {END}, found none")
+    return found
+
+
 def plot(line: dict[str, Any], processor: str, path: pathlib.Path) -> None:
     """Draws a line of measure "image_curve" as PNG.
 
@@ -95,7 +154,7 @@ def plot(line: dict[str, Any], processor: str, path: pathlib.Path) -> None:
         from matplotlib.figure import Figure
     except ImportError:
         raise RamError(
-            "--figure: expected matplotlib, found none; pip install 'ram-tf[figures]'"
+            "matplotlib is not installed: pip install 'ram-tf[figures]'"
         ) from None
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()
@@ -105,22 +164,26 @@ def plot(line: dict[str, Any], processor: str, path: pathlib.Path) -> None:
     axes.set_xticks(sides, [str(side) for side in sides])
     axes.set_xticks([], minor=True)
     axes.set_xlabel("side of the image, pixels")
-    axes.set_ylabel("one answer, milliseconds (median)")
+    axes.set_ylabel("one prediction, milliseconds (median)")
     axes.set_title(f"One image on {processor}", fontsize="medium")
     axes.grid(True, alpha=0.3)
     axes.legend()
     figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
 
 
+def _read_text(path: pathlib.Path, expected: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise RamError(f"{expected}, found: {reason}") from None
+
+
 def _command(arguments: Arguments) -> None:
     runs = read_runs(pathlib.Path(arguments.runs_dir))
     path = pathlib.Path(arguments.page)
-    try:
-        page = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise RamError(f"--page={path}: expected a page, found: {reason}") from None
-    page = insert(page, markdown(runs))
+    text = _read_text(path, f"--page={path}: expected a page")
+    page = insert(text, markdown(runs))
     *_, last = runs.values()
     found = {line["measure"]: line for line in last}
     if "image_curve" in found and arguments.figure:

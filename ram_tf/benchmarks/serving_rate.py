@@ -9,13 +9,13 @@ import tensorflow as tf
 
 from ram_tf.benchmarks.isolated import run_fresh
 from ram_tf.benchmarks.machine import (
-    answer_operations,
     matmul_gflops,
     peak_mb,
     rate_fields,
 )
 from ram_tf.benchmarks.stopwatch import Budget, call_times, steady_rate
 from ram_tf.config import Config
+from ram_tf.models.cost import forward_operations
 from ram_tf.runs.setup import assemble
 from ram_tf.serving.saved_model import export as export_model
 
@@ -26,18 +26,18 @@ def export_fresh(config: Config, budget: Budget, folder: str) -> dict[str, Any]:
     """Exports the fresh weights of a Config: what they are makes no difference here.
 
     Returns:
-      The shape of an image, and the operations of an answer.
+      The shape of an image, and the operations of a prediction.
     """
     experiment = assemble(config)
     export_model(experiment, pathlib.Path(folder))
     return {
         "image_shape": list(experiment.image_shape),
-        "operations": answer_operations(experiment.model),
+        "operations": forward_operations(experiment.model),
     }
 
 
 def serving_latency(config: Config, budget: Budget) -> dict[str, Any]:
-    """Measures single calls of serving_uint8 with one image, answer read included.
+    """Measures single calls of serving_uint8 with one image; the label is read.
 
     Returns:
       p50_ms and p99_ms over all calls behind the warm-up, peak_mb of a process that

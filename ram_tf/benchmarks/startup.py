@@ -55,11 +55,12 @@ def first_step(config: Config, budget: Budget) -> dict[str, Any]:
         config = dataclasses.replace(config, run_dir=str(run_dir), checkpoint_every=1)
         # With this many steps it cannot end before it is stopped.
         config = dataclasses.replace(config, train_steps=max(config.train_steps, 10**6))
+        flags = [f"--{name}={value}" for name, value in config.to_dict().items()]
         log = pathlib.Path(folder) / "log"
         with log.open("wb") as output:
             before = time.perf_counter()
             process = subprocess.Popen(
-                [sys.executable, "-m", "ram_tf.train", *_flags(config)],
+                [sys.executable, "-m", "ram_tf.train", *flags],
                 env=child_environment(),
                 stdout=subprocess.DEVNULL,
                 stderr=output,
@@ -88,12 +89,3 @@ def _wait_for_checkpoint(
             return None
         time.sleep(_POLL_SECONDS)
     return None
-
-
-def _flags(config: Config) -> list[str]:
-    """Returns a command line that says every field."""
-    words = []
-    for name, value in config.to_dict().items():
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        words.append(f"--{name}={text}")
-    return words

@@ -18,7 +18,7 @@ class Budget:
         loop takes about eight to find the length of its calls.
       window_seconds: least length of a window.
       windows: counted; an odd number has a median that was measured.
-      calls: single answers, where each one is timed.
+      calls: single predictions, where each one is timed.
       matmul_size: side of the square matrices that give the machine's rate.
       matmul_repeats: products, of which the fastest counts.
     """

@@ -1,7 +1,6 @@
-"""The standard list: which measure of which experiment, with which goals."""
+"""The standard list: which measure of which experiment."""
 
 import dataclasses
-import operator
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,31 +9,6 @@ from ram_tf.config import Config
 from ram_tf.errors import RamError
 from ram_tf.flags import config_settings, parse
 
-Line = Mapping[str, Any]  # As ram_tf.benchmark --json prints it.
-_COMPARE = {"at least": operator.ge, "at most": operator.le}
-
-
-@dataclasses.dataclass(frozen=True)
-class Goal:
-    """What a figure should be.
-
-    Attributes:
-      field: of the line.
-      bound: "at least" or "at most".
-      value: the bound itself.
-    """
-
-    field: str
-    bound: str
-    value: float
-
-    def fields(self, line: Line) -> dict[str, Any]:
-        """Returns the goal in words, and whether a line meets it."""
-        return {
-            "goal": f"{self.field} {self.bound} {self.value:g}",
-            "met": bool(_COMPARE[self.bound](line[self.field], self.value)),
-        }
-
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -42,11 +16,10 @@ class Row:
 
     Attributes:
       group: what --suite selects it by.
-      measure: a key of fresh.MEASURES.
+      measure: a key of isolated.MEASURES.
       experiment: folder and name of a flagfile; "" is the defaults.
       flags: changes on top of it.
       options: further arguments of the measure.
-      goals: of its line.
     """
 
     group: str
@@ -54,7 +27,6 @@ class Row:
     experiment: str = ""
     flags: tuple[str, ...] = ()
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    goals: tuple[Goal, ...] = ()
 
     def config(self, experiments_dir: str, given: Sequence[str] = ()) -> Config:
         """Returns the Config to measure.
@@ -92,22 +64,19 @@ _CONV_SETTINGS = (
 )
 
 
-def _training(
-    group: str, experiment: str, batch_size: int, *flags: str, goals: Any = ()
-) -> Row:
-    words = (f"--batch_size={batch_size}", *flags)
-    return Row(group, "training", experiment, words, goals=goals)
+def _training(group: str, experiment: str, batch_size: int, *flags: str) -> Row:
+    return Row(group, "training", experiment, (f"--batch_size={batch_size}", *flags))
 
 
 ROWS: tuple[Row, ...] = (
     Row("start", "machine"),
-    Row("start", "train_help", goals=(Goal("seconds", "at most", 1.5),)),
-    Row("start", "first_step", RNN, goals=(Goal("seconds", "at most", 25),)),
-    Row("start", "first_step", INCEPTION, goals=(Goal("seconds", "at most", 25),)),
-    _training("dense", RNN, 20, goals=(Goal("images_per_gflop", "at least", 45),)),
-    _training("dense", RNN, 128, goals=(Goal("images_per_gflop", "at least", 70),)),
-    _training("dense", LSTM, 20, goals=(Goal("mfu", "at least", 0.33),)),
-    _training("dense", LSTM, 512, goals=(Goal("mfu", "at least", 0.75),)),
+    Row("start", "train_help"),
+    Row("start", "first_step", RNN),
+    Row("start", "first_step", INCEPTION),
+    _training("dense", RNN, 20),
+    _training("dense", RNN, 128),
+    _training("dense", LSTM, 20),
+    _training("dense", LSTM, 512),
     *(_training("conv", INCEPTION, *setting) for setting in _CONV_SETTINGS),
     Row("conv", "evaluation", INCEPTION),
     Row("data", "pipeline", RNN, ("--batch_size=128",)),
@@ -118,31 +87,16 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("serving", "evaluation", RNN),
     Row("serving", "serving_throughput", RNN),
-    *(
-        Row("serving", "serving_latency", name, goals=(Goal("p50_ms", "at most", 1),))
-        for name in (RNN, LSTM)
-    ),
-    *(
-        Row(
-            "image_size",
-            "image_size",
-            RNN,
-            (f"--jit_compile={jit}",),
-            goals=(Goal("ratio", "at most", 1.1),),
-        )
-        for jit in ("on", "off")
-    ),
+    *(Row("serving", "serving_latency", name) for name in (RNN, LSTM)),
     # Both ways: XLA may fuse away a copy of the image that costs memory without it.
     *(
-        Row(
-            "image_size",
-            "image_memory",
-            RNN,
-            (f"--jit_compile={jit}",),
-            options={"side": side},
-        )
+        Row("image_size", "image_size", RNN, (f"--jit_compile={jit}",))
         for jit in ("on", "off")
-        for side in (28, 2048)
+    ),
+    *(
+        Row("image_size", "image_memory", RNN, (f"--jit_compile={jit}",), {"side": n})
+        for jit in ("on", "off")
+        for n in (28, 2048)
     ),
     Row("image_size", "image_curve", RNN),
 )

@@ -7,7 +7,6 @@ import keras
 import tensorflow as tf
 
 from ram_tf.benchmarks.machine import (
-    answer_operations,
     matmul_gflops,
     peak_mb,
     rate_fields,
@@ -17,6 +16,7 @@ from ram_tf.benchmarks.stopwatch import Budget, Stopwatch, steady_rate
 from ram_tf.config import Config
 from ram_tf.data.pipeline import training_blocks
 from ram_tf.evaluation.evaluator import Evaluator
+from ram_tf.models.cost import forward_operations
 from ram_tf.runs.setup import Experiment, assemble
 from ram_tf.runtime.devices import make_strategy, use_cores, use_jit
 from ram_tf.training.feed import plan_blocks
@@ -56,7 +56,7 @@ def training(config: Config, budget: Budget) -> dict[str, Any]:
     of the pipeline.
 
     Raises:
-      RamError: when the data are missing, or training becomes sick.
+      RamError: when the data are missing, or a loss is not finite.
     """
     # Schedules keep the run's own decay_steps, which a Config resolves when it is made.
     config = dataclasses.replace(
@@ -115,7 +115,7 @@ def evaluation(config: Config, budget: Budget) -> dict[str, Any]:
     stopwatch = steady_rate(one_pass, dataclasses.replace(budget, warmup_laps=1))
     peak = peak_mb()
     after = matmul_gflops(budget)
-    operations = answer_operations(experiment.model)
+    operations = forward_operations(experiment.model)
     return {
         "jit_compile": _switch(jit_compile),
         "num_parts": experiment.model.num_parts,
@@ -127,7 +127,7 @@ def evaluation(config: Config, budget: Budget) -> dict[str, Any]:
 
 
 def pipeline(config: Config, budget: Budget) -> dict[str, Any]:
-    """Measures the training batches alone, with nothing that consumes them."""
+    """Measures the input pipeline of training alone."""
     experiment = assemble(config)
     before = matmul_gflops(budget)
     stopwatch = _pipeline_stopwatch(experiment, budget)

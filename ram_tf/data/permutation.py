@@ -1,7 +1,7 @@
-"""Random permutations that can be read at any place, without making them whole.
+"""Random permutations that can be read at any position, without making them whole.
 
 Used by pipeline for the order of an epoch: a resumed run or a worker reads its own
-places of it, at the same cost for the first as for the last.
+positions of it, at the same cost for the first as for the last.
 
 TensorFlow's RandomIndexShuffle takes 8 bits of each word of its seed for sets of up to
 65,536, so that epochs repeat, and walks through 2**16 numbers for sets however small.
@@ -14,20 +14,20 @@ import tensorflow as tf
 ROUNDS = 8
 
 
-def permute(places: tf.Tensor, keys: tf.Tensor, count: int) -> tf.Tensor:
-    """Returns where a permutation takes places.
+def permute(positions: tf.Tensor, keys: tf.Tensor, count: int) -> tf.Tensor:
+    """Returns where a permutation takes positions.
 
     A Feistel network over the pairs (high, low) with high < a, low < b and a * b just
     above `count`; what lands outside goes round again (Black and Rogaway 2002, "Ciphers
     with arbitrary finite domains").
 
     Args:
-      places: int64 [k], in [0, count).
+      positions: int64 [k], in [0, count).
       keys: uint32 [k, ROUNDS], random; equal keys are the same permutation.
       count: size of the set, below 2**31.
 
     Returns:
-      int64 [k], in [0, count), distinct for distinct places of equal keys.
+      int64 [k], in [0, count), distinct for distinct positions of equal keys.
     """
     low_size = math.isqrt(count - 1) + 1
     high_size = -(-count // low_size)
@@ -44,7 +44,7 @@ def permute(places: tf.Tensor, keys: tf.Tensor, count: int) -> tf.Tensor:
     numbers, _ = tf.while_loop(
         lambda _, outside: tf.reduce_any(outside),
         walk,
-        (places, tf.ones_like(places, tf.bool)),
+        (positions, tf.ones_like(positions, tf.bool)),
     )
     return numbers
 

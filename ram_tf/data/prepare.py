@@ -1,9 +1,9 @@
-"""Archives to a TFDS set, without a download.
+"""Makes a TFDS data set from archives on disk, without a download.
 
 python -m ram_tf.data.prepare --dataset=mnist --raw_dir=DIR --data_dir=OUT
 
-TFDS's own builder does the work, from local files instead of downloads: what it writes
-is what it would have written after a download, in the same order.
+TFDS's own builder does the work from local files, so that the result is the same as
+after a download, in the same order.
 """
 
 import contextlib
@@ -15,23 +15,23 @@ from typing import Any
 
 from ram_tf.data.raw.cifar10 import read_cifar10
 from ram_tf.data.raw.mnist import read_mnist
-from ram_tf.data.raw.work_folder import ended_by_sigterm, work_folder
+from ram_tf.data.raw.work_folder import work_folder
 from ram_tf.errors import RamError, one_line
 from ram_tf.flags import Arguments, Setting, run_command
 from ram_tf.runtime.quiet_import import import_tensorflow
+from ram_tf.runtime.stop_signals import ended_by_sigterm
 
 DATASETS = ("mnist", "fashion_mnist", "cifar10")
 CIFAR10_CLASSES = (
     "airplane automobile bird cat deer dog frog horse ship truck"  # In the set's order.
 ).split()
 
-USAGE = """Makes a TFDS data set from archives that are there already.
+USAGE = """Makes a TFDS data set from archives that are on disk already.
 
   python -m ram_tf.data.prepare --dataset=mnist --raw_dir=DIR --data_dir=OUT
 
-mnist, fashion_mnist: the four IDX files in one folder, gzipped or not. cifar10: the
-python or the binary version, cifar-10-python.tar.gz or cifar-10-binary.tar.gz, packed
-or not."""
+mnist and fashion_mnist: the four IDX files in one folder, gzipped or not. cifar10:
+cifar-10-python.tar.gz or cifar-10-binary.tar.gz, packed or unpacked."""
 
 SETTINGS = [
     Setting("dataset", "mnist", "The set to make.", choices=DATASETS),
@@ -76,15 +76,19 @@ def prepare(dataset: str, raw_dir: str, data_dir: str) -> pathlib.Path:
     if dataset not in DATASETS:
         raise RamError(f"--dataset={dataset}: expected one of {', '.join(DATASETS)}")
     raw = pathlib.Path(raw_dir)
-    if not raw_dir or not raw.is_dir():
-        raise RamError(f"--raw_dir={raw_dir}: expected a folder with archives")
+    if not raw_dir:
+        raise RamError("--raw_dir is required: the folder with the archives")
+    if not raw.is_dir():
+        raise RamError(
+            f"--raw_dir={raw_dir}: expected a folder with archives, found none"
+        )
     if not data_dir:
-        raise RamError("--data_dir=: expected a folder to write to")
+        raise RamError("--data_dir or TFDS_DATA_DIR is required: a folder to write to")
     out = pathlib.Path(data_dir)
     made = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        # Beside what is made: a finished set is renamed, which is all or nothing.
+        # On the same file system as the result: renaming it is all or nothing.
         with work_folder(out) as work:
             return _prepare(dataset, raw, out, work)
     except OSError as error:
@@ -108,7 +112,7 @@ def _prepare(
     else:
         files = read_mnist(raw, dataset)
 
-    # Only now: broken archives are told without waiting for TensorFlow.
+    # Only now, so that a broken archive is reported without waiting for TensorFlow.
     import_tensorflow()
     import tensorflow_datasets as tfds
 

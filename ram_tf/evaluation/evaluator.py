@@ -1,4 +1,4 @@
-"""What a model answers on a whole split, by the package's one protocol.
+"""What a model predicts on a whole split, by the package's one protocol.
 
 The headline is rollout 0 at the policy's means, from first locations that depend on
 the image's index and the rollout alone, never on the run's seed.
@@ -13,7 +13,7 @@ import tensorflow as tf
 from ram_tf.data.pipeline import EVALUATION_SEED, evaluation_batches
 from ram_tf.data.sources.base import ImageSet
 from ram_tf.data.tasks import Task
-from ram_tf.evaluation.metrics import Answers, is_right
+from ram_tf.evaluation.metrics import Predictions, is_right
 from ram_tf.models.image_classifier import ImageClassifier
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 
@@ -47,13 +47,13 @@ class Evaluator:
         self.jit_compile = jit_compile
         self.on_batch = on_batch
 
-    def answers(
+    def predict(
         self, policy: str = "learned", rollout: int = 0, sample: bool = False
-    ) -> Answers:
-        """Returns the answers of one rollout on every image.
+    ) -> Predictions:
+        """Returns the predictions of one rollout on every image.
 
         Args:
-          policy: learned, random or center; a baseline classifier has none.
+          policy: learned, random or center; a whole-image classifier has none.
           rollout: which first locations (and draws) to use.
           sample: draw locations from the learned policy instead of taking its means.
         """
@@ -72,11 +72,13 @@ class Evaluator:
             probabilities, locations = self._function(policy)(images, *given)
             kept = slice(0, len(labels))
             parts.append((probabilities.numpy()[kept], locations.numpy()[kept], labels))
-        return Answers(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        return Predictions(
+            *(np.concatenate(column) for column in zip(*parts, strict=True))
+        )
 
     def accuracy(self) -> float:
         """Returns the headline accuracy, a fraction, of the model's own policy."""
-        found = self.answers(getattr(self.model, "policy", "learned"))
+        found = self.predict(getattr(self.model, "policy", "learned"))
         return float(np.mean(is_right(found.step_probabilities[:, -1], found.labels)))
 
     def _draws(

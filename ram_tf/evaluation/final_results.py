@@ -1,4 +1,4 @@
-"""What a finished run leaves: measures on test, example paths, results.json."""
+"""What a finished run leaves: its measures on test, example paths, results.json."""
 
 import importlib.metadata
 import itertools
@@ -14,8 +14,9 @@ from ram_tf.data.sources.base import SplitName
 from ram_tf.errors import RamError
 from ram_tf.evaluation.evaluator import Evaluator
 from ram_tf.evaluation.metrics import summarise
+from ram_tf.evaluation.pixel_budget import PixelBudget
 from ram_tf.files import to_json, write_atomic
-from ram_tf.models.cost import forward_operations, pixel_budget
+from ram_tf.models.cost import forward_operations
 from ram_tf.models.recurrent_attention import POLICIES, RecurrentAttentionModel
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.examples import Examples, to_npz
@@ -49,7 +50,7 @@ def evaluate(
         batch and behind the last.
 
     Returns:
-      What evaluation.json holds, and the evaluator, which can answer more.
+      What evaluation.json holds, and the evaluator, which can predict more.
 
     Raises:
       RamError: when a policy is asked of a model that has none.
@@ -80,7 +81,7 @@ def evaluate(
     evaluator.on_batch = lambda: on_batch(next(done), total)
     measures = {
         policy: summarise(
-            evaluator.answers(policy, rollout, sample) for rollout in range(count)
+            evaluator.predict(policy, rollout, sample) for rollout in range(count)
         )
         for policy, count in passes.items()
     }
@@ -131,7 +132,7 @@ def write_results(
         "train_steps": config.train_steps,
         "num_parameters": model.count_params(),
         "flops_per_image": forward_operations(model),
-        "pixels_per_image": pixel_budget(model, experiment.image_shape),
+        "pixels_per_image": PixelBudget.of(config, experiment.image_shape).read,
         "image_shape": list(experiment.image_shape),
         "wall_seconds": round(wall_seconds, 1),
         "images_per_second": round(
@@ -186,14 +187,14 @@ def _examples(experiment: Experiment, evaluator: Evaluator, policy: str) -> byte
             )
         )
     )
-    answers = evaluator.answers(policy)
+    predictions = evaluator.predict(policy)
     scale = 1.0 if experiment.config.pixel_range == "byte" else 255.0
     return to_npz(
         Examples(
             images=np.rint(images.numpy() * scale).astype(np.uint8),
             labels=labels.numpy().astype(np.int32),
-            locations=answers.locations[: len(labels)],
-            probabilities=answers.step_probabilities[: len(labels)],
+            locations=predictions.locations[: len(labels)],
+            probabilities=predictions.step_probabilities[: len(labels)],
             class_names=experiment.source.class_names,
         )
     )

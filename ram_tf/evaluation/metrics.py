@@ -10,12 +10,12 @@ BORDER = 0.9  # A coordinate beyond it counts as at the border of the image.
 _MANY = 0.25  # A share of coordinates there that is worth a warning.
 
 
-class Answers(NamedTuple):
+class Predictions(NamedTuple):
     """What one rollout over n images gave.
 
     Attributes:
-      step_probabilities: float32 [n, T, N]; T is 1 for a baseline classifier.
-      locations: float32 [n, T, 2]; no column for a baseline classifier.
+      step_probabilities: float32 [n, T, N]; T is 1 for a whole-image classifier.
+      locations: float32 [n, T, 2]; no column for a whole-image classifier.
       labels: int32 [n].
     """
 
@@ -24,8 +24,8 @@ class Answers(NamedTuple):
     labels: np.ndarray
 
 
-def summarise(rollouts: Iterable[Answers]) -> dict[str, Any]:
-    """Returns the measures of design over rollouts of one policy, ready for JSON.
+def summarise(rollouts: Iterable[Predictions]) -> dict[str, Any]:
+    """Returns the measures over rollouts of one policy, ready for JSON.
 
     Returns:
       accuracy (of rollout 0), accuracy_mean (of all), accuracy_ensemble (of the mean

@@ -8,7 +8,7 @@ import tqdm
 class EvaluationBar:
     """Shows batches of an evaluation on standard error, where that is a terminal.
 
-    Use it in a `with`; it is what `results.evaluate` takes as on_batch.
+    Use it in a `with`; it is what `final_results.evaluate` takes as on_batch.
 
     Args:
       split: what is evaluated, which stands before the bar.

@@ -1,4 +1,4 @@
-"""How many arithmetic operations and pixels an answer costs."""
+"""How many arithmetic operations a prediction costs."""
 
 import math
 from typing import Any
@@ -23,15 +23,6 @@ def forward_operations(model: ImageClassifier) -> int:
     answer = _operations(model.action_network)
     num_glimpses = model.num_glimpses
     return num_glimpses * glimpse + (num_glimpses - 1) * decision + answer
-
-
-def pixel_budget(model: ImageClassifier, image_shape: tuple[int, ...]) -> int:
-    """Returns how many pixel values of an image a model reads: T*K*g*g*C, or H*W*C."""
-    if not isinstance(model, RecurrentAttentionModel):
-        return math.prod(image_shape)
-    sensor = model.sensor
-    per_glimpse = sensor.num_scales * sensor.patch_size**2 * image_shape[-1]
-    return model.num_glimpses * per_glimpse
 
 
 def _operations(layer: Any) -> int:

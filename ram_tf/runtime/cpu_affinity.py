@@ -1,4 +1,4 @@
-"""The processor's cores: which ones this process has, and shares of them."""
+"""The processor's cores: which ones this process may use, and how to share them."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Where a run runs: strategy, XLA or not, precision of the machine."""
+"""Where a run computes: its strategy, with XLA or without, in how many parts."""
 
 import contextlib
 from collections.abc import Callable, Sequence

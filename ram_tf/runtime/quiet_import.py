@@ -1,7 +1,7 @@
 """Imports TensorFlow without the lines that its libraries write while they load.
 
-TensorFlow 2.21 logs to standard error before it reads TF_CPP_MIN_LOG_LEVEL. A command
-has one line to say there, and it must not drown.
+TensorFlow 2.21 logs to standard error before it reads TF_CPP_MIN_LOG_LEVEL. An error of
+a command is one line there, and must not be lost among others.
 """
 
 import contextlib

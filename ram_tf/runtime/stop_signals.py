@@ -1,8 +1,10 @@
-"""How a run is asked to stop: SIGTERM and Ctrl-C, answered soon and in a safe place.
+"""How a process is asked to stop: SIGTERM and Ctrl-C, answered soon and safely.
 
-The training loop reads a `StopRequest` between compiled calls. A command has a thread
-take the signals besides, because Python's own handlers wait for the main thread, which
-may be inside TensorFlow for many seconds while it compiles.
+There are two ways to take a signal. `handling` sets Python's own handlers, which run
+in the main thread between two steps of Python. That is enough for commands that do not
+compute with TensorFlow, and for the training loop in somebody else's program. The
+command train uses `answering`: a thread takes the signals, because the main thread may
+be inside TensorFlow for many seconds while it compiles.
 """
 
 import contextlib
@@ -10,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ram_tf.errors import Interrupted
 
@@ -37,22 +39,67 @@ class StopRequest:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Notes SIGTERM and SIGINT inside a `with`, in the main thread only.
+        """Notes SIGTERM and SIGINT inside a `with`.
 
         For the training loop in any program; a command uses `answering` around it.
         """
-        before = {}
 
-        def note(number: int, frame: object) -> None:
+        def note(number: int) -> None:
             self.number = number
 
-        if threading.current_thread() is threading.main_thread():
-            before = {number: signal.signal(number, note) for number in SIGNALS}
+        with handling(SIGNALS, note):
+            yield
+
+
+@contextlib.contextmanager
+def handling(numbers: Iterable[int], handle: Callable[[int], None]) -> Iterator[None]:
+    """Calls a function for each signal that comes inside a `with`.
+
+    Only in the main thread. A signal that the process was started to ignore, as by
+    nohup or for a job in the background, stays ignored.
+
+    Args:
+      numbers: the signals.
+      handle: called with the number of the signal, in the main thread.
+    """
+
+    def handler(number: int, frame: object) -> None:
+        handle(number)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in numbers:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            if signal.getsignal(number) is handler:  # Not if `handle` set another.
+                signal.signal(number, earlier)
+
+
+@contextlib.contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Makes SIGTERM end a command in order, so that its half-made files are removed.
+
+    Python's default is to end at once.
+
+    Raises:
+      SystemExit: with status 143, on SIGTERM.
+    """
+
+    def end(number: int) -> None:
+        # `timeout` sends it twice, and the second must not cut the removal short.
+        signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    with handling([signal.SIGTERM], end):
         try:
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        except SystemExit:
+            print(f"error: stopped by signal {signal.SIGTERM:d}", file=sys.stderr)
+            raise
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """What the worker processes of one run tell each other between compiled calls.
 
-Workers meet in every sum over replicas, so all of them must make the same calls with
-the same steps: one that stopped alone would leave the others waiting.
+Every sum over replicas waits for all workers, so all of them must make the same calls
+with the same steps: one that stopped alone would leave the others waiting.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Decision(NamedTuple):
     size: int
 
 
-class Agreement:
+class WorkerSync:
     """Makes the decisions of one process those of all; for one process, free of cost.
 
     Args:
@@ -55,11 +55,11 @@ class Agreement:
         stop = [number for number, count in zip(SIGNALS, asked, strict=True) if count]
         return Decision(stop[0] if stop else None, finish > 0, round(size))
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         """Waits until all workers are here."""
         self.decide(Decision(None, False, 0))
 
-    def share(self, variables: Sequence[Any], numbers: Sequence[int]) -> list[int]:
+    def broadcast(self, variables: Sequence[Any], numbers: Sequence[int]) -> list[int]:
         """Gives every worker the chief's variables and numbers.
 
         Args:

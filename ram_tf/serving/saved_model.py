@@ -157,8 +157,6 @@ def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
     """
     import tensorflow as tf
 
-    from ram_tf.serving.saved_model import METADATA
-
     if not (path / "saved_model.pb").exists():
         raise RamError(
             f"--model={path}: expected a folder of ram_tf.export, found none"

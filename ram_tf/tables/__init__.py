@@ -1,34 +1,6 @@
 """Tables of results: what the papers print, what we measured, and the difference.
 
-Nothing here imports TensorFlow. `collect` is the way in: it gives `Table`s of
-`TableRow`s, each with its printed figures, its Config and a result for every seed.
+Nothing here imports TensorFlow. In the order of a result: catalogue reads the rows and
+the printed figures, seeds the result of each seed, collect puts them together, and
+markdown, readme and headers write them.
 """
-
-from ram_tf.tables.catalogue import (
-    Experiment,
-    ExperimentTable,
-    Figure,
-    find_experiments,
-    read_sources,
-    read_tables,
-)
-from ram_tf.tables.collect import Table, TableRow, collect, collect_row
-from ram_tf.tables.pixels import PixelBudget, pixel_budget
-from ram_tf.tables.seeds import SeedResult, read_seed
-
-__all__ = [
-    "Experiment",
-    "ExperimentTable",
-    "Figure",
-    "PixelBudget",
-    "SeedResult",
-    "Table",
-    "TableRow",
-    "collect",
-    "collect_row",
-    "find_experiments",
-    "pixel_budget",
-    "read_seed",
-    "read_sources",
-    "read_tables",
-]

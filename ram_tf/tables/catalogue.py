@@ -1,8 +1,8 @@
 """The experiments: which tables and rows there are, and what was printed for them.
 
-First in the way of a result: flagfiles and paper.json, then collect, then markdown. A
-row is a flagfile, experiments/<table>/<row>.cfg; experiments/shared has what several
-include. paper.json gives the titles, the order and the printed figures.
+A row is a flagfile, experiments/<table>/<row>.cfg. Flagfiles that several rows include
+are in experiments/shared. paper.json gives the titles of tables, the order of rows and
+the printed figures.
 """
 
 import dataclasses
@@ -15,9 +15,9 @@ from ram_tf.errors import RamError
 from ram_tf.files import read_json
 from ram_tf.flags import config_settings, parse
 
-SHARED = "shared"  # Folder of experiments/ whose flagfiles are no rows.
+SHARED = "shared"  # A folder of experiments/ whose flagfiles are not rows.
 
-# Tiny budget of QUICK=1: every row of the tables in minutes, no accuracy worth a name.
+# The tiny budget of QUICK=1: all rows run in minutes; their accuracies mean nothing.
 QUICK_FLAGS = (
     "--train_steps=200",
     "--eval_every=200",
@@ -46,7 +46,7 @@ class Figure:
 
 
 @dataclasses.dataclass(frozen=True)
-class Experiment:
+class ExperimentRow:
     """One row of a table: a flagfile and the figures that it is compared with.
 
     Attributes:
@@ -90,12 +90,12 @@ class ExperimentTable:
     Attributes:
       table: its name, a folder of experiments/.
       title: its headline.
-      experiments: its rows, in the order of paper.json, others by name behind them.
+      experiments: its rows in the order of paper.json, then the others by name.
     """
 
     table: str
     title: str
-    experiments: tuple[Experiment, ...]
+    experiments: tuple[ExperimentRow, ...]
 
 
 def read_sources(folder: str | pathlib.Path) -> dict[str, str]:
@@ -136,7 +136,7 @@ def read_tables(
 
 def find_experiments(
     folder: str | pathlib.Path, names: Iterable[str]
-) -> list[Experiment]:
+) -> list[ExperimentRow]:
     """Returns the rows of these names, "table1/fc", in this order.
 
     Raises:
@@ -179,7 +179,7 @@ def _read_table(
         order = [row for row in rows if row in files]
         order += [row for row in files if row not in rows]
         experiments = [
-            Experiment(
+            ExperimentRow(
                 name,
                 row,
                 files[row],
@@ -188,7 +188,7 @@ def _read_table(
             )
             for row in order
         ]
-    # The last: a row that is "as" itself, or as one without a figure.
+    # RuntimeError: a row that is "as" itself, or as one without a figure.
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise RamError(
             f"{root / 'paper.json'}: expected a table {name} like the others, found "
@@ -209,7 +209,7 @@ def _figures(printed: dict[str, Any], table: str, row: str) -> Iterable[Figure]:
         elif "error" in figure:
             accuracy = round(100 - figure["error"], 4)
             text = f"{figure['error']:g} % error"
-        # The table's own place is a place in the table's own source.
+        # The table's `where` is a place in the table's own source.
         where = "" if "source" in figure else entry.get("where", "")
         yield Figure(
             figure.get("source", entry.get("source", "")),

@@ -1,8 +1,8 @@
 """What was measured: results on disk, checked against the flagfiles, row by row.
 
-Follows catalogue, feeds markdown, headers and the report. A result is current when its
-file exists and its config_digest is that of the flagfile's Config with its seed; times
-of files say nothing. A row with a faulty seed has no mean.
+A result is current when its file exists and its config_digest equals that of the
+flagfile's Config with its seed. Times of files do not count. A row with a faulty seed
+has no mean.
 """
 
 import dataclasses
@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from ram_tf.config import Config
-from ram_tf.tables.catalogue import Experiment, Figure, read_tables
-from ram_tf.tables.pixels import PixelBudget, pixel_budget
+from ram_tf.evaluation.pixel_budget import PixelBudget, known_image_shape
+from ram_tf.tables.catalogue import ExperimentRow, Figure, read_tables
 from ram_tf.tables.seeds import SeedResult, read_seed
 
 ABLATION = "ablation"
@@ -28,18 +28,18 @@ class TableRow:
     Attributes:
       experiment: its name, label, flagfile and printed figures.
       config: its Config, with seed 0.
-      seeds: a result for every seed asked for; none when it was not run yet.
+      seeds: a result for every seed asked for; empty when the row was not run yet.
       unchanged: in an ablation, the row without a fault; None there and elsewhere.
     """
 
-    experiment: Experiment
+    experiment: ExperimentRow
     config: Config
     seeds: tuple[SeedResult, ...]
     unchanged: "TableRow | None" = None
 
     @property
     def status(self) -> Literal["not run", "complete", "faulty"]:
-        """Whether `mean` and its like mean something: only when complete."""
+        """Only a complete row has a mean, a difference and the like."""
         if not self.seeds:
             return "not run"
         current = all(result.status == "current" for result in self.seeds)
@@ -101,11 +101,11 @@ class TableRow:
     @property
     def pixels(self) -> PixelBudget | None:
         """Pixels read against pixels of the image."""
-        shape = None
+        shape = known_image_shape(self.config)
         if self.status == "complete":
             height, width, channels = self.seeds[0].results["image_shape"]
             shape = height, width, channels
-        return pixel_budget(self.config, shape)
+        return None if shape is None else PixelBudget.of(self.config, shape)
 
     @property
     def faults(self) -> list[str]:
@@ -130,7 +130,7 @@ class Table:
       table: its name, "table1".
       title: its headline.
       rows: its rows.
-      quick: whether the results are of QUICK=1's tiny budget, and so no results.
+      quick: whether the results are of QUICK=1's tiny budget, which mean nothing.
     """
 
     table: str
@@ -163,7 +163,7 @@ def collect(
       experiments_dir: experiments/.
       results_dir: results/; need not exist.
       tables: names, in this order; none is all.
-      seeds: the seeds that a row must have once it has any; none is those it has.
+      seeds: the seeds that a row must have once it has any; empty: those it has.
       quick: expect results of QUICK=1's budget.
 
     Raises:
@@ -206,7 +206,7 @@ def _with_unchanged(table: str, rows: Sequence[TableRow]) -> tuple[TableRow, ...
 
 
 def collect_row(
-    experiment: Experiment,
+    experiment: ExperimentRow,
     results_dir: str | pathlib.Path,
     *,
     seeds: Sequence[int] = (),

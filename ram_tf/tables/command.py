@@ -14,12 +14,12 @@ USAGE = """Prints the tables of results as Markdown, the printed figures beside 
 
   python -m ram_tf.tables --results_dir=results [--tables=table1,table2] [--seeds=0,1]
 
-Rows that were not run yet are shown so. A stale, missing, failed or broken seed has no
-part in any mean: it is named, and the exit status is 1."""
+Rows that were not run yet say so. A row with a stale, missing, failed or broken seed
+has no mean; the seed is named, and the exit status is 1."""
 
 EXPERIMENTS_DIR = Setting("experiments_dir", "experiments", "Folder of the flagfiles.")
 RESULTS_DIR = Setting("results_dir", "results", "Folder of the results.")
-TABLES = Setting("tables", "", "Tables, by comma; empty is all.")
+TABLES = Setting("tables", "", "Tables, separated by commas; empty is all.")
 QUICK = Setting("quick", False, "Results of the tiny budget of QUICK=1, not real ones.")
 
 SETTINGS = [
@@ -29,7 +29,8 @@ SETTINGS = [
     Setting(
         "seeds",
         "",
-        "Seeds that a row must have once it has any, by comma; empty is those it has.",
+        "Seeds that a row must have once it has any, separated by commas; empty is "
+        "those it has.",
     ),
     QUICK,
     Setting("out", "", "File to write instead of standard output."),
@@ -37,19 +38,19 @@ SETTINGS = [
 
 
 def names_of(text: str) -> list[str]:
-    """Returns the words of a list by comma."""
+    """Returns the words of a list separated by commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def seeds_of(text: str) -> list[int]:
-    """Returns the seeds of a list by comma.
+    """Returns the seeds of a list separated by commas.
 
     Raises:
-      RamError: when one is no seed, or there twice.
+      RamError: when a word is not a seed, or a seed stands there twice.
     """
     words = names_of(text)
     if not all(word.isascii() and word.isdigit() for word in words):
-        raise RamError(f"--seeds={text}: expected integers by comma, such as 0,1,2")
+        raise RamError(f"--seeds={text}: expected integers, such as 0,1,2")
     seeds = [int(word) for word in words]
     if len(set(seeds)) != len(seeds):
         raise RamError(f"--seeds={text}: expected every seed once")

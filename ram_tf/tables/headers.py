@@ -1,7 +1,8 @@
-"""The heads of flagfiles and the README's table, filled from paper.json and results.
+"""Fills the headers of flagfiles and the README's table from paper.json and results.
 
-The head is the first lines of a flagfile that start with one of `KEYS`; all behind it
-is written by hand. make headers re-makes them, and a test holds them up to date.
+The header of a flagfile is its first lines that start with one of `KEYS`; the rest of
+the file is written by hand. `make headers` writes them again, and a test fails when one
+is out of date.
 """
 
 import dataclasses
@@ -23,7 +24,7 @@ from ram_tf.tables.markdown import (
 )
 from ram_tf.tables.readme import with_summary
 
-USAGE = """Fills the head of every row's flagfile, RESULTS_DIR/tables.md and the README.
+USAGE = """Fills the headers of flagfiles, RESULTS_DIR/tables.md and the README.
 
   python -m ram_tf.tables.headers [--results_dir=results]"""
 
@@ -100,7 +101,7 @@ def outdated(
 
 
 def _without_failures(row: TableRow) -> TableRow:
-    # A failed run is news on the machine that it failed on, not in the repository.
+    # A failed run matters on the machine that it failed on, not in the repository.
     seeds = tuple(result for result in row.seeds if result.status != "failed")
     return dataclasses.replace(row, seeds=seeds)
 

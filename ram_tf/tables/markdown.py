@@ -1,13 +1,13 @@
 """Tables as Markdown: the printed figure beside ours.
 
-Follows collect. Every accuracy is in percent, every difference in points.
+Every accuracy is in percent, every difference in points.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ram_tf.evaluation.pixel_budget import PixelBudget
 from ram_tf.tables.catalogue import Figure
 from ram_tf.tables.collect import Table, TableRow
-from ram_tf.tables.pixels import PixelBudget
 
 NOT_RUN = "not run yet"
 

@@ -1,10 +1,11 @@
 """The summary of the tables in the README, between two comments.
 
-Follows markdown; `make headers` fills it. The whole tables are in results/tables.md.
+`make headers` writes it. The whole tables are in results/tables.md.
 """
 
 from collections.abc import Sequence
 
+from ram_tf.files import replace_between
 from ram_tf.tables.collect import Table
 from ram_tf.tables.markdown import cells, headings, line
 
@@ -36,8 +37,4 @@ def with_summary(text: str, tables: Sequence[Table]) -> str:
 
     A text that lacks the comments is returned as it is.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        return text
-    return f"{before}{BEGIN}\n{summary(tables)}\n{END}{after}"
+    return replace_between(text, BEGIN, END, f"\n{summary(tables)}\n") or text

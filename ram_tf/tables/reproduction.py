@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from ram_tf.errors import RamError
 from ram_tf.files import read_json, write_atomic
 from ram_tf.runs.directory import RunDirectory
-from ram_tf.tables.catalogue import (
-    Experiment,
-)
+from ram_tf.tables.catalogue import ExperimentRow
 from ram_tf.tables.seeds import SeedResult, read_seed
 from ram_tf.tables.train_processes import Trainings
 
@@ -32,14 +30,14 @@ class Reproduction:
         self.data_dir = data_dir
         self.quick = quick
 
-    def result(self, experiment: Experiment, seed: int) -> SeedResult:
+    def result(self, experiment: ExperimentRow, seed: int) -> SeedResult:
         """Returns the result of a row and seed, which needs work unless current."""
         return read_seed(experiment, self.results_dir, seed, self.quick)
 
-    def make(self, experiment: Experiment, seed: int, trainings: Trainings) -> str:
-        """Trains one row and seed, from where it stopped, and files its result.
+    def make(self, experiment: ExperimentRow, seed: int, trainings: Trainings) -> str:
+        """Trains one row and seed, from where it stopped, and keeps its result.
 
-        A failure is filed too, as seed<k>.failed, unless a signal was the reason.
+        A failure is kept too, in seed<k>.failed, unless a signal was the reason.
 
         Returns:
           The error, one line; empty when the result is current now.
@@ -75,7 +73,7 @@ class Reproduction:
 
 
 def require_no_real_results(
-    experiments: Sequence[Experiment], seeds: Sequence[int], results_dir: str
+    experiments: Sequence[ExperimentRow], seeds: Sequence[int], results_dir: str
 ) -> None:
     """Keeps the tiny budget's results from real ones, current or stale."""
     for experiment in experiments:
@@ -92,13 +90,13 @@ def require_no_real_results(
 
 def make_all(
     reproduction: Reproduction,
-    jobs: Sequence[tuple[Experiment, int]],
+    jobs: Sequence[tuple[ExperimentRow, int]],
     trainings: Trainings,
     at_a_time: int,
 ) -> list[str]:
     """Makes every row and seed that needs it; returns those without a result."""
 
-    def make(number: int, experiment: Experiment, seed: int) -> bool:
+    def make(number: int, experiment: ExperimentRow, seed: int) -> bool:
         title = f"[{number}/{len(jobs)}] {experiment.name} seed {seed}"
         if trainings.is_stopped():
             return False

@@ -1,7 +1,4 @@
-"""The result of one row and seed: read, and checked against the flagfile.
-
-Follows catalogue, feeds collect and reproduce.
-"""
+"""The result of one row and seed: read, and checked against the flagfile."""
 
 import dataclasses
 import pathlib
@@ -10,7 +7,7 @@ from typing import Any, Literal
 from ram_tf.config import Config
 from ram_tf.errors import RamError
 from ram_tf.runs.results_json import read_results
-from ram_tf.tables.catalogue import Experiment
+from ram_tf.tables.catalogue import ExperimentRow
 
 SeedStatus = Literal["current", "stale", "missing", "failed", "broken"]
 
@@ -58,7 +55,7 @@ class SeedResult:
 
 
 def read_seed(
-    experiment: Experiment,
+    experiment: ExperimentRow,
     results_dir: str | pathlib.Path,
     seed: int,
     quick: bool = False,

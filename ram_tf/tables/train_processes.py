@@ -1,6 +1,6 @@
-"""Trainings as processes of their own, with signals handed on.
+"""Runs each training in a process of its own, and passes signals on to it.
 
-One failure or one leak of memory then stays with its run.
+So a failure or a leak of memory does not touch the other runs.
 """
 
 import contextlib
@@ -10,26 +10,26 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from ram_tf.runtime.cpu_affinity import confine, core_shares
+from ram_tf.runtime.stop_signals import handling
 
 TRAIN = (sys.executable, "-m", "ram_tf.train")
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Trainings:
-    """Runs trainings, from any thread, and hands a signal on to those in work.
+    """Runs trainings from any thread, and passes a signal on to those that run.
 
-    Signals are listened to inside `with`, in the main thread.
+    Signals are handled inside `with`, in the main thread.
 
     Args:
-      at_a_time: how many threads call `run`. With several each training keeps to its
-        share of the cores, which gets up to 1.8 times as much done, and what they say
-        on standard error is not passed on.
+      at_a_time: how many threads call `run`. With several, each training keeps to its
+        share of the cores, which gets up to 1.8 times as much done, and their progress
+        bars are not shown.
 
     Attributes:
-      stopped_by: the signal that came, None so far.
+      stopped_by: the signal that came; None when none did.
     """
 
     def __init__(self, at_a_time: int = 1) -> None:
@@ -41,14 +41,12 @@ class Trainings:
         self._processes: set[subprocess.Popen[bytes]] = set()
 
     def __enter__(self) -> "Trainings":
-        self._before = {
-            number: signal.signal(number, self._on_signal) for number in _STOPPING
-        }
+        self._handling = handling(_STOPPING, self._on_signal)
+        self._handling.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._handling.__exit__(None, None, None)
 
     def run(self, flags: Sequence[str]) -> str:
         """Runs one training, unless a signal came before.
@@ -67,7 +65,7 @@ class Trainings:
 
     def _run(self, flags: Sequence[str], cores: list[int]) -> str:
         if self.is_stopped():
-            return f"not begun, after signal {self.stopped_by}"
+            return f"not started, after signal {self.stopped_by}"
         process = subprocess.Popen(
             [*TRAIN, *flags],
             stdout=subprocess.DEVNULL,
@@ -96,7 +94,7 @@ class Trainings:
         """Says whether a signal came."""
         return self.stopped_by is not None
 
-    def _on_signal(self, number: int, frame: Any) -> None:
+    def _on_signal(self, number: int) -> None:
         self.stopped_by = number
         for process in list(self._processes):
             process.terminate()
@@ -107,5 +105,5 @@ def _error(status: int, tail: bytes) -> str:
     errors = [line for line in lines if line.startswith("error: ")]
     if errors:
         return errors[-1].removeprefix("error: ")
-    last = lines[-1].strip() if lines else "no word"
+    last = lines[-1].strip() if lines else "no output"
     return f"ram_tf.train ended with status {status} after: {last}"

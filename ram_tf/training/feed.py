@@ -1,7 +1,4 @@
-"""Training blocks for a strategy: which steps a block has, who makes which rows.
-
-Follows the pipeline, feeds the training loop.
-"""
+"""Feeds the training loop: blocks of steps, and for every replica its own rows."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

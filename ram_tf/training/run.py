@@ -1,4 +1,4 @@
-"""One training run from its Config to its results: what the command train does."""
+"""One training run from its Config to its results; the command train calls it."""
 
 import os
 import sys
@@ -19,7 +19,8 @@ def train(config: Config, stop: StopRequest | None = None) -> dict[str, Any]:
 
     Args:
       config: the run.
-      stop: who asks to stop; None listens to signals while it trains.
+      stop: a request to stop, as `answering` sets it; None handles signals itself
+        while it trains.
 
     Returns:
       What results.json holds; of several workers, only the chief's call returns it, and
@@ -70,8 +71,8 @@ def _train(
     source, task, model = experiment.source, experiment.task, experiment.model
     if is_chief:
         directory.check_classes(source.class_names)
-        source.split("test")  # A broken image is better told before the training.
-        # Only now: what is wrong with data or model must not bind the folder to it.
+        source.split("test")  # A broken image is better reported before the training.
+        # Only now: a Config whose data or model fails must not take the folder.
         directory.begin(config, source.class_names)
     validation = Evaluator(
         model,
@@ -117,7 +118,7 @@ def _train(
                     chosen["validation_accuracy"],
                     on_batch=bar,
                 )
-        trainer.workers.meet()
+        trainer.workers.barrier()
     except tf.errors.OpError as error:
         if cluster is None:
             raise

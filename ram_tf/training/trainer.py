@@ -23,7 +23,7 @@ from ram_tf.models.variables import averaged_weights, named_variables
 from ram_tf.runs.checkpoints import CheckpointFolder
 from ram_tf.runtime.replicas import local_copies
 from ram_tf.runtime.stop_signals import StopRequest
-from ram_tf.runtime.worker_sync import Agreement, Decision
+from ram_tf.runtime.worker_sync import Decision, WorkerSync
 from ram_tf.training.feed import feed
 
 # A compiled call is cut short so that a signal is answered within two seconds.
@@ -79,7 +79,7 @@ class Trainer:
         self.strategy = strategy or tf.distribute.get_strategy()
         self.is_chief = is_chief
         self.stop = stop or StopRequest()
-        self.workers = Agreement(self.strategy, is_chief)
+        self.workers = WorkerSync(self.strategy, is_chief)
         self.step = 0
         self.wall_seconds = 0.0
         self.curve: list[dict[str, float]] = []
@@ -115,7 +115,7 @@ class Trainer:
                 self._train()
         except Interrupted:
             self.save()
-            self.workers.meet()
+            self.workers.barrier()
             raise
         finally:
             self.stop.deferred = False
@@ -177,7 +177,7 @@ class Trainer:
             self._evaluated = int(self.curve[-1]["step"]) if self.curve else 0
             logging.info("resumed at step %d", self.step)
         variables = list(self._variables.values())
-        self.step, self._evaluated = self.workers.share(
+        self.step, self._evaluated = self.workers.broadcast(
             variables, (self.step, self._evaluated)
         )
         self._saved = self.step

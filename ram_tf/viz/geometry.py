@@ -1,7 +1,7 @@
-"""Glimpse paths that a run left: where it looked, what it saw, what it thought.
+"""Glimpse paths of a run: where it looked, what it saw, what it predicted.
 
-Reads examples.npz of a run for figures and reports. NumPy only: a picture of a run
-should not wait for TensorFlow.
+Read from examples.npz of the run, for figures and the report. With NumPy only: a
+picture should not wait for TensorFlow to load.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ class GlimpsePath(NamedTuple):
       image: uint8 [H, W, C].
       label: the true class.
       locations: float32 [T, 2], (y, x) in [-1, 1].
-      probabilities: float32 [T, N], what the answer would be after each glimpse.
+      probabilities: float32 [T, N], of each class after each glimpse.
     """
 
     image: np.ndarray
@@ -31,14 +31,14 @@ class GlimpsePath(NamedTuple):
     probabilities: np.ndarray
 
     @property
-    def answer(self) -> int:
-        """The class that the model answers, after its last glimpse."""
+    def prediction(self) -> int:
+        """The class that the model predicts, after its last glimpse."""
         return int(self.probabilities[-1].argmax())
 
     @property
     def is_right(self) -> bool:
-        """Whether the answer is the true class."""
-        return self.answer == self.label
+        """Whether the prediction is the true class."""
+        return self.prediction == self.label
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,10 +92,10 @@ def choose_paths(paths: list[GlimpsePath], count: int) -> list[GlimpsePath]:
 
     Args:
       paths: to choose from.
-      count: how many, if there are as many.
+      count: how many at most.
 
     Returns:
-      The choice; its last is the first wrong answer of all, when there is one. More
+      The choice; its last is the first wrong prediction of all, when there is one. More
       wrong ones follow only when the right ones are not enough.
     """
     wrong = [path for path in paths if not path.is_right]
@@ -110,29 +110,34 @@ def choose_paths(paths: list[GlimpsePath], count: int) -> list[GlimpsePath]:
     return [*right, *wrong][:count]
 
 
-def centre_px(location: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
-    """Returns the place of a location in pixels, float32 (y, x)."""
+def centre_px(locations: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
+    """Returns locations [..., 2] in pixels of an image of (H, W), float32 (y, x)."""
     last_px = np.asarray(size_px, np.float32) - 1
-    half = (np.asarray(location, np.float32) + np.float32(1)) / np.float32(2)
+    half = (np.asarray(locations, np.float32) + np.float32(1)) / np.float32(2)
     return half * last_px
 
 
 def top_left_px(
-    location: np.ndarray, size_px: tuple[int, int], side: int
-) -> tuple[int, int]:
-    """Returns the first row and column of a patch, as `GlimpseSensor` cuts it.
+    locations: np.ndarray, size_px: tuple[int, int], side: int
+) -> np.ndarray:
+    """Returns the first row and column of patches, as `GlimpseSensor` cuts them.
+
+    The figure, the report and its script all take the boxes of patches from here.
 
     Args:
-      location: (y, x) in [-1, 1].
+      locations: [..., 2], (y, x) in [-1, 1].
       size_px: (H, W) of the image.
       side: the patch's side in pixels.
+
+    Returns:
+      int32 [..., 2].
     """
-    centre = centre_px(location, size_px)
+    centre = centre_px(locations, size_px)
     if side % 2:
-        first = np.floor(centre + np.float32(0.5)).astype(int) - (side - 1) // 2
+        first = np.floor(centre + np.float32(0.5)) - (side - 1) // 2
     else:
-        first = np.floor(centre).astype(int) - side // 2 + 1
-    return int(first[0]), int(first[1])
+        first = np.floor(centre) - side // 2 + 1
+    return first.astype(np.int32)
 
 
 def cut_patches(

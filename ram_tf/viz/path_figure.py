@@ -1,4 +1,4 @@
-"""A picture of glimpse paths: where the model looked, what it saw, what it thought.
+"""A picture of glimpse paths: where the model looked, what it saw, what it predicted.
 
 Needs matplotlib, the extra `figures`; draws without a screen.
 """
@@ -20,7 +20,7 @@ from ram_tf.viz.geometry import (
 MAX_CLASSES = 10  # Rows of the probability chart; more cannot be read.
 _LONGEST_NAME = 24  # Letters of a class name; it is cut there.
 _LEAST_SIDE = 2.0  # Inches, of the image.
-_COLUMNS = 2  # Examples side by side.
+_COLUMNS = 2  # Images side by side.
 _TILE, _ROW = 0.5, 0.245  # Inches: of a patch, of a class in the chart.
 _INK, _FAINT, _PALE = "#1c2733", "#77838f", "#a9b4be"
 _RIGHT, _WRONG, _OUTSIDE = "#0a8f6c", "#d1495b", "#3a4654"
@@ -50,7 +50,7 @@ def draw_paths(
         from matplotlib.figure import Figure
     except ImportError:
         raise RamError(
-            "expected matplotlib, found none: pip install 'ram-tf[figures]'"
+            "matplotlib is not installed: pip install 'ram-tf[figures]'"
         ) from None
     scales, steps = record.config.num_scales, record.config.num_glimpses
     spectrum = LinearSegmentedColormap.from_list("order", _ORDER)
@@ -106,12 +106,12 @@ def _short(name: str) -> str:
 
 
 def _verdict(path: GlimpsePath, names: Sequence[str]) -> tuple[str, str]:
-    """What the model answers, and the colour of right or wrong."""
-    percent = 100 * path.probabilities[-1, path.answer]
-    answers = f"answers {names[path.answer]} ({percent:.0f} %)"
+    """What the model predicts, and the colour of right or wrong."""
+    percent = 100 * path.probabilities[-1, path.prediction]
+    said = f"predicts {names[path.prediction]} ({percent:.0f} %)"
     if path.is_right:
-        return f"✓ {answers}", _RIGHT
-    return f"✗ {answers}, is {names[path.label]}", _WRONG
+        return f"✓ {said}", _RIGHT
+    return f"✗ {said}, is {names[path.label]}", _WRONG
 
 
 def _draw_image(axes: Any, path: GlimpsePath, record: PathRecord, colours: Any) -> None:
@@ -122,7 +122,7 @@ def _draw_image(axes: Any, path: GlimpsePath, record: PathRecord, colours: Any) 
     side = record.config.patch_size
     _show(axes, path.image)
     axes.set_facecolor(_OUTSIDE)
-    points = np.array([centre_px(place, (height, width)) for place in path.locations])
+    points = centre_px(path.locations, (height, width))
     axes.plot(points[:, 1], points[:, 0], color="white", lw=1.5, alpha=0.8, zorder=3)
     for step, (y, x) in enumerate(points):
         for k in range(record.config.num_scales):
@@ -157,8 +157,8 @@ def _draw_patches(
     """What each glimpse saw: a column a glimpse, a row a scale."""
     scales = record.config.num_scales
     axes.set_axis_off()
-    for step, place in enumerate(path.locations):
-        patches = cut_patches(path.image, place, record.config.patch_size, scales)
+    for step, location in enumerate(path.locations):
+        patches = cut_patches(path.image, location, record.config.patch_size, scales)
         for k, patch in enumerate(patches):
             box = axes.inset_axes(
                 (step - 0.44, scales - 1 - k + 0.02, 0.88, 0.96),
@@ -176,7 +176,7 @@ def _draw_probabilities(axes: Any, path: GlimpsePath, names: Sequence[str]) -> N
     """How likely each class was after each glimpse: the area of a disc."""
     shown = _shown_classes(path)
     for row, label in enumerate(shown):
-        wrong = _WRONG if label == path.answer else _PALE
+        wrong = _WRONG if label == path.prediction else _PALE
         colour = _RIGHT if label == path.label else wrong
         axes.axhline(row, color="#e6eaee", lw=1, zorder=1)
         sizes = path.probabilities[:, label]

@@ -13,11 +13,10 @@ from helpers.processes import ROOT
 
 import ram_tf.benchmark
 from ram_tf.benchmarks import image_size, machine, page, throughput
-from ram_tf.benchmarks.comparisons import compare
 from ram_tf.benchmarks.isolated import MEASURES, run_fresh
+from ram_tf.benchmarks.page import BEGIN, END, insert, markdown
 from ram_tf.benchmarks.stopwatch import QUICK, Budget, Stopwatch, call_times
-from ram_tf.benchmarks.suite import CLUTTERED, INCEPTION, LSTM, RNN, ROWS, Goal, Row
-from ram_tf.benchmarks.tables import BEGIN, END, insert, markdown
+from ram_tf.benchmarks.suite import CLUTTERED, INCEPTION, LSTM, RNN, ROWS
 from ram_tf.config import Config
 from ram_tf.errors import RamError
 from ram_tf.models.cost import forward_operations
@@ -307,16 +306,6 @@ def test_command_goes_on_behind_a_failure_and_names_it(monkeypatch, capsys):
     assert lines[0]["images_per_second"] == 0.333333
 
 
-def test_suite_row_meets_its_goal_or_not(monkeypatch):
-    row = Row("dense", "training", RNN, goals=(Goal("mfu", "at least", 0.5),))
-    for value, met in ((0.5, True), (0.49, False)):
-        monkeypatch.setattr(
-            ram_tf.benchmark, "run_fresh", lambda *_, value=value: {"mfu": value}
-        )
-        line = ram_tf.benchmark.measure(row, TINY, QUICK)
-        assert line["met"] is met and line["goal"] == "mfu at least 0.5"
-
-
 def test_suite_rows_are_the_stated_models():
     wanted = {
         RNN: dict(core="rnn", core_units=256, num_glimpses=6, patch_size=8),
@@ -380,66 +369,6 @@ def line_of(measure, experiment, batch_size, rate, mfu=0.5, precision="float32")
     }
 
 
-def memory_of(side, call_mb, jit_compile="off"):
-    return {
-        "measure": "image_memory",
-        "jit_compile": jit_compile,
-        "sides": [side],
-        "image_mb": side**2 / 2**20,
-        "call_mb": call_mb,
-    }
-
-
-def test_compare_takes_the_best_settings_of_one_batch():
-    lines = [
-        line_of("training", INCEPTION, 20, 300.0),
-        line_of("training", INCEPTION, 20, 600.0),
-        line_of("training", INCEPTION, 128, 1000.0, mfu=0.61),
-        line_of("training", INCEPTION, 128, 900.0, mfu=0.55),
-        line_of("training", INCEPTION, 20, 700.0, precision="mixed_bfloat16"),
-        line_of("training", INCEPTION, 128, 1400.0, 0.7, "mixed_bfloat16"),
-        line_of("pipeline", CLUTTERED, 20, 9000.0),
-        line_of("training", CLUTTERED, 20, 2000.0),
-        line_of("training", CLUTTERED, 128, 9999.0),  # No pipeline of that batch.
-    ]
-    found = [(line["value"], line.get("met")) for line in compare(lines)]
-    assert found == [
-        (0.7, True),
-        (0.5, False),  # The best of each batch, whatever its setting.
-        (0.6, None),  # A precision with itself is information.
-        (0.5, None),
-        (4.5, True),
-    ]
-    assert compare([]) == []
-
-
-def test_compare_holds_the_rnn_core_against_pytorch():
-    lines = [
-        {**line_of("training", RNN, size, 1.0), "images_per_gflop": rate}
-        for size, rate in ((20, 60.0), (128, 70.0))
-    ]
-    found = [line["value"] for line in compare(lines)]
-    assert found == pytest.approx([60 * 190 / 3600, 70 * 190 / 7000])
-
-
-@pytest.mark.parametrize(
-    "large_mb, met",
-    [
-        (41.0, True),
-        (43.9, True),
-        # Measured with a sensor that made the whole image float: 4 MB became 16 more.
-        (57.0, False),
-    ],
-)
-def test_compare_misses_a_copy_of_the_large_image(large_mb, met):
-    lines = [memory_of(2048, large_mb), memory_of(28, 40.0)]
-    # The peaks of whole processes, a quotient of 1.02, would not have told.
-    (line,) = compare([*lines, memory_of(2048, 1000.0, jit_compile="on")])
-    assert line["met"] is met and line["value"] == pytest.approx(large_mb - 40)
-    assert line["goal"] == "value at most 4"
-
-
-FLAT = {20: 900.0, 128: 1000.0}  # Images/s by batch.
 LINES = [
     {
         "measure": "machine",
@@ -451,8 +380,7 @@ LINES = [
     {
         **line_of("training", LSTM, 20, 9000.4),
         "command": "python -m ram_tf.benchmark --measure=training",
-        "goal": "mfu at least 0.6",
-        "met": False,
+        "setting": "--batch_size=20",
     },
     {
         "measure": "image_curve",
@@ -464,24 +392,23 @@ LINES = [
 ]
 
 
-def test_markdown_shows_every_figure_beside_its_command():
-    text = markdown({"some_machine": LINES})
+def test_markdown_has_one_table_a_machine_and_the_command_that_made_it():
+    stale = {"measure": "comparison", "name": "of an earlier version", "value": 1.0}
+    text = markdown({"some_machine": [*LINES, stale], "bare": LINES[1:2]})
     assert (
-        "### `some_machine`\n\nMeasured on 2 cores of a processor" in text
-        and "190 GFLOP/s" in text
+        "2 cores of a processor; tensorflow 2.21.0." in text and "190 GFLOP/s" in text
     )
-    row = f"| {LSTM} | 20 | float32 | 9,000 | 0.500 | mfu at least 0.6: **missed** |"
-    assert row in text.splitlines()
-    assert "```\npython -m ram_tf.benchmark --measure=training\n```" in text
-
-
-def test_markdown_sets_the_goals_of_runs_side_by_side():
-    fast = {**LINES[1], "mfu": 0.71, "met": True}
-    rows = markdown({"slow": LINES, "fast": [fast], "bare": []}).splitlines()
-    assert "| What | Goal | slow | fast | bare |" in rows
-    found = "| 0.5 **missed** | 0.71 met |  |"
-    (row,) = [row for row in rows if row.endswith(found)]
-    assert row.startswith(f"| Training: {LSTM}") and "mfu at least 0.6" in row
+    rows = text.splitlines()
+    assert (
+        rows.count("| training | " + LSTM + " | --batch_size=20 | 9,000 | 0.500 |") == 2
+    )
+    assert rows.count("| Measure | Experiment | Setting | Images/s | MFU |") == 2
+    assert "earlier version" not in text
+    command = "python -m ram_tf.benchmark --suite=all --json > docs/performance/"
+    assert [row for row in rows if row.startswith(command)] == [
+        f"{command}some_machine.jsonl",
+        f"{command}bare.jsonl",
+    ]
 
 
 @pytest.fixture
@@ -512,15 +439,6 @@ def test_page_command_replaces_what_stands_between_the_marks(pages, capsys):
     assert text == f"head\n{BEGIN}\n\n{figures}\n\n{END}\ntail\n"
     assert pages.figure.read_bytes().startswith(b"\x89PNG")
     assert pages.write() == text
-    capsys.readouterr()
-
-
-def test_page_command_compares_anew(pages, capsys):
-    lines = [line_of("training", INCEPTION, size, rate) for size, rate in FLAT.items()]
-    stale = {"measure": "comparison", "name": "stale", "value": 1.0}
-    pages.add("one", [*lines, stale])
-    text = pages.write()
-    assert "| 0.900 | value at least 0.75: met |" in text and "stale" not in text
     capsys.readouterr()
 
 

@@ -173,9 +173,9 @@ def test_prepare_help_and_flags(capsys, tmp_path, monkeypatch):
     assert main([f"--raw_dir={tmp_path / 'nowhere'}", "--data_dir=x"]) == 1
     assert "nowhere: expected a folder" in capsys.readouterr().err
     assert main(["--raw_dir=", "--data_dir=x"]) == 1
-    assert "--raw_dir=: expected" in capsys.readouterr().err
+    assert "--raw_dir is required" in capsys.readouterr().err
     assert main([f"--raw_dir={tmp_path}", "--data_dir="]) == 1
-    assert "--data_dir=: expected" in capsys.readouterr().err
+    assert "--data_dir or TFDS_DATA_DIR is required" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", sorted(MNIST_FILES))

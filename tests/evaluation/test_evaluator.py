@@ -1,4 +1,4 @@
-"""Tests of the evaluation protocol: draws, answers, measures."""
+"""Tests of the evaluation protocol: draws, predictions, measures."""
 
 import math
 
@@ -11,7 +11,7 @@ from ram_tf.data.tasks import Task
 from ram_tf.errors import RamError
 from ram_tf.evaluation.evaluator import BATCH_SIZE, Evaluator
 from ram_tf.evaluation.final_results import evaluate
-from ram_tf.evaluation.metrics import Answers, summarise, wilson_interval
+from ram_tf.evaluation.metrics import Predictions, summarise, wilson_interval
 from ram_tf.models.whole_image import FCClassifier
 from ram_tf.runs.setup import load_run
 
@@ -25,9 +25,9 @@ def image_set() -> ImageSet:
     return ImageSet(images, numbers.integers(0, 5, COUNT).astype(np.int32))
 
 
-def test_answers_are_those_of_the_models_rollout(image_set, make_model):
+def test_predictions_are_those_of_the_models_rollout(image_set, make_model):
     model = make_model()
-    found = Evaluator(model, image_set, Task()).answers()
+    found = Evaluator(model, image_set, Task()).predict()
     np.testing.assert_array_equal(found.labels, image_set.labels)
     images = image_set.images.astype(np.float32) / 255
     expected = model.rollout(images, found.locations[:, 0])
@@ -37,20 +37,20 @@ def test_answers_are_those_of_the_models_rollout(image_set, make_model):
 
 
 @pytest.mark.slow
-def test_answers_are_the_same_under_xla(image_set, make_model):
+def test_predictions_are_the_same_under_xla(image_set, make_model):
     model = make_model()
-    plain = Evaluator(model, image_set, Task()).answers()
-    compiled = Evaluator(model, image_set, Task(), jit_compile=True).answers()
+    plain = Evaluator(model, image_set, Task()).predict()
+    compiled = Evaluator(model, image_set, Task(), jit_compile=True).predict()
     for one, two in zip(plain, compiled, strict=True):
         np.testing.assert_allclose(one, two, atol=1e-5)
 
 
-def test_answers_use_the_weights_of_now(image_set, make_model):
+def test_predictions_use_the_weights_of_now(image_set, make_model):
     model = make_model()
     evaluator = Evaluator(model, image_set, Task())
-    before = evaluator.answers()
+    before = evaluator.predict()
     model.action_network.logits.bias.assign([9.0, 0.0, 0.0, 0.0, 0.0])
-    after = evaluator.answers()
+    after = evaluator.predict()
     np.testing.assert_array_equal(before.locations, after.locations)
     assert np.all(after.step_probabilities.argmax(-1) == 0)
     assert evaluator.accuracy() == np.mean(image_set.labels == 0)
@@ -60,40 +60,40 @@ def test_draws_come_from_the_rollout_and_not_from_the_runs_seed(image_set, make_
     first, other = (
         Evaluator(make_model(seed=seed), image_set, Task()) for seed in (1, 2)
     )
-    starts = [evaluator.answers().locations[:, 0] for evaluator in (first, other)]
+    starts = [evaluator.predict().locations[:, 0] for evaluator in (first, other)]
     np.testing.assert_array_equal(*starts)
     assert np.all(np.abs(starts[0]) <= 1)
     # Uniform in [-1, 1]: mean 0, spread 1 / sqrt(3); four standard errors.
     assert abs(starts[0].mean()) < 4 / math.sqrt(3 * starts[0].size)
-    again = first.answers(rollout=1).locations[:, 0]
+    again = first.predict(rollout=1).locations[:, 0]
     assert np.all(np.any(again != starts[0], axis=-1))
-    np.testing.assert_array_equal(first.answers(rollout=1).locations[:, 0], again)
+    np.testing.assert_array_equal(first.predict(rollout=1).locations[:, 0], again)
 
 
-def test_answers_of_policies_look_where_they_should(image_set, make_model):
+def test_predictions_of_policies_look_where_they_should(image_set, make_model):
     model = make_model(num_glimpses=4)
     evaluator = Evaluator(model, image_set, Task())
-    center = evaluator.answers("center").locations
+    center = evaluator.predict("center").locations
     assert not np.any(center)
-    random = evaluator.answers("random").locations
+    random = evaluator.predict("random").locations
     assert np.all(np.abs(random) <= 1)
     assert abs(random.std() - 1 / math.sqrt(3)) < 0.03
     # Every draw is its own: none repeats from glimpse to glimpse.
     assert np.all(np.any(random[:, 1:] != random[:, :-1], axis=-1))
 
 
-def test_answers_from_the_centre_when_the_model_starts_there(image_set, make_model):
+def test_predictions_from_the_centre_when_the_model_starts_there(image_set, make_model):
     model = make_model(initial_location="center")
-    found = Evaluator(model, image_set, Task()).answers()
+    found = Evaluator(model, image_set, Task()).predict()
     assert not np.any(found.locations[:, 0])
     assert np.any(found.locations[:, 1:])
 
 
-def test_answers_at_samples_scatter_about_the_means(image_set, make_model):
+def test_predictions_at_samples_scatter_about_the_means(image_set, make_model):
     model = make_model(location_stddev=0.05, num_glimpses=2)
     evaluator = Evaluator(model, image_set, Task())
-    means = evaluator.answers().locations
-    sampled = evaluator.answers(sample=True).locations
+    means = evaluator.predict().locations
+    sampled = evaluator.predict(sample=True).locations
     np.testing.assert_array_equal(sampled[:, 0], means[:, 0])
     offsets = (sampled - means)[:, 1]
     # Clipping cuts some off; what is inside has the policy's spread.
@@ -102,11 +102,13 @@ def test_answers_at_samples_scatter_about_the_means(image_set, make_model):
     assert abs(offsets[inside].std() - 0.05) < 0.005
 
 
-def test_answers_of_a_baseline_classifier_have_one_step_and_no_locations(image_set):
+def test_predictions_on_whole_images_have_one_step_and_no_locations(
+    image_set,
+):
     model = FCClassifier(5, 4)
     model.build((None, 12, 12, 1))
     evaluator = Evaluator(model, image_set, Task())
-    found = evaluator.answers()
+    found = evaluator.predict()
     assert found.step_probabilities.shape == (COUNT, 1, 5)
     assert found.locations.shape == (COUNT, 0, 2)
     images = image_set.images.astype(np.float32) / 255
@@ -121,7 +123,7 @@ def test_evaluator_asks_before_every_batch(image_set, make_model):
     evaluator = Evaluator(
         make_model(num_glimpses=1), image_set, Task(), on_batch=lambda: asked.append(1)
     )
-    evaluator.answers()
+    evaluator.predict()
     assert len(asked) == 2
 
 
@@ -140,7 +142,7 @@ def test_summarise_measures_each_thing_as_it_says():
     first = 0.6 * one_hot([[0, 0], [1, 0], [0, 2], [2, 1]])
     # Rollout 1 is right on images 0, 1 and 3, and surer than rollout 0.
     second = 0.9 * one_hot([[0, 0], [1, 1], [2, 0], [2, 2]])
-    found = summarise(Answers(p, nowhere, labels) for p in (first, second))
+    found = summarise(Predictions(p, nowhere, labels) for p in (first, second))
     assert found["accuracy"] == 2 / 4
     assert found["accuracy_mean"] == (2 / 4 + 3 / 4) / 2
     # Together the surer rollout decides: right on images 0, 1 and 3.
@@ -211,11 +213,11 @@ def test_evaluate_tells_how_many_batches_are_done_over_all_passes(experiment):
     # 2 + 2 + 1 rollouts of 500 images.
     total = 5 * 500 // BATCH_SIZE
     assert told == [(done, total) for done in range(total + 1)]
-    evaluator.answers()  # No part of the total.
+    evaluator.predict()  # No part of the total.
     assert len(told) == total + 1
 
 
-def test_evaluate_refuses_a_policy_of_a_baseline_classifier(experiment):
+def test_evaluate_refuses_a_policy_of_a_whole_image_classifier(experiment):
     import dataclasses
 
     config = dataclasses.replace(experiment.config, model="fc")

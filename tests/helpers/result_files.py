@@ -4,7 +4,7 @@ import json
 import pathlib
 
 from ram_tf.config import Config
-from ram_tf.tables import find_experiments
+from ram_tf.tables.catalogue import find_experiments
 
 PAPER = {
     "sources": {"paper": "A. Author", "letter": "B. Writer"},

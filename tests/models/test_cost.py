@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 
 from ram_tf.config import Config
+from ram_tf.evaluation.pixel_budget import PixelBudget
 from ram_tf.layers import GlimpseSensor
-from ram_tf.models.cost import forward_operations, pixel_budget
+from ram_tf.models.cost import forward_operations
 from ram_tf.models.factory import build_model
 
 
@@ -82,19 +83,19 @@ def test_operations_are_two_for_each_product(settings, shape, operations):
 
 def test_pixel_budget_is_what_the_glimpses_read():
     config = Config(patch_size=12, num_scales=3, num_glimpses=4)
-    model = build_model(config, 10, (32, 32, 3))
-    assert pixel_budget(model, (32, 32, 3)) == 4 * 3 * 12 * 12 * 3
+    budget = PixelBudget.of(config, (32, 32, 3))
+    assert (budget.read, budget.read_product) == (5184, "4*3*12*12*3")
 
 
-def test_pixel_budget_of_a_baseline_classifier_is_the_image():
-    model = build_model(Config(model="fc"), 10, (28, 28, 1))
-    assert pixel_budget(model, (28, 28, 1)) == 28 * 28
+def test_pixel_budget_of_a_whole_image_classifier_is_the_image():
+    budget = PixelBudget.of(Config(model="fc"), (28, 28, 1))
+    assert (budget.read, budget.share) == (28 * 28, 100)
 
 
 def test_operations_do_not_depend_on_the_images_size():
     def count(side):
         model = build_model(Config(num_glimpses=2), 10, (side, side, 1))
-        return forward_operations(model), pixel_budget(model, (side, side, 1))
+        return forward_operations(model)
 
     assert count(28) == count(512)
 

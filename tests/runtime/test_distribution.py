@@ -200,7 +200,7 @@ ALONE = {"type": "worker", "index": 0}
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "expected the environment variable TF_CONFIG"),
+        ("", "the environment variable TF_CONFIG is required"),
         ("{", "TF_CONFIG: expected {"),
         ("[]", "TF_CONFIG: expected {"),
         ({"cluster": {"worker": ["a:1"]}}, "TF_CONFIG: expected {"),

@@ -8,12 +8,12 @@ import pytest
 from helpers.processes import ROOT
 
 from ram_tf.errors import Interrupted
-from ram_tf.runtime.stop_signals import StopRequest, answering
+from ram_tf.runtime.stop_signals import StopRequest, answering, handling
 
 # Blocks in C, where Python's own handlers never get a turn.
 PROGRAM = """
 import ctypes, sys, time
-from ram_tf.runtime.stop_signals import StopRequest, answering
+from ram_tf.runtime.stop_signals import StopRequest, answering, handling
 
 stop = StopRequest()
 stop.deferred = sys.argv[1] == "deferred"
@@ -91,3 +91,18 @@ def test_listening_notes_a_signal_and_gives_it_back():
     with pytest.raises(Interrupted) as caught:
         stop.check()
     assert caught.value.signal == signal.SIGTERM
+
+
+def test_handling_leaves_ignored_signals_ignored_and_gives_the_others_back():
+    seen = []
+    interrupt = signal.getsignal(signal.SIGINT)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with handling([signal.SIGHUP, signal.SIGINT], seen.append):
+            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert seen == [signal.SIGINT]
+    assert signal.getsignal(signal.SIGINT) is interrupt

@@ -13,8 +13,8 @@ from helpers.result_files import write_experiments, write_result
 
 from ram_tf.reproduce import main
 from ram_tf.runtime.cpu_affinity import core_shares
-from ram_tf.tables import collect
 from ram_tf.tables import train_processes as trainings
+from ram_tf.tables.collect import collect
 
 STAND_IN = ROOT / "tests/helpers/stand_in_train.py"
 
@@ -108,8 +108,11 @@ def test_quick_budget_is_stamped(folder, capsys):
 @pytest.mark.parametrize(
     "flags, message",
     [
-        ([], "--tables, --experiments: expected at least one"),
-        (["--tables=table1", "--seeds="], "--seeds: expected at least one"),
+        ([], "--tables or --experiments is required"),
+        (
+            ["--tables=table1", "--seeds="],
+            "--seeds is empty: at least one",
+        ),
         (["--experiments=table1/fd"], "--experiments=table1/fd: expected a flagfile"),
         (["--tables=table1", "--seeds=-1"], "--seeds=-1: expected integers"),
     ],

@@ -7,7 +7,8 @@ import sys
 import pytest
 from helpers.result_files import write_experiments, write_result
 
-from ram_tf.tables import collect, read_sources
+from ram_tf.tables.catalogue import read_sources
+from ram_tf.tables.collect import collect
 from ram_tf.tables.command import main
 from ram_tf.tables.headers import main as fill_heads
 from ram_tf.tables.headers import outdated

@@ -2,10 +2,12 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from helpers.run_files import CLASSES, write_run
 
 from ram_tf.errors import RamError
 from ram_tf.layers import GlimpseSensor
+from ram_tf.layers.sensor import top_left
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.viz.geometry import (
     GlimpsePath,
@@ -16,8 +18,8 @@ from ram_tf.viz.geometry import (
 )
 
 
-def path_of(label: int, answer: int) -> GlimpsePath:
-    probabilities = np.eye(CLASSES, dtype=np.float32)[[answer]]
+def path_of(label: int, prediction: int) -> GlimpsePath:
+    probabilities = np.eye(CLASSES, dtype=np.float32)[[prediction]]
     return GlimpsePath(
         np.zeros([4, 4, 1], np.uint8), label, np.zeros([1, 2]), probabilities
     )
@@ -29,27 +31,37 @@ def test_cut_patches_equals_the_sensor(patch_size, channels):
     random = np.random.default_rng(1)
     image = random.integers(0, 256, [28, 20, channels], np.uint8)
     corners = [[-1, -1], [-1, 1], [1, -1], [1, 1], [0, 0]]
-    places = np.concatenate([corners, random.uniform(-1, 1, [40, 2])])
-    places = places.astype(np.float32)
-    images = np.repeat(image[None].astype(np.float32), len(places), 0)
-    expected = GlimpseSensor(patch_size, 3)(images, places).numpy()
-    for place, patches in zip(places, expected, strict=True):
-        found = cut_patches(image, place, patch_size, 3)
+    locations = np.concatenate([corners, random.uniform(-1, 1, [40, 2])])
+    locations = locations.astype(np.float32)
+    images = np.repeat(image[None].astype(np.float32), len(locations), 0)
+    expected = GlimpseSensor(patch_size, 3)(images, locations).numpy()
+    for location, patches in zip(locations, expected, strict=True):
+        found = cut_patches(image, location, patch_size, 3)
         scales = np.split(patches, 3, axis=-1)
         np.testing.assert_allclose(found, scales, rtol=1e-5, atol=1e-3)
 
 
 def test_top_left_px_of_the_centre_and_the_corner():
     # Even: of 28 pixels the centre is at 13.5, and rows 10..17 are the patch.
-    assert top_left_px(np.array([0.0, 0.0]), (28, 28), 8) == (10, 10)
-    assert top_left_px(np.array([-1.0, 1.0]), (28, 20), 8) == (-3, 16)
-    assert top_left_px(np.array([-1.0, 1.0]), (28, 20), 3) == (-1, 18)
+    assert top_left_px([0.0, 0.0], (28, 28), 8).tolist() == [10, 10]
+    corner = [[-1.0, 1.0]]
+    assert top_left_px(corner, (28, 20), 8).tolist() == [[-3, 16]]
+    assert top_left_px(corner, (28, 20), 3).tolist() == [[-1, 18]]
 
 
-def test_choose_paths_shows_many_classes_and_wrong_answers_last():
+@pytest.mark.parametrize("side", [1, 3, 8, 12])
+def test_top_left_px_rounds_as_the_sensor_does(side):
+    # Locations whose pixel is whole or a half: where rounding decides.
+    halves = np.random.default_rng(0).integers(0, 2 * 27, (50, 2))
+    locations = halves.astype(np.float32) / 27 - 1
+    expected = top_left(locations, tf.constant([28, 28]), side)
+    np.testing.assert_array_equal(top_left_px(locations, (28, 28), side), expected)
+
+
+def test_choose_paths_shows_many_classes_and_wrong_predictions_last():
     paths = [path_of(0, 0), path_of(0, 0), path_of(2, 1), path_of(1, 1), path_of(3, 0)]
     chosen = choose_paths(paths, 3)
-    assert [(p.label, p.answer) for p in chosen] == [(0, 0), (1, 1), (2, 1)]
+    assert [(p.label, p.prediction) for p in chosen] == [(0, 0), (1, 1), (2, 1)]
     assert [p.label for p in choose_paths(paths, 10)] == [0, 1, 0, 2, 3]
     assert [p.label for p in choose_paths(paths, 1)] == [2]
     assert all(p.is_right for p in choose_paths(paths[:2], 2))
@@ -57,7 +69,7 @@ def test_choose_paths_shows_many_classes_and_wrong_answers_last():
 
 def test_read_paths_returns_what_the_run_wrote(tmp_path):
     record = read_paths(write_run(tmp_path, [0, 1, 2], [0, 1, 3]))
-    assert [(p.label, p.answer, p.is_right) for p in record.paths] == [
+    assert [(p.label, p.prediction, p.is_right) for p in record.paths] == [
         (0, 0, True),
         (1, 1, True),
         (2, 3, False),

@@ -14,12 +14,12 @@ from ram_tf.viz.geometry import GlimpsePath, PathRecord, read_paths
 from ram_tf.viz.path_figure import draw_paths
 
 
-def test_figure_marks_right_and_wrong_answers(tmp_path):
+def test_figure_marks_right_and_wrong_predictions(tmp_path):
     record = read_paths(write_run(tmp_path, [0, 1], [0, 3]))
     figure = draw_paths(record.paths, record, "title")
     titles = [text.get_text() for text in figure.texts]
-    assert "✓ answers a (70 %)" in titles
-    assert "✗ answers d (70 %), is b" in titles
+    assert "✓ predicts a (70 %)" in titles
+    assert "✗ predicts d (70 %), is b" in titles
 
 
 @pytest.mark.parametrize("num_glimpses", [1, 2, 12])
@@ -88,7 +88,7 @@ def test_figures_command_writes_equal_pngs_without_tensorflow(tmp_path):
         [sys.executable, "-c", code, *words], cwd=root, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert "Shown: 2 of 2 right answers, 1 of 1 wrong" in done.stdout
+    assert "Shown: 2 of 2 right predictions, 1 of 1 wrong" in done.stdout
     assert first.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert first.read_bytes() == second.read_bytes()
 

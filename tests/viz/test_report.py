@@ -21,7 +21,7 @@ from ram_tf.viz.html.packing import PathStore, pack
 
 VOID = {"meta", "link", "br"}
 ROOT = pathlib.Path(__file__).parents[2]
-TEMPLATES = ROOT / "ram_tf" / "reporting" / "templates"
+TEMPLATES = ROOT / "ram_tf" / "viz" / "html" / "templates"
 
 
 class Page(html.parser.HTMLParser):

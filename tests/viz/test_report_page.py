@@ -9,6 +9,7 @@ import pytest
 from helpers.report_files import write_all
 
 from ram_tf.report import make_report
+from ram_tf.viz.geometry import top_left_px
 
 pytestmark = pytest.mark.browser
 
@@ -217,66 +218,17 @@ def test_paths_arrive_as_they_were_written(page, report):
       const done = arguments[0];
       RamReport.openPaths("table5-ram_colour").then((record) => {
         const shown = record.at(7);
-        done([[...shown.pixels], shown.label, shown.locations, shown.probabilities]);
+        done([[...shown.pixels], shown.label, shown.corners, shown.probabilities]);
       });""")
     with np.load(path) as arrays:
         np.testing.assert_array_equal(found[0], arrays["images"][7].ravel())
         assert found[1] == arrays["labels"][7]
-        np.testing.assert_array_equal(np.float32(found[2]), arrays["locations"][7])
+        locations = arrays["locations"][7]
         probabilities = arrays["probabilities"][7]
+    sides = (6, 12, 24)
+    corners = [top_left_px(locations, (32, 32), side) for side in sides]
+    np.testing.assert_array_equal(found[2], np.stack(corners, axis=1))
     np.testing.assert_allclose(found[3], probabilities, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("patch_size", "num_scales", "shape"),
-    [
-        (8, 1, (28, 28, 1)),
-        (12, 3, (60, 60, 1)),
-        (5, 2, (21, 34, 3)),
-        (7, 1, (30, 30, 3)),
-    ],
-)
-def test_patches_are_what_the_sensor_cuts(page, patch_size, num_scales, shape):
-    from ram_tf.layers import GlimpseSensor
-
-    rng = np.random.default_rng(patch_size)
-    image = rng.integers(0, 256, shape)
-    locations = rng.uniform(-1, 1, (60, 2)).astype(np.float32)
-    locations[:5] = [[-1, -1], [1, 1], [0, 0], [-1, 1], [1, 0]]
-    # Places whose pixel is whole or a half: where rounding decides.
-    locations[5:30] = rng.integers(0, 2 * 27, (25, 2)).astype(np.float32) / 27 - 1
-    images = np.repeat(image[None], len(locations), 0).astype(np.float32)
-    expected = np.asarray(GlimpseSensor(patch_size, num_scales)(images, locations))
-    found = page.execute_script(
-        """
-      const [pixels, shape, locations, g, numScales] = arguments;
-      return locations.map((location) =>
-        Array.from({ length: numScales }, (_, k) => Array.from(
-          RamReport.cutPatch(pixels, shape, location, g * 2 ** k, g))));""",
-        image.ravel().tolist(),
-        list(shape),
-        locations.astype(float).tolist(),
-        patch_size,
-        num_scales,
-    )
-    found = np.reshape(found, (60, num_scales, patch_size, patch_size, shape[2]))
-    found = np.moveaxis(found, 1, 3).reshape(expected.shape)
-    np.testing.assert_allclose(found, expected, atol=1e-3)  # Of 0..255.
-
-
-def test_what_was_seen_is_the_finest_of_all_patches(page):
-    # One glimpse in the middle of 8 x 8, patches of 2 and 4 pixels, the rest unseen.
-    seen, met = page.execute_script("""
-      const pixels = Array.from({ length: 64 }, (_, i) => i);
-      const { seen, met } = RamReport.seenThrough(pixels, [8, 8, 1], [[0, 0]], 2, 2);
-      return [[...seen], [...met]];""")
-    image = np.arange(64).reshape(8, 8)
-    expected = np.zeros((8, 8))
-    blocks = image[2:6, 2:6].reshape(2, 2, 2, 2).mean((1, 3))
-    expected[2:6, 2:6] = blocks.repeat(2, 0).repeat(2, 1)
-    expected[3:5, 3:5] = image[3:5, 3:5]
-    np.testing.assert_allclose(np.reshape(seen, (8, 8)), expected)
-    np.testing.assert_array_equal(np.reshape(met, (8, 8)), expected > 0)
 
 
 def test_tables_sort_by_any_heading_and_keep_unmeasured_rows_last(page):

@@ -1,12 +1,14 @@
 """Finding and checking the raw files of data sets; used by their readers."""
 
 import fnmatch
+import gzip
 import hashlib
 import pathlib
+import zlib
 
 import numpy as np
 
-from ram_tf.errors import RamError
+from ram_tf.errors import RamError, one_line
 
 
 def find_file(raw_dir: pathlib.Path, *patterns: str) -> pathlib.Path | None:
@@ -20,6 +22,21 @@ def find_file(raw_dir: pathlib.Path, *patterns: str) -> pathlib.Path | None:
             if fnmatch.fnmatchcase(path.name, pattern):
                 return path
     return None
+
+
+def read_file(path: pathlib.Path) -> bytes:
+    """Returns the content of a file, unpacked when its name ends in .gz.
+
+    Raises:
+      RamError: when the file is missing or damaged.
+    """
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix == ".gz" else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise RamError(
+            f"{path}: expected a whole file, found: {one_line(error)}"
+        ) from None
 
 
 def check_labels(where: object, labels: np.ndarray) -> None:

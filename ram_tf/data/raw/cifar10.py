@@ -1,7 +1,7 @@
-"""CIFAR-10's python and binary versions, as people have them, checked.
+"""Reads and checks CIFAR-10's python and binary versions, packed or unpacked.
 
-Used by prepare. Whatever the packing, what comes out are the bytes of the files of the
-binary version, that the builder of TFDS reads.
+Used by prepare. The result is always the bytes of the binary version's files, which
+TFDS's builder reads.
 """
 
 import io
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ram_tf.data.raw.checks import check_digest, check_labels, find_file
+from ram_tf.data.raw.checks import check_digest, check_labels, find_file, read_file
 from ram_tf.errors import RamError, one_line
 
 COUNT = 10_000  # Images in each of the six files.
@@ -50,7 +50,7 @@ def read_cifar10(raw_dir: pathlib.Path) -> dict[str, bytes]:
         folder = find_file(raw_dir, names[0])
         if folder is not None:
             files = ((name, folder.with_name(name)) for name in names)
-            contents = ((name, path, _read_file(path)) for name, path in files)
+            contents = ((name, path, read_file(path)) for name, path in files)
             return _cifar_records(contents, suffix == "")
         version = "binary" if suffix else "python"
         archive = find_file(
@@ -79,13 +79,6 @@ def _cifar_records(
         check_digest(where, content, f"CIFAR-10's {batch}", DIGESTS[batch])
         records[f"{batch}.bin"] = content
     return records
-
-
-def _read_file(path: pathlib.Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise RamError(f"{path}: expected a file, found: {one_line(error)}") from None
 
 
 def _members(
@@ -130,7 +123,7 @@ class _ArrayUnpickler(pickle.Unpickler):
             # numpy.core is the old name, that the archive of 2009 has.
             module = module.replace("numpy.core", "numpy._core")
             return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"{module}.{name} is none of a CIFAR-10 file")
+        raise pickle.UnpicklingError(f"{module}.{name} is not of a CIFAR-10 file")
 
 
 def _unpickle(where: object, content: bytes) -> bytes:

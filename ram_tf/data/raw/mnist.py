@@ -1,18 +1,15 @@
-"""The four IDX files of MNIST and Fashion-MNIST, as people have them, checked.
+"""Reads and checks the four IDX files of MNIST and Fashion-MNIST, gzipped or not.
 
-Used by prepare. Gzipped or not, what comes out are the bytes of the plain files that
-the builders of TFDS read.
+Used by prepare; TFDS's builders read the plain files' bytes that come out.
 """
 
-import gzip
 import hashlib
 import pathlib
-import zlib
 
 import numpy as np
 
-from ram_tf.data.raw.checks import check_digest, check_labels
-from ram_tf.errors import RamError, one_line
+from ram_tf.data.raw.checks import check_digest, check_labels, read_file
+from ram_tf.errors import RamError
 
 COUNTS = {"train": 60_000, "t10k": 10_000}
 # Several sets share these file names and sizes (KMNIST is another).
@@ -107,7 +104,7 @@ def _read_folder(paths: dict[str, pathlib.Path], dataset: str) -> dict[str, byte
             ("labels-idx1-ubyte", (count,)),
         ):
             name = f"{part}-{kind}"
-            content = _read_file(paths[name])
+            content = read_file(paths[name])
             _check_idx(paths[name], content, shape)
             contents[name] = content
     path = paths["train-labels-idx1-ubyte"]
@@ -126,16 +123,6 @@ def _read_folder(paths: dict[str, pathlib.Path], dataset: str) -> dict[str, byte
                 f"{paths[name]}: expected a file of {dataset}, found MNIST's"
             )
     return contents
-
-
-def _read_file(path: pathlib.Path) -> bytes:
-    try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if path.suffix == ".gz" else content
-    except (OSError, EOFError, zlib.error) as error:
-        raise RamError(
-            f"{path}: expected a whole file, found: {one_line(error)}"
-        ) from None
 
 
 def _check_idx(path: pathlib.Path, content: bytes, shape: tuple[int, ...]) -> None:

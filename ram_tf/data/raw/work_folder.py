@@ -1,14 +1,11 @@
-"""A folder for what is half-made, which goes however the work ends; used by prepare."""
+"""A folder for half-made files, removed however the work ends; used by prepare."""
 
 import contextlib
 import fcntl
 import os
 import pathlib
 import shutil
-import signal
-import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 
 _PREFIX = ".prepare-"
@@ -16,10 +13,10 @@ _PREFIX = ".prepare-"
 
 @contextlib.contextmanager
 def work_folder(out: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Makes a folder in `out` for a `with`, and removes it behind.
+    """Makes a folder in `out` for a `with`, and removes it afterwards.
 
-    What killed processes left there is removed first. A lock tells that a folder is in
-    use; where the file system has no locks nothing is taken for left behind.
+    Folders that killed processes left are removed first. A lock says that a folder is
+    in use; on a file system without locks no folder is removed.
 
     Args:
       out: an existing folder.
@@ -28,7 +25,7 @@ def work_folder(out: pathlib.Path) -> Iterator[pathlib.Path]:
       OSError: when it cannot be made.
     """
     with contextlib.ExitStack() as stack:
-        # No other process looks for leftovers between the making and the locking.
+        # So that no other process removes the new folder before it is locked.
         with _lock(out, wait=True):
             for left in out.glob(f"{_PREFIX}*"):
                 with contextlib.suppress(OSError), _lock(left) as free:
@@ -42,7 +39,7 @@ def work_folder(out: pathlib.Path) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def _lock(folder: pathlib.Path, *, wait: bool = False) -> Iterator[bool]:
-    """Locks a folder for a `with`; gives whether it was to be had."""
+    """Locks a folder for a `with`; gives whether the lock was free."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         got = True
@@ -53,35 +50,3 @@ def _lock(folder: pathlib.Path, *, wait: bool = False) -> Iterator[bool]:
         yield got
     finally:
         os.close(descriptor)
-
-
-@contextlib.contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Makes SIGTERM end a command in order, so that its folders are removed.
-
-    Python's default is to end at once. Only in the main thread, and not when whoever
-    started the process has it ignore the signal.
-
-    Raises:
-      SystemExit: with status 143, on SIGTERM.
-    """
-
-    def end(number: int, frame: object) -> None:
-        # `timeout` sends it twice, and the second must not cut the removal short.
-        signal.signal(number, signal.SIG_IGN)
-        raise SystemExit(128 + number)
-
-    before = signal.getsignal(signal.SIGTERM)
-    main = threading.current_thread() is threading.main_thread()
-    if not main or before is signal.SIG_IGN:
-        yield
-        return
-    signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    except SystemExit:
-        print(f"error: stopped by signal {signal.SIGTERM:d}", file=sys.stderr)
-        raise
-    finally:
-        if signal.getsignal(signal.SIGTERM) is end:
-            signal.signal(signal.SIGTERM, before)

@@ -1,8 +1,8 @@
 """The report: tables of results to one self-contained HTML page.
 
-Last in the way of a result: `ram_tf.tables` collects, `files` reads what stands beside
-a result, `charts` and `strips` place the marks, `rows` and `overview` say what the page
-shows, `packing` embeds what it steps through, `page` renders. No TensorFlow.
+`rows` and `details` work out what the page says of a row, `curves` reads learning
+curves, `charts` places the marks of charts, `packing` embeds the glimpse paths, and
+`page` renders the templates. Nothing here imports TensorFlow.
 """
 
 from ram_tf.viz.html.page import render_page

@@ -1,7 +1,7 @@
-"""Line charts as coordinates: templates draw them as SVG, nothing is left to a script.
+"""Line charts as coordinates, which the templates draw as SVG.
 
-Accuracies over training stand on a scale that stretches towards 100 %, where rows
-differ: the logarithm of the error.
+Accuracies over training are on a scale that stretches towards 100 %, where rows differ:
+the logarithm of the error.
 """
 
 import dataclasses
@@ -10,25 +10,9 @@ from collections.abc import Callable, Sequence
 
 from ram_tf.viz.html.curves import Curve
 
-# Percentages that an axis may name, those that say most first.
-_NICE: tuple[float, ...] = (
-    90,
-    99,
-    50,
-    99.9,
-    95,
-    80,
-    98,
-    99.5,
-    70,
-    0,
-    60,
-    20,
-    40,
-    30,
-    10,
-)
-_NICE += (97, 96, 92, 94, 85, 25, 75, 15, 35, 45, 55, 65, 98.5, 97.5)
+# Percentages that an axis may name, the most useful first.
+_NICE: tuple[float, ...] = (90, 99, 50, 99.9, 95, 80, 98, 99.5, 70, 0, 60, 20, 40, 30)
+_NICE += (10, 97, 96, 92, 94, 85, 25, 75, 15, 35, 45, 55, 65, 98.5, 97.5)
 _LEAST_ERROR = 5e-4  # Where the stretched scale ends: 99.95 %.
 
 

@@ -4,7 +4,8 @@ import dataclasses
 import math
 from typing import Any
 
-from ram_tf.tables import SeedResult, Table, TableRow
+from ram_tf.tables.collect import Table, TableRow
+from ram_tf.tables.seeds import SeedResult
 from ram_tf.viz.html.charts import Chart, glimpse_chart
 from ram_tf.viz.html.rows import row_key, shown_interval
 
@@ -143,7 +144,7 @@ def view_confusion(names: list[str], matrix: list[list[int]]) -> Confusion:
 
     Args:
       names: the N classes.
-      matrix: images by true class, then answered class.
+      matrix: images by true class, then predicted class.
     """
     count = len(names)
     errors = sum(sum(row) - row[i] for i, row in enumerate(matrix)) or 1

@@ -1,4 +1,4 @@
-"""Packs arrays for the page: one JSON text, small, and with no picture in it twice."""
+"""Packs arrays for the page into one small JSON text, each image once."""
 
 import base64
 import hashlib
@@ -10,6 +10,7 @@ import numpy as np
 
 from ram_tf.config import Config
 from ram_tf.runs.examples import Examples
+from ram_tf.viz.geometry import top_left_px
 
 
 def pack(array: np.ndarray) -> dict[str, Any]:
@@ -26,6 +27,14 @@ def pack(array: np.ndarray) -> dict[str, Any]:
         "shape": list(array.shape),
         "data": base64.b64encode(packed).decode(),
     }
+
+
+def corners_px(examples: Examples, config: Config) -> np.ndarray:
+    """Returns the first row and column of every patch, int32 [n, T, K, 2]."""
+    size_px = examples.images.shape[1:3]
+    sides = [config.patch_size * 2**k for k in range(config.num_scales)]
+    corners = [top_left_px(examples.locations, size_px, side) for side in sides]
+    return np.stack(corners, axis=2)
 
 
 class PathStore:
@@ -59,7 +68,7 @@ class PathStore:
             "num_scales": config.num_scales,
             "class_names": examples.class_names,
             "labels": examples.labels.tolist(),
-            "locations": pack(examples.locations),
+            "corners": pack(corners_px(examples, config)),
             "probabilities": pack(levels.astype(np.uint16)),
         }
 

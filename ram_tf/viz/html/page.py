@@ -11,7 +11,7 @@ from typing import Any
 
 from ram_tf.errors import RamError
 from ram_tf.runs.examples import read_examples
-from ram_tf.tables import Table, TableRow
+from ram_tf.tables.collect import Table, TableRow
 from ram_tf.viz.html.details import POLICY_NAMES, Detail, view_detail
 from ram_tf.viz.html.packing import PathStore
 from ram_tf.viz.html.rows import TableView, row_key, view_table
@@ -82,8 +82,7 @@ def _render(name: str, **values: Any) -> str:
         import markupsafe
     except ImportError:
         raise RamError(
-            "ram_tf.report: expected the package jinja2, found none; "
-            "pip install 'ram-tf[report]' brings it"
+            "jinja2 is not installed: pip install 'ram-tf[report]'"
         ) from None
 
     def load(template: str) -> str:

@@ -1,11 +1,11 @@
-"""Tables as the page shows them: every row with its marks, run or not."""
+"""Tables as the page shows them: every row with its marks, also when it was not run."""
 
 import dataclasses
 import math
 import string
 from collections.abc import Iterator, Sequence, Set
 
-from ram_tf.tables import Table, TableRow
+from ram_tf.tables.collect import Table, TableRow
 from ram_tf.viz.html.charts import Chart, curve_charts
 from ram_tf.viz.html.curves import read_curve
 

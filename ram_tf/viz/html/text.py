@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from ram_tf.tables.markdown import duration_text
+
 MINUS = "\N{MINUS SIGN}"
 NONE = "\N{EN DASH}"
 
@@ -40,15 +42,8 @@ def operations(value: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Writes a duration: "42 s", "18 min", "2 h 05 min"."""
-    if seconds is None:
-        return NONE
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+    """Writes a duration as the tables do: "42 s", "18 min", "2 h 5 min"."""
+    return duration_text(seconds) or NONE
 
 
 def times(product: str) -> str:

@@ -1,4 +1,4 @@
-// Draws one moment of a path: picture, patches, and what the model would answer.
+// Draws one moment of a path: picture, patches, and what the model would predict.
 (() => {
   const byId = (id) => document.getElementById(id);
   const MOST_BARS = 10;
@@ -25,12 +25,11 @@
     const [height, width] = record.shape;
     let most = 1;
     for (let i = 0; i < record.count; i++) {
-      for (const location of record.at(i).locations) {
-        for (let k = 0; k < record.num_scales; k++) {
+      for (const glimpse of record.at(i).corners) {
+        glimpse.forEach(([top, left], k) => {
           const side = record.patch_size * 2 ** k;
-          const [top, left] = RamReport.topLeft(location, [height, width], side);
           most = Math.max(most, -top, -left, top + side - height, left + side - width);
-        }
+        });
       }
     }
     return Math.min(most, 0.12 * Math.max(height, width)) + 0.5;
@@ -50,20 +49,18 @@
     const unit = extent / 100;
     const rect = (kind, [top, left], side) =>
       `<rect class="${kind}" ${STROKE} x="${left}" y="${top}" width="${side}" height="${side}"/>`;
-    const corner = (t, side) =>
-      RamReport.topLeft(shown.locations[t], [height, width], side);
     let marks = `<rect class="edge" ${STROKE} x="0" y="0" width="${width}" height="${height}"/>`;
     for (let t = 0; t < now; t++) {
-      marks += rect("past", corner(t, record.patch_size), record.patch_size);
+      marks += rect("past", shown.corners[t][0], record.patch_size);
     }
     for (let k = record.num_scales - 1; k >= 0; k--) {
       const side = record.patch_size * 2 ** k;
-      marks += rect("under", corner(now, side), side);
-      marks += rect(k ? "patch coarse" : "patch", corner(now, side), side);
+      marks += rect("under", shown.corners[now][k], side);
+      marks += rect(k ? "patch coarse" : "patch", shown.corners[now][k], side);
     }
     // Marks stand on the middle of the finest patch: what was cut, not what was meant.
-    const spots = shown.locations.slice(0, now + 1).map((_, t) =>
-      corner(t, record.patch_size).map((first) => first + record.patch_size / 2));
+    const spots = shown.corners.slice(0, now + 1).map(([finest]) =>
+      finest.map((first) => first + record.patch_size / 2));
     const line = spots.map(([y, x]) => `${x},${y}`).join(" ");
     marks += `<polyline class="under" ${STROKE} points="${line}"/>`;
     marks += `<polyline class="path" ${STROKE} points="${line}"/>`;
@@ -88,8 +85,8 @@
     }
     [...list.children].forEach((item, k) => {
       const side = g * 2 ** k;
-      const location = shown.locations[now];
-      const patch = RamReport.cutPatch(shown.pixels, record.shape, location, side, g);
+      const corner = shown.corners[now][k];
+      const patch = RamReport.cutPatch(shown.pixels, record.shape, corner, side, g);
       const canvas = item.firstChild;
       draw(canvas, patch, [g, g, record.shape[2]]);
       const text = k ? `${side} px, averaged to ${g}` : `${side} px`;
@@ -97,9 +94,8 @@
       canvas.setAttribute("role", "img");
       canvas.setAttribute("aria-label", `Patch of scale ${k + 1}: ${text}`);
     });
-    const looked = shown.locations.slice(0, now + 1);
-    const { seen, met } = RamReport.seenThrough(
-      shown.pixels, record.shape, looked, g, record.num_scales);
+    const looked = shown.corners.slice(0, now + 1);
+    const { seen, met } = RamReport.seenThrough(shown.pixels, record.shape, looked, g);
     draw(byId("seen"), seen, record.shape, met);
   };
 
@@ -119,7 +115,7 @@
 
   const drawBars = (record, shown, now) => {
     const probabilities = shown.probabilities[now];
-    const answer = highest(probabilities);
+    const predicted = highest(probabilities);
     const classes = shownClasses(record, shown);
     const list = byId("bars");
     if (list.children.length !== classes.length) {
@@ -133,7 +129,7 @@
     list.style.setProperty("--names", `${Math.min(10, Math.max(1.5, 0.62 * longest))}em`);
     classes.forEach((i, place) => {
       const item = list.children[place];
-      item.className = `${i === answer ? "first" : ""} ${i === shown.label ? "true" : ""}`;
+      item.className = `${i === predicted ? "first" : ""} ${i === shown.label ? "true" : ""}`;
       item.children[0].textContent = record.class_names[i];
       if (i === shown.label) item.children[0].title = "the true class";
       else item.children[0].removeAttribute("title");
@@ -141,10 +137,10 @@
       item.children[2].textContent = percentText(probabilities[i]);
     });
     const name = record.class_names;
-    const verdict = answer === shown.label ? "right" : `wrong, it is ${name[shown.label]}`;
+    const verdict = predicted === shown.label ? "right" : `wrong, it is ${name[shown.label]}`;
     byId("said").textContent =
       `Glimpse ${now + 1} of ${record.steps}: ` +
-      `${name[answer]} at ${percentText(probabilities[answer])}, ${verdict}.`;
+      `${name[predicted]} at ${percentText(probabilities[predicted])}, ${verdict}.`;
   };
 
   Object.assign(RamReport, { draw, drawBars, drawPatches, drawStage, highest, margin });

@@ -1,20 +1,11 @@
 "use strict";
-// The glimpse sensor of ram_tf/layers/sensor.py, rounded to float32 where it is.
+// What patches show. Their corners, first row and column, come with the page's data:
+// ram_tf/viz/geometry.py computes them as the glimpse sensor does.
 const RamReport = {};
 
-// First row and column of the patch of `side` pixels around (y, x) in [-1, 1].
-RamReport.topLeft = (location, size, side) =>
-  [0, 1].map((axis) => {
-    const half = Math.fround(Math.fround(location[axis] + 1) / 2);
-    const centre = Math.fround(half * (size[axis] - 1));
-    return side % 2
-      ? Math.floor(Math.fround(centre + 0.5)) - (side - 1) / 2
-      : Math.floor(centre) - side / 2 + 1;
-  });
-
-// The patch, zero outside the image, averaged to g x g: [g, g, C] in the image's units.
-RamReport.cutPatch = (pixels, [height, width, channels], location, side, g) => {
-  const [top, left] = RamReport.topLeft(location, [height, width], side);
+// The patch of `side` pixels from `corner` on, zero outside the image, averaged to
+// g x g: [g, g, C] in the image's units.
+RamReport.cutPatch = (pixels, [height, width, channels], [top, left], side, g) => {
   const block = side / g;
   const patch = new Float32Array(g * g * channels);
   for (let row = 0; row < side; row++) {
@@ -33,17 +24,18 @@ RamReport.cutPatch = (pixels, [height, width, channels], location, side, g) => {
 };
 
 // What several glimpses showed of an image, each pixel at the finest scale that met it:
-// [H, W, C], and which pixels were met, [H, W].
-RamReport.seenThrough = (pixels, shape, locations, g, numScales) => {
+// [H, W, C], and which pixels were met, [H, W]. `corners` has a list for each glimpse,
+// with one corner for each scale.
+RamReport.seenThrough = (pixels, shape, corners, g) => {
   const [height, width, channels] = shape;
   const seen = new Float32Array(height * width * channels);
   const met = new Uint8Array(height * width);
-  for (let scale = numScales - 1; scale >= 0; scale--) {
+  for (let scale = corners[0].length - 1; scale >= 0; scale--) {
     const block = 2 ** scale;
     const side = g * block;
-    for (const location of locations) {
-      const patch = RamReport.cutPatch(pixels, shape, location, side, g);
-      const [top, left] = RamReport.topLeft(location, [height, width], side);
+    for (const glimpse of corners) {
+      const [top, left] = glimpse[scale];
+      const patch = RamReport.cutPatch(pixels, shape, [top, left], side, g);
       for (let row = Math.max(0, -top); row < side && top + row < height; row++) {
         for (let column = Math.max(0, -left); column < side && left + column < width; column++) {
           const at = (top + row) * width + left + column;

@@ -39,16 +39,16 @@
       strip.dataset.key = state.key;
       strip.replaceChildren(...Array.from({ length: record.count }, (_, i) => {
         const shown = record.at(i);
-        const answer = RamReport.highest(shown.probabilities[record.steps - 1]);
+        const predicted = RamReport.highest(shown.probabilities[record.steps - 1]);
         const names = record.class_names;
         const button = document.createElement("button");
         button.type = "button";
-        const text = answer === shown.label
-          ? `${names[shown.label]}, answered right`
-          : `${names[shown.label]}, taken for ${names[answer]}`;
+        const text = predicted === shown.label
+          ? `${names[shown.label]}, predicted right`
+          : `${names[shown.label]}, taken for ${names[predicted]}`;
         button.setAttribute("aria-label", `Image ${i + 1}: ${text}`);
         button.title = text;
-        if (answer !== shown.label) button.className = "wrong";
+        if (predicted !== shown.label) button.className = "wrong";
         const canvas = document.createElement("canvas");
         RamReport.draw(canvas, shown.pixels, record.shape);
         button.append(canvas);

@@ -65,12 +65,14 @@ def background_color(background: str) -> Color:
       RamError: when it is no colour.
     """
     try:
-        red, green, blue = ImageColor.getrgb(background)
+        color = ImageColor.getrgb(background)
     except (AttributeError, TypeError, ValueError):
+        color = ()
+    if len(color) != 3:
         raise RamError(
             f"--background={background}: expected white, black, gray or #rrggbb"
-        ) from None
-    return red, green, blue
+        )
+    return color[0], color[1], color[2]
 
 
 def decode(content: bytes, background: Color = (255, 255, 255)) -> np.ndarray:

@@ -38,6 +38,11 @@ def train(config: Config, stop: StopRequest | None = None) -> dict[str, Any]:
         directory.check(config)
         if directory.results.exists():
             return read_results(directory.results)
+        if config.validation_size == 0:
+            raise RamError(
+                "--validation_size=0: expected at least 1 image, or -1 for the usual "
+                "number: training measures itself on validation"
+            )
         return _train(config, directory, cluster, stop or StopRequest())
     finally:
         directory.release()
@@ -53,8 +58,12 @@ def _train(
     from ram_tf.evaluation.evaluator import Evaluator
     from ram_tf.evaluation.final_results import write_results
     from ram_tf.evaluation.progress_bar import EvaluationBar
-    from ram_tf.runs.checkpoints import CheckpointFolder
-    from ram_tf.runs.setup import assemble, select_weights
+    from ram_tf.runs.setup import (
+        assemble,
+        check_source,
+        checkpoint_folder,
+        select_weights,
+    )
     from ram_tf.runtime.devices import make_strategy, use_cores, use_jit
     from ram_tf.training.callbacks import ProgressBar, RunLogger
     from ram_tf.training.trainer import Trainer
@@ -66,11 +75,14 @@ def _train(
         experiment = assemble(config, num_parts)
     jit_compile = use_jit(config)
     source, task, model = experiment.source, experiment.task, experiment.model
+    checkpoints = checkpoint_folder(config, directory)
     if is_chief:
-        directory.check_classes(source.class_names)
-        source.split("test")  # A broken image is better told before the training.
+        checkpoints.check()
+        check_source(source, directory)
+        # Reads all splits: a broken image is better told before the training.
+        print("\n".join(source.summary_lines()), flush=True)
         # Only now: what is wrong with data or model must not bind the folder to it.
-        directory.begin(config, source.class_names)
+        directory.begin(config, source.class_names, source.records())
     validation = Evaluator(
         model,
         source.split("validation"),
@@ -87,7 +99,7 @@ def _train(
         validation.accuracy,
         jit_compile=jit_compile,
         strategy=strategy,
-        checkpoints=CheckpointFolder(directory.checkpoints, config.keep_checkpoints),
+        checkpoints=checkpoints,
         is_chief=is_chief,
         stop=stop,
     )

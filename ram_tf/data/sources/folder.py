@@ -84,7 +84,13 @@ class FolderSource(Source):
             labels = (label for _, label in listing)
             ordered = sorted(
                 zip(files, labels, strict=True),
-                key=lambda entry: (entry[0].digest, entry[1], entry[0].path),
+                # What is broken comes first, and so into training, which needs it most.
+                key=lambda entry: (
+                    not entry[0].error,
+                    entry[0].digest,
+                    entry[1],
+                    entry[0].path,
+                ),
             )
             self._set(split, ordered, f"all of {layout.roots[split]}")
         self._is_cut = False

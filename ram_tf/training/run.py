@@ -53,6 +53,7 @@ def _train(
 ) -> dict[str, Any]:
     # TensorFlow takes seconds to import: only once there is work for it.
     import_tensorflow()
+    import keras
     import tensorflow as tf
 
     from ram_tf.evaluation.evaluator import Evaluator
@@ -80,7 +81,7 @@ def _train(
         checkpoints.check()
         check_source(source, directory)
         # Reads all splits: a broken image is better told before the training.
-        print("\n".join(source.summary_lines()), flush=True)
+        summary = "\n".join(source.summary_lines())
         # Only now: what is wrong with data or model must not bind the folder to it.
         directory.begin(config, source.class_names, source.records())
     validation = Evaluator(
@@ -106,7 +107,11 @@ def _train(
     callbacks: list[Any] = []
     if is_chief:
         logger = RunLogger(trainer, directory.curve, directory.logs)
-        callbacks = [logger, ProgressBar(trainer)]
+        # Said when nothing is left to refuse: a command that refuses says one line.
+        found = keras.callbacks.LambdaCallback(
+            on_train_begin=lambda logs: print(summary, flush=True)
+        )
+        callbacks = [logger, found, ProgressBar(trainer)]
     results: dict[str, Any] = {}
     try:
         trainer.run(callbacks)

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -73,6 +74,11 @@ class Config:
         "1,000 for mnist_sample, a tenth of sets under 50,000 images, and none of a "
         "set with a validation split of its own.",
         low=-1,
+    )
+    background: str = _setting(
+        "white",
+        "What shows through where images are transparent: white, black, gray or "
+        "#rrggbb.",
     )
     task: str = _setting(
         "plain",
@@ -349,6 +355,11 @@ class Config:
             object.__setattr__(self, "decay_steps", self.train_steps)
         if self.model == "ram":
             check_model(self.to_dict())
+        if not re.fullmatch(r"white|black|gray|#[0-9a-fA-F]{6}", self.background):
+            raise RamError(
+                f"--background={self.background}: expected white, black, gray or "
+                f"#rrggbb, found {self.background!r}"
+            )
         if self.dataset in ("", "folder:"):
             raise RamError(
                 f"--dataset={self.dataset}: expected a TFDS name, mnist_sample or "

@@ -115,7 +115,7 @@ def expand_flagfiles(
         if depth == _MAX_DEPTH:
             raise RamError(f"--flagfile={value}: flagfiles include each other")
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "not a text file"
             raise RamError(
@@ -130,9 +130,18 @@ def expand_flagfiles(
                     f"{path}:{number}: expected --name=value or a # comment, "
                     f"found {text!r}"
                 )
+            text = _unquoted(text)
             for inner, origin in expand_flagfiles([text], path.parent, depth + 1):
                 expanded.append((inner, origin or f"{path}:{number}: "))
     return expanded
+
+
+def _unquoted(text: str) -> str:
+    """Returns `--name="value"` of a flagfile without the quotes, as a shell would."""
+    name, equals, value = text.partition("=")
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+        value = value[1:-1]
+    return f"{name}{equals}{value}"
 
 
 def parse(

@@ -14,9 +14,10 @@ USAGE = """Classifies images with an exported model.
 
   python -m ram_tf.predict --model=exported/x image.png ...
 
-Takes PNG, JPEG, GIF and BMP files, and .npz files with an array `images` (uint8 [n, H,
-W, C]) and perhaps `labels`, as examples.npz of a run. Prints one line an image. Colour
-and gray become what the model was trained on. A file that cannot be read is told on
+Takes PNG, JPEG, GIF, BMP, WebP, TIFF and PNM files, as a viewer shows them, and .npz
+files with an array `images` (uint8 [n, H, W, C]) and perhaps `labels`, as examples.npz
+of a run. Prints one line an image. Colour and gray become what the model was trained
+on, and transparency is put on the background of its training. A file that cannot be read is told on
 standard error; the others are classified all the same, and the exit status is 1."""
 
 SETTINGS = [
@@ -41,7 +42,11 @@ def _command(arguments: Arguments) -> int:
     for path in arguments.positional:
         try:
             images, labels = read_images(
-                path, metadata["image_shape"], arguments.resize, len(class_names)
+                path,
+                metadata["image_shape"],
+                arguments.resize,
+                len(class_names),
+                metadata["background"],
             )
         except RamError as error:
             print_error(error)
@@ -52,7 +57,8 @@ def _command(arguments: Arguments) -> int:
             name = path if images.shape[0] == 1 else f"{path}[{index}]"
             prediction = {key: value[index].numpy() for key, value in found.items()}
             truth = None if labels is None else int(labels[index])
-            print(_line(name, prediction, truth, class_names, arguments.json))
+            line = _line(name, prediction, truth, class_names, arguments.json)
+            print(_printable(line))
             if truth is not None:
                 total += 1
                 right += truth == prediction["label"]
@@ -77,6 +83,13 @@ def _line(
     if truth is not None and truth != label:
         text += f", wrong: it is {class_names[truth]}"
     return text
+
+
+def _printable(line: str) -> str:
+    """Returns a line that standard output takes; file names may be no text at all."""
+    encoding = sys.stdout.encoding or "utf-8"
+    name = line.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return name.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -156,7 +156,11 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """Returns the commit of the package's own repository, None outside it."""
+    """Returns the commit of the package's own repository, None outside it.
+
+    It ends in "-dirty" when a file that the repository holds has changes that are not
+    in it; results themselves do not count.
+    """
     module = pathlib.Path(__file__)
     try:
         # An installed package may lie in a repository of somebody else's, as in a .venv
@@ -164,7 +168,10 @@ def commit() -> str | None:
         place = _git(module.parent, "ls-files", "--full-name", module.name)
         if place != f"{__package__.replace('.', '/')}/{module.name}":
             return None
-        return _git(module.parent, "rev-parse", "HEAD")
+        words = ("status", "--porcelain", "--untracked-files=no")
+        changes = _git(module.parent, *words, "--", ":/", ":(top,exclude)results")
+        head = _git(module.parent, "rev-parse", "HEAD")
+        return f"{head}-dirty" if changes else head
     except (OSError, subprocess.CalledProcessError):
         return None
 

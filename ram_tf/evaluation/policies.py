@@ -4,7 +4,6 @@ A policy that sits at the border of the image, or is worth no more than random g
 learns nothing more; its training accuracy alone does not tell.
 """
 
-
 import numpy as np
 import tensorflow as tf
 
@@ -65,7 +64,7 @@ class PolicyMonitor:
         weights with other glimpses; `gradient_<term>_<network>` are norms of the
         gradient of each term of the loss by network, weights of the terms not applied.
         """
-        found = self.evaluator.answers("learned")
+        found = self.evaluator.predict("learned")
         measures = {
             "border_share": border_share(found.locations),
             "step_length": step_length(found.locations),
@@ -73,7 +72,7 @@ class PolicyMonitor:
         }
         for policy in ("learned", "random", "center"):
             if policy != "learned":
-                found = self.evaluator.answers(policy)
+                found = self.evaluator.predict(policy)
             predictions = found.step_probabilities[:, -1].argmax(-1)
             measures[f"accuracy_{policy}"] = float(np.mean(predictions == found.labels))
         norms = {name: float(norm) for name, norm in self._norms().items()}

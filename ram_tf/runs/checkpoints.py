@@ -43,22 +43,25 @@ def save(
     write_atomic(path, buffer.getvalue())
 
 
-def restore(path: pathlib.Path, variables: Mapping[str, Any]) -> dict[str, Any]:
+class OtherConfig(RamError):
+    """A checkpoint is whole, and of a run of another Config."""
+
+
+def restore(
+    path: pathlib.Path, variables: Mapping[str, Any], config_digest: str = ""
+) -> dict[str, Any]:
     """Assigns a checkpoint to variables, all or none, and returns its state.
 
+    Args:
+      path: the file.
+      variables: by the names that they were saved by.
+      config_digest: that the checkpoint's must equal, if it has one; "" is any.
+
     Raises:
-      RamError: when the file is missing, damaged, or of another model.
+      RamError: when the file is missing, damaged, or of another model or Config.
     """
     arrays = read_arrays(path, "a whole checkpoint")
-    try:
-        state = json.loads(arrays.pop(_STATE).tobytes())
-        step = state["step"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise RamError(
-            f"{path}: expected a whole checkpoint, found: {one_line(error)}"
-        ) from None
-    if not isinstance(step, int):
-        raise RamError(f"{path}: expected the number of a step, found {step!r}")
+    state = _state(path, arrays.pop(_STATE, None), config_digest)
     for name, variable in variables.items():
         expected = f"{variable.dtype}{list(variable.shape)}"
         array = arrays.get(name)
@@ -71,17 +74,41 @@ def restore(path: pathlib.Path, variables: Mapping[str, Any]) -> dict[str, Any]:
     return state
 
 
+def _state(path: pathlib.Path, array: Any, config_digest: str) -> dict[str, Any]:
+    """Returns the state of a checkpoint, checked."""
+    try:
+        state = json.loads(array.tobytes())
+        step = state["step"]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RamError(
+            f"{path}: expected a whole checkpoint, found: {one_line(error)}"
+        ) from None
+    if not isinstance(step, int):
+        raise RamError(f"{path}: expected the number of a step, found {step!r}")
+    found = state.get("config_digest", config_digest)
+    if config_digest and found != config_digest:
+        raise OtherConfig(
+            f"{path}: expected a checkpoint of this Config (config_digest "
+            f"{config_digest}), found one of another ({found})"
+        )
+    return state
+
+
 class CheckpointFolder:
     """The newest N checkpoints of a run, and the best one apart.
 
     Args:
       folder: where they are.
       keep: how many of the newest are kept.
+      config_digest: of the run; checkpoints of another are refused. "" takes any.
     """
 
-    def __init__(self, folder: pathlib.Path, keep: int) -> None:
+    def __init__(
+        self, folder: pathlib.Path, keep: int, config_digest: str = ""
+    ) -> None:
         self.folder = folder
         self.keep = keep
+        self.config_digest = config_digest
         self.best = folder / "best.npz"
 
     def at(self, step: int) -> pathlib.Path:
@@ -96,13 +123,33 @@ class CheckpointFolder:
         self, step: int, variables: Mapping[str, Any], state: dict[str, Any]
     ) -> None:
         """Writes the checkpoint of a step, then removes the oldest beyond `keep`."""
-        save(self.at(step), variables, state)
+        save(self.at(step), variables, self._signed(state))
         for path in self.newest()[self.keep :]:
             path.unlink(missing_ok=True)
 
     def save_best(self, variables: Mapping[str, Any], state: dict[str, Any]) -> None:
         """Replaces the best checkpoint."""
-        save(self.best, variables, state)
+        save(self.best, variables, self._signed(state))
+
+    def check(self) -> None:
+        """Checks that the newest whole checkpoint, if there is one, is of this Config.
+
+        Raises:
+          RamError: when it is of another.
+        """
+        for path in self.newest():
+            try:
+                arrays = read_arrays(path, "a whole checkpoint", [_STATE])
+                _state(path, arrays[_STATE], self.config_digest)
+                return
+            except OtherConfig:
+                raise
+            except RamError:
+                continue  # `restore` tells it.
+
+    def _signed(self, state: dict[str, Any]) -> dict[str, Any]:
+        digest = {"config_digest": self.config_digest} if self.config_digest else {}
+        return {**state, **digest}
 
     def restore(self, variables: Mapping[str, Any]) -> dict[str, Any] | None:
         """Restores the newest checkpoint that is whole.
@@ -112,12 +159,14 @@ class CheckpointFolder:
 
         Raises:
           RamError: when there are checkpoints and none is whole: a run never starts
-            again in silence.
+            again in silence. When one is of another Config.
         """
         paths = self.newest()
         for path in paths:
             try:
-                return restore(path, variables)
+                return restore(path, variables, self.config_digest)
+            except OtherConfig:
+                raise
             except RamError as error:
                 logging.warning("%s; trying the one before", error)
         if paths:

@@ -1,8 +1,11 @@
 """The folder of a run: who owns it, what it runs, what it found."""
 
+import collections
 import fcntl
 import itertools
+import os
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 from ram_tf.config import Config
@@ -27,6 +30,7 @@ class RunDirectory:
         self.flags = self.path / "flags.cfg"
         self.config = self.path / "config.json"
         self.class_names = self.path / "class_names.json"
+        self.data = self.path / "data.json"
         self.checkpoints = self.path / "checkpoints"
         self.logs = self.path / "logs"
         self.curve = self.path / "curve.csv"
@@ -114,19 +118,64 @@ class RunDirectory:
             f"training, found {len(class_names)}, with {new} where {old} was"
         )
 
-    def begin(self, config: Config, class_names: list[str]) -> None:
+    def check_data(
+        self,
+        records: dict[str, Any],
+        image_names: Callable[[str], list[str]] = lambda split: [],
+    ) -> None:
+        """Checks that a run's data are the ones that it began with.
+
+        A run of an earlier version has no record of them, and passes.
+
+        Args:
+          records: what the source says of its data now.
+          image_names: by split, names of the images of their digests.
+
+        Raises:
+          RamError: when they differ; the message names what did.
+        """
+        if not self._holds_run() or not self.data.exists():
+            return
+        before = read_json(self.data)
+        if not isinstance(before, dict) or not isinstance(before.get("splits"), dict):
+            raise RamError(f"{self.data}: expected an object of the run's data")
+        changes = [
+            f"{key} {before.get(key)} (now {records.get(key)})"
+            for key in sorted({*before, *records} - {"splits", "dataset"})
+            if before.get(key) != records.get(key)
+        ]
+        for split, now in records["splits"].items():
+            old = before["splits"].get(split)
+            if old != now:
+                changes.append(_split_change(split, old, now, image_names(split)))
+        if changes:
+            raise RamError(
+                f"--run_dir={self.path}: expected the data that the run began with, "
+                f"found other: {'; '.join(changes)}"
+            )
+
+    def begin(
+        self,
+        config: Config,
+        class_names: list[str],
+        records: dict[str, Any] | None = None,
+    ) -> None:
         """Writes the run's Config and classes, unless the folder holds its run already.
 
         Args:
           config: the run's.
           class_names: of its data, in the order of their labels.
+          records: what its source says of its data.
         """
         if self._holds_run():
             return
         values = config.to_dict()
         write_atomic(self.class_names, to_json(class_names))
+        if records is not None:
+            write_atomic(self.data, to_json(records))
         lines = [f"--{name}={_text(value)}" for name, value in values.items()]
-        write_atomic(self.flags, "\n".join(lines) + "\n")
+        # Names of files may be bytes that are no text.
+        write_atomic(self.flags, os.fsencode("\n".join(lines) + "\n"))
         write_atomic(self.config, to_json(values))
 
     def _holds_run(self) -> bool:
@@ -146,6 +195,28 @@ class RunDirectory:
             return Config.from_dict(values)
         except RamError as error:
             raise RamError(f"{self.config}: {error}") from None
+
+
+def _split_change(split: str, old: Any, now: dict[str, Any], names: list[str]) -> str:
+    """Says in some words how the record of a split changed."""
+    if not isinstance(old, dict):
+        return f"{split} of {now['images']} images, where none was"
+    said = f"{split} of {now['images']} images (was {old.get('images')})"
+    if old.get("cut") != now.get("cut"):
+        said += f", {now.get('cut')} (was {old.get('cut')})"
+    digests = old.get("image_digests")
+    if isinstance(digests, list) and all(isinstance(each, str) for each in digests):
+        left = collections.Counter(digests)
+        new = []
+        for name, digest in zip(names, now["image_digests"], strict=True):
+            if left[digest]:
+                left[digest] -= 1
+            else:
+                new.append(name)
+        gone = left.total()
+        said += f": {len(new)} new" + (f", as {new[0]}" if new else "")
+        said += f", {gone} gone" if gone else ""
+    return said
 
 
 def _text(value: Any) -> str:

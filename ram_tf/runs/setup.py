@@ -45,13 +45,18 @@ def assemble(config: Config, num_parts: int = 1) -> Experiment:
       RamError: when the data are missing, or do not fit the Config.
     """
     source = open_source(
-        config.dataset, config.data_dir, config.validation_size, config.image_size
+        config.dataset,
+        config.data_dir,
+        config.validation_size,
+        config.image_size,
+        config.background,
     )
     if len(source.class_names) < 2:
         raise RamError(
             f"--dataset={config.dataset}: expected at least two classes, found "
             f"{', '.join(source.class_names)} alone"
         )
+    source.check()
     task = Task(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Task)})
     image_shape = task.output_shape(source.image_shape)
     model = build_model(config, len(source.class_names), image_shape, num_parts)
@@ -67,7 +72,7 @@ def load_run(path: str | pathlib.Path, data_dir: str = "") -> Experiment:
 
     Raises:
       RamError: when there is no finished run, its checkpoint is damaged, or its data
-        have other classes now.
+        are not the same any more.
     """
     directory = RunDirectory(path)
     if not directory.config.exists():
@@ -81,9 +86,26 @@ def load_run(path: str | pathlib.Path, data_dir: str = "") -> Experiment:
             "same train command resumes it"
         )
     experiment = assemble(config)
-    directory.check_classes(experiment.source.class_names)
+    check_source(experiment.source, directory)
     select_weights(experiment, directory)
     return experiment
+
+
+def checkpoint_folder(config: Config, directory: RunDirectory) -> CheckpointFolder:
+    """Returns the checkpoints of a run, which are held to its Config."""
+    return CheckpointFolder(
+        directory.checkpoints, config.keep_checkpoints, config.digest()
+    )
+
+
+def check_source(source: Source, directory: RunDirectory) -> None:
+    """Checks that a folder holds no run, or one of these very data.
+
+    Raises:
+      RamError: when it holds a run of other ones; the message names what changed.
+    """
+    directory.check_classes(source.class_names)
+    directory.check_data(source.records(), source.image_names)
 
 
 def select_weights(experiment: Experiment, directory: RunDirectory) -> None:
@@ -93,11 +115,12 @@ def select_weights(experiment: Experiment, directory: RunDirectory) -> None:
       RamError: when their checkpoint is missing or damaged.
     """
     config, model = experiment.config, experiment.model
-    checkpoints = CheckpointFolder(directory.checkpoints, config.keep_checkpoints)
+    checkpoints = checkpoint_folder(config, directory)
     variables = named_variables(model)
     if config.select == "best":
-        restore(checkpoints.best, variables)
+        restore(checkpoints.best, variables, checkpoints.config_digest)
     else:
-        restore(checkpoints.at(config.train_steps), variables)
+        path = checkpoints.at(config.train_steps)
+        restore(path, variables, checkpoints.config_digest)
     if model.optimizer.use_ema:
         model.optimizer.finalize_variable_values(model.trainable_variables)

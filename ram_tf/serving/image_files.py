@@ -8,11 +8,22 @@ from ram_tf.files import read_arrays
 
 
 def read_images(
-    path: str, shape: tuple[int, ...], resize: bool, num_classes: int
+    path: str,
+    shape: tuple[int, ...],
+    resize: bool,
+    num_classes: int,
+    background: str = "white",
 ) -> Any:
     """Reads a file into uint8 [n, H, W, C], and integer labels [n] or None.
 
     Images are made gray or colour, and resized, as the data of training were.
+
+    Args:
+      path: the file: a picture, or an .npz.
+      shape: (H, W, C) of the model.
+      resize: whether pictures of another size are resized.
+      num_classes: N.
+      background: behind what is transparent, as in training.
 
     Raises:
       RamError: when the file is no image, or of another size and `resize` is False, or
@@ -22,6 +33,8 @@ def read_images(
     import tensorflow as tf
 
     from ram_tf.data import image_ops as images_lib
+    from ram_tf.data import picture
+    from ram_tf.data.picture_files import read_content
 
     labels = None
     if path.endswith(".npz"):
@@ -31,15 +44,16 @@ def read_images(
             raise RamError(f"{path}: expected an .npz with `images`, found {found}")
         images, labels = arrays["images"], arrays.get("labels")
     else:
+        color = picture.background_color(background)
         try:
-            content = tf.io.read_file(path)
-            image, _ = images_lib.decode(content)
-        except tf.errors.OpError as error:
-            raise RamError(
-                f"{path}: expected an image (PNG, JPEG, GIF, BMP) or an .npz with "
-                f"`images`, found: {one_line(error)}"
-            ) from None
-        images = image[None]
+            with picture.quiet():
+                images = picture.decode(read_content(path), color)[None]
+        except (OSError, ValueError) as error:  # RamError is one.
+            said = one_line(error, 300)
+            if not isinstance(error, RamError):
+                said = f"expected an image ({picture.KINDS}), found: {said}"
+            said = said.replace("), found", ") or an .npz with `images`, found", 1)
+            raise RamError(f"{path}: {said}") from None
         if images.shape[-1] != shape[-1]:
             convert = images_lib.to_gray if shape[-1] == 1 else images_lib.to_color
             images = convert(images)

@@ -150,7 +150,7 @@ def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
     """Loads an exported model.
 
     Returns:
-      Its serving_uint8 signature, and its metadata.
+      Its serving_uint8 signature, and its metadata, with `background`.
 
     Raises:
       RamError: when the folder holds no whole export, or metadata of another model.
@@ -172,6 +172,8 @@ def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
             **metadata,
             "image_shape": tuple(metadata["image_shape"]),
             "class_names": list(metadata["class_names"]),
+            # An export of an earlier version states none.
+            "background": str(metadata.get("config", {}).get("background", "white")),
         }
     except Exception as error:  # noqa: BLE001 - TensorFlow raises all kinds for a broken file.
         reason = " ".join(str(error).split())[:200] or type(error).__name__

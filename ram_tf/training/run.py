@@ -40,6 +40,11 @@ def train(config: Config, stop: StopRequest | None = None) -> dict[str, Any]:
         directory.check(config)
         if directory.results.exists():
             return read_results(directory.results)
+        if config.validation_size == 0:
+            raise RamError(
+                "--validation_size=0: expected at least 1 image, or -1 for the usual "
+                "number: training measures itself on validation"
+            )
         return _train(config, directory, cluster, stop or StopRequest())
     finally:
         directory.release()
@@ -50,14 +55,19 @@ def _train(
 ) -> dict[str, Any]:
     # TensorFlow takes seconds to import: only once there is work for it.
     import_tensorflow()
+    import keras
     import tensorflow as tf
 
     from ram_tf.evaluation.evaluator import Evaluator
     from ram_tf.evaluation.final_results import write_results
     from ram_tf.evaluation.policies import PolicyMonitor
     from ram_tf.evaluation.progress_bar import EvaluationBar
-    from ram_tf.runs.checkpoints import CheckpointFolder
-    from ram_tf.runs.setup import assemble, select_weights
+    from ram_tf.runs.setup import (
+        assemble,
+        check_source,
+        checkpoint_folder,
+        select_weights,
+    )
     from ram_tf.runtime.devices import make_strategy, use_cores, use_jit
     from ram_tf.training.callbacks import ProgressBar, RunLogger
     from ram_tf.training.trainer import Trainer
@@ -69,11 +79,14 @@ def _train(
         experiment = assemble(config, num_parts)
     jit_compile = use_jit(config)
     source, task, model = experiment.source, experiment.task, experiment.model
+    checkpoints = checkpoint_folder(config, directory)
     if is_chief:
-        directory.check_classes(source.class_names)
-        source.split("test")  # A broken image is better reported before the training.
+        checkpoints.check()
+        check_source(source, directory)
+        # Reads all splits: a broken image is better reported before the training.
+        summary = "\n".join(source.summary_lines())
         # Only now: a Config whose data or model fails must not take the folder.
-        directory.begin(config, source.class_names)
+        directory.begin(config, source.class_names, source.records())
     validation = Evaluator(
         model,
         source.split("validation"),
@@ -94,7 +107,7 @@ def _train(
         validation.accuracy,
         jit_compile=jit_compile,
         strategy=strategy,
-        checkpoints=CheckpointFolder(directory.checkpoints, config.keep_checkpoints),
+        checkpoints=checkpoints,
         is_chief=is_chief,
         stop=stop,
         observe=observe,
@@ -102,7 +115,11 @@ def _train(
     callbacks: list[Any] = []
     if is_chief:
         logger = RunLogger(trainer, directory.curve, directory.logs)
-        callbacks = [logger, ProgressBar(trainer)]
+        # Said when nothing is left to refuse: a command that refuses says one line.
+        found = keras.callbacks.LambdaCallback(
+            on_train_begin=lambda logs: print(summary, flush=True)
+        )
+        callbacks = [logger, found, ProgressBar(trainer)]
     results: dict[str, Any] = {}
     try:
         trainer.run(callbacks)

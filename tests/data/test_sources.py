@@ -228,12 +228,15 @@ def test_folder_reads_jpeg_and_leaves_other_files(pets):
     assert (np.abs(grays.astype(int) - 128).max((1, 2, 3)) <= 1).sum() == 1
 
 
-def test_folder_transparency_is_dropped(tmp_path):
-    images = write_images(tmp_path / "a", 3, (3, 3, 4))
-    source = open_source(f"folder:{tmp_path}")
+@pytest.mark.parametrize("name, level", [("white", 255), ("#102030", (16, 32, 48))])
+def test_folder_transparency_is_composited(name, level, tmp_path):
+    images = write_images(tmp_path / "a", 3, (3, 3, 4)).astype(float)
+    alpha = images[..., 3:] / 255
+    expected = np.rint(images[..., :3] * alpha + np.array(level) * (1 - alpha))
+    source = open_source(f"folder:{tmp_path}", background=name)
     assert source.image_shape == (3, 3, 3)
     (found,) = source.split("train").images
-    assert found.tobytes() in {image[..., :3].tobytes() for image in images}
+    assert found.tobytes() in {each.astype(np.uint8).tobytes() for each in expected}
 
 
 def test_folder_image_size(tmp_path):

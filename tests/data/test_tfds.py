@@ -143,7 +143,11 @@ def test_tfds_colour_images_and_transparency(tmp_path):
     write_set(tmp_path, {"train": train, "test": train}, shape=(6, 5, 4))
     source = open_source("shapes", str(tmp_path))
     assert source.image_shape == (6, 5, 3)
-    np.testing.assert_array_equal(source.split("test").images, train[..., :3])
+    colors, alpha = train[..., :3].astype(float), train[..., 3:] / 255
+    for background, level in (("white", 255), ("black", 0)):
+        source = open_source("shapes", str(tmp_path), background=background)
+        shown = np.rint(colors * alpha + level * (1 - alpha))
+        np.testing.assert_array_equal(source.split("test").images, shown)
 
 
 def test_tfds_gray_pictures_of_a_colour_set_become_colour(tmp_path):

@@ -5,18 +5,22 @@ source by name: the embedded sample, a folder of images, or a TFDS data set.
 """
 
 import abc
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from ram_tf.data.picture_files import shown
 from ram_tf.errors import RamError
 
-SPLITS = ("train", "validation", "test")
+SPLITS: tuple["SplitName", ...] = ("train", "validation", "test")
 FOLDER_PREFIX = "folder:"
 LARGE_SET = 50_000  # Training images from which validation is a fixed number.
 LARGE_VALIDATION = 5_000
 
 SplitName = Literal["train", "validation", "test"]
+# What identifies a split: "images", how many, and what else the source knows.
+SplitRecord = dict[str, Any]
+_FEW_CLASSES = 20  # Beyond, the summary names the classes with the fewest and the most.
 
 
 class ImageSet(NamedTuple):
@@ -68,6 +72,56 @@ class Source(abc.ABC):
                 )
             self._read_splits[name] = image_set
         return self._read_splits[name]
+
+    def check(self) -> None:
+        """Checks what training needs beyond single images; raises RamError."""
+
+    def record(self, name: SplitName) -> SplitRecord:
+        """Returns what identifies a split, ready for JSON."""
+        return {"images": len(self.split(name).labels)}
+
+    def records(self) -> dict[str, Any]:
+        """Returns what identifies the data: what a run keeps, and is held to later."""
+        splits = {name: self.record(name) for name in SPLITS}
+        return {"dataset": self.name, **self._version(), "splits": splits}
+
+    def image_names(self, name: SplitName) -> list[str]:
+        """Returns names of the images of a record's `image_digests`, if it has some."""
+        return []
+
+    def notes(self) -> list[str]:
+        """Returns lines on what was passed over or may not be as meant."""
+        return []
+
+    def summary_lines(self) -> list[str]:
+        """Returns what was found: classes, sizes, images a split and class, notes.
+
+        Reads all splits.
+        """
+        height, width, channels = self.image_shape
+        colour = "gray" if channels == 1 else "colour"
+        lines = [
+            f"data: {shown(self.name)}, {len(self.class_names)} classes, images "
+            f"{height}x{width} (height x width), {colour}"
+        ]
+        for name in SPLITS:
+            labels = self.split(name).labels
+            counts = np.bincount(labels, minlength=len(self.class_names))
+            parts = [
+                f"{label} {count:,}"
+                for label, count in zip(self.class_names, counts, strict=True)
+            ]
+            if len(parts) > _FEW_CLASSES:
+                order = np.argsort(counts, kind="stable")
+                parts = [f"{parts[order[0]]} to {parts[order[-1]]} a class"]
+            lines.append(
+                f"  {name}: {len(labels):,} images ({', '.join(parts)}), "
+                f"{shown(self.split_description[name])}"
+            )
+        return lines + [f"  {line}" for line in self.notes()]
+
+    def _version(self) -> dict[str, Any]:
+        return {}
 
     @abc.abstractmethod
     def _read(self, name: SplitName) -> ImageSet: ...

@@ -1,187 +1,272 @@
 """A folder of images, one folder a class."""
 
+import collections
 import hashlib
 import pathlib
 
 import numpy as np
-import tensorflow as tf
 
-from ram_tf.data import image_ops as images_lib
+from ram_tf.data.picture import background_color
+from ram_tf.data.picture_files import PictureFile, read_files, shown
 from ram_tf.data.sources.base import (
     FOLDER_PREFIX,
+    SPLITS,
     ImageSet,
     Source,
     SplitName,
+    SplitRecord,
     validation_count,
 )
-from ram_tf.errors import RamError, one_line
+from ram_tf.data.sources.folder_layout import Layout, Listing
+from ram_tf.errors import RamError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
-
-_BATCH = 256  # Images that are decoded together.
 _LEAST_IMAGES = 3
 
-Listing = list[tuple[pathlib.Path, int]]
+# Files with their labels, in the order of a split.
+_Files = list[tuple[PictureFile, int]]
 
 
 class FolderSource(Source):
     """`--dataset=folder:PATH`: PATH/<class>/*.png, or PATH/train/<class>/*.png.
 
-    Classes are the sorted names of the class folders. Images are ordered by the MD5 of
-    <class>/<file>, so that any cut mixes the classes and is the same everywhere. Test
-    is PATH/test, else the last tenth of that order, at least one; validation is
-    PATH/validation if it is there and no size is asked for, else the last part of what
-    is left. If any image is in colour all are: gray ones get three equal channels.
+    Classes are the sorted names of the class folders; images in folders below belong to
+    the class. Images are ordered by the SHA-256 of the file's content, so that any cut
+    mixes the classes, is the same everywhere whatever the files are called, and keeps
+    copies of one image in one split. Test is PATH/test, else the last tenth of that
+    order, at least one; validation is PATH/validation if it is there and no size is
+    asked for, else the last part of what is left. Other usual names of the splits do
+    too. If any image is in colour all are: gray ones get three equal channels.
+
+    All files are read at once, each once, when the source is made.
 
     Args:
       path: the folder.
       validation_size: as in `open_source`.
       image_size: as in `open_source`; needed when the images vary in size.
+      background: as in `open_source`.
 
     Raises:
-      RamError: when there are no class folders in it, or too few images.
+      RamError: when there are no class folders in it, too few images, or what is in it
+        can be read in more ways than one.
     """
 
     def __init__(
-        self, path: str, validation_size: int = -1, image_size: int = 0
+        self,
+        path: str,
+        validation_size: int = -1,
+        image_size: int = 0,
+        background: str = "white",
     ) -> None:
         super().__init__(FOLDER_PREFIX + path)
-        root = pathlib.Path(path)
-        has_splits = any(folder.is_dir() for folder in _folders(root / "train"))
-        train_root = root / "train" if has_splits else root
-        self.class_names = [folder.name for folder in _folders(train_root)]
-        train = self._list(train_root)
-        if not train:
-            raise RamError(
-                f"--dataset={self.name}: expected folders of classes with images "
-                f"({', '.join(SUFFIXES)}) in {train_root}, found none"
-            )
-        if len(train) < _LEAST_IMAGES:
+        color = background_color(background)
+        self._layout = layout = Layout(self.name, pathlib.Path(path))
+        self.class_names = layout.class_names
+        listings = layout.listings
+        if len(listings["train"]) < _LEAST_IMAGES:
             raise RamError(
                 f"--dataset={self.name}: expected at least {_LEAST_IMAGES} images in "
-                f"{train_root}, one each for training, validation and test, found "
-                f"{len(train)}"
+                f"{layout.roots['train']}, one each for training, validation and test, "
+                f"found {len(listings['train'])}"
             )
-        self._listings: dict[str, Listing] = {}
+        if validation_size >= 0 and listings.pop("validation", None):
+            layout.notes.append(
+                f"{layout.roots['validation']} passed over, as --validation_size is "
+                "given"
+            )
+        entries = [entry for listing in listings.values() for entry in listing]
+        read = read_files([str(file) for file, _ in entries], color, image_size)
+        self._files: dict[str, _Files] = {}
         self.split_description = {}
-        end = len(train)
-        if has_splits and (root / "test").is_dir():
-            self._set("test", self._list(root / "test"), f"all of {root / 'test'}")
-        else:
-            end -= max(end // 10, 1)
-            self._set("test", train[end:], f"images {end} to {len(train)} by MD5")
-        own = root / "validation"
-        if has_splits and own.is_dir() and validation_size < 0:
-            start = end
-            self._set("validation", self._list(own), f"all of {own}")
-        else:
-            start = end - validation_count(self.name, end, validation_size)
-            self._set("validation", train[start:end], f"images {start} to {end} by MD5")
-        self._set("train", train[:start], f"images 0 to {start} by MD5")
-        self._first = train[0][0]
-        height, width, channels = _decode(self._first).shape
-        if channels == 1 and self._has_color():
-            channels = 3
+        done = 0
+        for split, listing in listings.items():
+            files = read[done : done + len(listing)]
+            done += len(listing)
+            labels = (label for _, label in listing)
+            ordered = sorted(
+                zip(files, labels, strict=True),
+                # What is broken comes first, and so into training, which needs it most.
+                key=lambda entry: (
+                    not entry[0].error,
+                    entry[0].digest,
+                    entry[1],
+                    entry[0].path,
+                ),
+            )
+            self._set(split, ordered, f"all of {layout.roots[split]}")
+        self._is_cut = False
+        end = len(self._files["train"])
+        for split, size in (
+            ("test", max(end // 10, 1)),
+            ("validation", None),
+        ):
+            if split not in listings:
+                files = self._files["train"]
+                end = len(files)
+                if size is None:
+                    size = validation_count(self.name, end, validation_size)
+                start = _boundary(files, end - size, 2 if split == "test" else 1)
+                self._set(split, files[start:], f"images {start} to {end} by content")
+                self._set("train", files[:start], f"images 0 to {start} by content")
+                self._is_cut = self._is_cut or size > 0
         self._image_size = image_size
-        self.image_shape = (image_size or height, image_size or width, channels)
+        self._find_shape(image_size)
 
     def listing(self, name: SplitName) -> Listing:
         """Returns the files of a split, each with its label."""
-        return list(self._listings[name])
+        return [(pathlib.Path(file.path), label) for file, label in self._files[name]]
 
-    def _set(self, name: str, listing: Listing, description: str) -> None:
-        self._listings[name] = listing
+    def check(self) -> None:
+        """Checks what training needs beyond single images.
+
+        Raises:
+          RamError: when training has no image of a class, or the images are too alike
+            to be cut into splits.
+        """
+        distinct = {file.digest for file, _ in self._all()}
+        if self._is_cut and len(distinct) < _LEAST_IMAGES:
+            raise RamError(
+                f"--dataset={self.name}: expected at least {_LEAST_IMAGES} different "
+                f"images, one each for training, validation and test, found "
+                f"{len(distinct)} among {len(self._all())} files"
+            )
+        counts = self._counts("train")
+        for label, name in enumerate(self.class_names):
+            if not counts[label]:
+                total = sum(self._counts(split)[label] for split in SPLITS)
+                where = [split for split in SPLITS if self._counts(split)[label]]
+                raise RamError(
+                    f"--dataset={self.name}: expected images of class {name} in "
+                    f"training, found {total} in all, which the cut by content puts "
+                    f"into {' and '.join(where)}; add some, or give PATH/train, "
+                    "PATH/validation and PATH/test"
+                )
+
+    def record(self, name: SplitName) -> SplitRecord:
+        """Returns what identifies a split: a digest of every image and label."""
+        digests = [
+            f"{file.digest.hex()[:16]} {label}" for file, label in self._files[name]
+        ]
+        whole = hashlib.sha256("\n".join(digests).encode()).hexdigest()
+        return {"images": len(digests), "digest": whole, "image_digests": digests}
+
+    def image_names(self, name: SplitName) -> list[str]:
+        """Returns a name an image, in the order of the record's `image_digests`."""
+        return [shown(file.path) for file, _ in self._files[name]]
+
+    def notes(self) -> list[str]:
+        """Returns a line for each thing that may not be as meant."""
+        lines = [self._layout.passed_line(), *self._layout.notes]
+        shapes = collections.Counter(file.stored_shape for file, _ in self._all())
+        broken = shapes.pop(None, 0)
+        sizes = sorted({(shape[1], shape[0]) for shape in shapes if shape})
+        if len(sizes) > 1:
+            (narrow, low), (wide, high) = (
+                [pick(side) for side in zip(*sizes, strict=True)] for pick in (min, max)
+            )
+            lines.append(
+                f"stored in {len(sizes):,} sizes, {narrow} to {wide} wide and {low} to "
+                f"{high} high"
+                + (f", resized to {self._image_size}" if self._image_size else "")
+            )
+        gray = sum(n for shape, n in shapes.items() if shape and shape[2] == 1)
+        if gray and self.image_shape[2] == 3:
+            lines.append(f"{gray:,} gray images among colour, made colour")
+        if broken:
+            lines.append(f"{broken:,} broken images")
+        for split in SPLITS:
+            counts = self._counts(split)
+            missing = [
+                n for label, n in enumerate(self.class_names) if not counts[label]
+            ]
+            if missing and self._files[split]:
+                lines.append(f"{split} has no image of {', '.join(missing[:5])}")
+        single = [
+            name
+            for label, name in enumerate(self.class_names)
+            if sum(self._counts(split)[label] for split in SPLITS) == 1
+        ]
+        if single:
+            lines.append(f"one image only of {', '.join(single[:5])}")
+        return [line for line in [*lines, *self._copies()] if line]
+
+    def _copies(self) -> list[str]:
+        """Returns lines on files of equal content."""
+        places = collections.defaultdict(list)
+        for split in SPLITS:
+            for file, label in self._files[split]:
+                places[file.digest].append((split, label))
+        again = [found for found in places.values() if len(found) > 1]
+        lines = []
+        if again:
+            copies = sum(len(found) - 1 for found in again)
+            lines.append(f"{copies:,} files are copies of others")
+        torn = sum(len({label for _, label in found}) > 1 for found in again)
+        if torn:
+            lines.append(f"{torn:,} images lie in more than one class")
+        shared = sum(len({split for split, _ in found}) > 1 for found in again)
+        if shared:
+            lines.append(f"{shared:,} images lie in more than one split")
+        return lines
+
+    def _all(self) -> _Files:
+        return [entry for split in SPLITS for entry in self._files[split]]
+
+    def _counts(self, split: str) -> collections.Counter[int]:
+        return collections.Counter(label for _, label in self._files[split])
+
+    def _set(self, name: str, files: _Files, description: str) -> None:
+        self._files[name] = files
         self.split_description[name] = description
 
-    def _list(self, root: pathlib.Path) -> Listing:
-        listing = []
-        for folder in _folders(root):
-            if folder.name not in self.class_names:
-                raise RamError(
-                    f"{folder}: expected one of the classes of training, "
-                    f"{', '.join(self.class_names)}"
-                )
-            label = self.class_names.index(folder.name)
-            files = (f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES)
-            listing += [(file, label) for file in files]
-
-        def rank(entry: tuple[pathlib.Path, int]) -> tuple[bytes, str]:
-            key = f"{entry[0].parent.name}/{entry[0].name}"
-            return hashlib.md5(key.encode()).digest(), key
-
-        return sorted(listing, key=rank)
-
-    def _has_color(self) -> bool:
-        """Looks at every image until one is in colour; broken ones are told later."""
-
-        def channels(path: tf.Tensor) -> tf.Tensor:
-            return images_lib.decode(tf.io.read_file(path))[1]
-
-        listings = self._listings.values()
-        paths = [str(path) for listing in listings for path, _ in listing]
-        dataset = tf.data.Dataset.from_tensor_slices(paths)
-        dataset = dataset.map(
-            tf.autograph.experimental.do_not_convert(channels), tf.data.AUTOTUNE
+    def _find_shape(self, image_size: int) -> None:
+        """Sets the shape of most images, and the first that has it."""
+        shapes = [
+            (file, file.stored_shape) for file, _ in self._all() if file.stored_shape
+        ]
+        if not shapes:
+            file, _ = self._files["train"][0]
+            raise RamError(f"{file.path}: {file.error}")
+        channels = max(shape[2] for _, shape in shapes)
+        sizes = collections.Counter(shape[:2] for _, shape in shapes)
+        height, width = sizes.most_common(1)[0][0]
+        self._usual = next(
+            f.path for f, shape in shapes if shape[:2] == (height, width)
         )
-        found = dataset.ignore_errors().as_numpy_iterator()
-        return any(number == 3 for number in found)
+        self.image_shape = (image_size or height, image_size or width, channels)
 
     def _read(self, name: SplitName) -> ImageSet:
-        paths = [str(path) for path, _ in self._listings[name]]
-        images = np.empty((len(paths), *self.image_shape), np.uint8)
-        done = 0
-        try:
-            for batch in self._batches(paths).as_numpy_iterator():
-                images[done : done + len(batch)] = batch
-                done += len(batch)
-        except tf.errors.OpError as error:
-            # Something is wrong with a file: one by one, to find which and what.
-            for path, _ in self._listings[name]:
-                self._check(path)
-            raise RamError(
-                f"--dataset={self.name}: expected images, found: {one_line(error)}"
-            ) from None
-        labels = [label for _, label in self._listings[name]]
-        return ImageSet(images, np.array(labels, np.int32))
-
-    def _batches(self, paths: list[str]) -> tf.data.Dataset:
-        def decode(path: tf.Tensor) -> tf.Tensor:
-            image, _ = images_lib.decode(tf.io.read_file(path))
-            if self.image_shape[2] == 3:
-                image = images_lib.to_color(image)
-            if self._image_size:
-                image = images_lib.resize(image, *self.image_shape[:2])
-            return tf.ensure_shape(image, self.image_shape)
-
-        decode = tf.autograph.experimental.do_not_convert(decode)
-        dataset = tf.data.Dataset.from_tensor_slices(tf.constant(paths, tf.string))
-        dataset = dataset.map(decode, tf.data.AUTOTUNE, deterministic=True)
-        return dataset.batch(_BATCH).prefetch(2)
-
-    def _check(self, path: pathlib.Path) -> None:
-        """Raises RamError when an image is broken or unlike the first."""
-        height, width, _ = _decode(path).shape
-        if not self._image_size and (height, width) != self.image_shape[:2]:
-            raise RamError(
-                f"{path}: an image of {height}x{width} (height x width), expected "
-                f"{self.image_shape[0]}x{self.image_shape[1]} as in {self._first}, "
-                "or --image_size"
-            )
+        files = self._files[name]
+        images = np.empty((len(files), *self.image_shape), np.uint8)
+        height, width, _ = self.image_shape
+        for file, _ in files:
+            if file.error:
+                raise RamError(f"{file.path}: {file.error}")
+            assert file.pixels is not None
+            found = file.pixels.shape[:2]
+            if found != (height, width):
+                raise RamError(
+                    f"{file.path}: an image of {found[0]}x{found[1]} (height x width), "
+                    f"expected {height}x{width} as in {self._usual}, or --image_size"
+                )
+        for image, (file, _) in zip(images, files, strict=True):
+            image[:] = file.pixels  # Gray is repeated where colour is wanted.
+            file.pixels = None  # The split is kept from here on.
+        return ImageSet(images, np.array([label for _, label in files], np.int32))
 
 
-def _decode(path: pathlib.Path) -> tf.Tensor:
-    try:
-        image, _ = images_lib.decode(path.read_bytes())
-    except (OSError, tf.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or "not a whole image"
-        raise RamError(f"{path}: expected an image, found: {reason}") from None
-    return image
+def _boundary(files: _Files, wanted: int, before: int) -> int:
+    """Returns the place nearest to `wanted` that parts no copies of one image.
 
-
-def _folders(root: pathlib.Path) -> list[pathlib.Path]:
-    if not root.is_dir():
-        return []
-    return sorted(
-        (f for f in root.iterdir() if f.is_dir() and not f.name.startswith(".")),
-        key=lambda folder: folder.name,
-    )
+    Args:
+      files: in the order of their digests.
+      wanted: where the cut would be.
+      before: how many different images must lie before it.
+    """
+    if wanted == len(files):
+        return wanted
+    places = [
+        at
+        for at in range(1, len(files))
+        if files[at - 1][0].digest != files[at][0].digest
+    ][before - 1 :]
+    return min(places, key=lambda at: (abs(at - wanted), at), default=wanted)

@@ -4,9 +4,13 @@ from ram_tf.data.sources.base import FOLDER_PREFIX, Source
 
 
 def open_source(
-    dataset: str, data_dir: str = "", validation_size: int = -1, image_size: int = 0
+    dataset: str,
+    data_dir: str = "",
+    validation_size: int = -1,
+    image_size: int = 0,
+    background: str = "white",
 ) -> Source:
-    """Opens a source by name; reads no images yet, beyond what tells their shape.
+    """Opens a source by name; of a folder it reads all files, of others no images yet.
 
     Args:
       dataset: "mnist_sample" (embedded digits), "folder:PATH", or a TFDS name.
@@ -15,6 +19,8 @@ def open_source(
         validation split if it has one, 1,000 of mnist_sample, 5,000 of sets with at
         least 50,000 training images, a tenth of others, at least one.
       image_size: side in pixels that images are resized to; 0 keeps their size.
+      background: what shows through where images are transparent: white, black, gray
+        or #rrggbb.
 
     Raises:
       RamError: when there is no such data set, or it cannot be used.
@@ -27,7 +33,7 @@ def open_source(
         from ram_tf.data.sources.folder import FolderSource
 
         path = dataset.removeprefix(FOLDER_PREFIX)
-        return FolderSource(path, validation_size, image_size)
+        return FolderSource(path, validation_size, image_size, background)
     from ram_tf.data.sources.tfds import TfdsSource
 
-    return TfdsSource(dataset, data_dir, validation_size, image_size)
+    return TfdsSource(dataset, data_dir, validation_size, image_size, background)

@@ -6,7 +6,14 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from ram_tf.data.sources.base import ImageSet, Source, SplitName, validation_count
+from ram_tf.data.picture import background_color
+from ram_tf.data.sources.base import (
+    ImageSet,
+    Source,
+    SplitName,
+    SplitRecord,
+    validation_count,
+)
 from ram_tf.data.sources.tfds_builder import open_builder
 from ram_tf.data.sources.tfrecords import Records, read_records
 from ram_tf.errors import RamError, one_line
@@ -36,6 +43,7 @@ class TfdsSource(Source):
       data_dir: where TFDS data are; "" is TFDS's own choice.
       validation_size: as in `open_source`.
       image_size: as in `open_source`; needed when the images vary in size.
+      background: as in `open_source`.
 
     Raises:
       RamError: when the set is missing and cannot be downloaded, or has no uint8
@@ -48,8 +56,10 @@ class TfdsSource(Source):
         data_dir: str = "",
         validation_size: int = -1,
         image_size: int = 0,
+        background: str = "white",
     ) -> None:
         super().__init__(dataset)
+        self._background = background_color(background)
         self._builder = open_builder(dataset, data_dir)
         features = self._builder.info.features
         self._image = _find(dataset, features, tfds.features.Image, "image")
@@ -67,7 +77,7 @@ class TfdsSource(Source):
                 f"--dataset={dataset}: its images vary in size, expected --image_size"
             )
         height, width, channels = self._stored_shape
-        channels = min(channels, 3)  # Transparency is dropped.
+        channels = min(channels, 3)  # Transparency is composited.
         self.image_shape = (image_size or height, image_size or width, channels)
         self._cuts = self._cut(validation_size)
         self.split_description = {name: str(cut) for name, cut in self._cuts.items()}
@@ -123,8 +133,22 @@ class TfdsSource(Source):
             label=self._label,
         )
         return read_records(
-            records, self._stored_shape, self.image_shape, len(self.class_names)
+            records,
+            self._stored_shape,
+            self.image_shape,
+            len(self.class_names),
+            self._background,
         )
+
+    def record(self, name: SplitName) -> SplitRecord:
+        """Returns what identifies a split: TFDS's own name for it, and its size."""
+        cut = self._cuts[name]
+        return {"images": cut.stop - cut.start, "cut": str(cut)}
+
+    def _version(self) -> dict[str, Any]:
+        info = self._builder.info
+        counts = {name: split.num_examples for name, split in info.splits.items()}
+        return {"version": str(info.version), "examples": counts}
 
 
 def _find(dataset: str, features: Any, kind: type, usual: str) -> str:

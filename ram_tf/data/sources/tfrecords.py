@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from ram_tf.data import image_ops as images_lib
+from ram_tf.data.picture import Color, over_if_transparent
 from ram_tf.data.sources.base import ImageSet
 from ram_tf.errors import RamError, one_line
 
@@ -68,6 +69,7 @@ def read_records(
     stored_shape: StoredShape,
     image_shape: tuple[int, int, int],
     num_classes: int,
+    background: Color = (255, 255, 255),
 ) -> ImageSet:
     """Reads and checks images and labels.
 
@@ -76,6 +78,7 @@ def read_records(
       stored_shape: what the data set says that its images are.
       image_shape: of the images to return; another size than stored is resized.
       num_classes: N; labels are in [0, N).
+      background: behind the transparency of sets of four channels.
 
     Raises:
       RamError: for a broken file or image, another size or channel count than stated,
@@ -86,13 +89,14 @@ def read_records(
     labels = np.empty(count, np.int64)
     done, kinds = 0, set()
     try:
-        for batch in _decode(records, stored_shape, image_shape).as_numpy_iterator():
+        decoded = _decode(records, stored_shape, image_shape, background)
+        for batch in decoded.as_numpy_iterator():
             rows = slice(done, done + len(batch[1]))
             colour = batch[0].shape[-1] > 2
             kinds.add(colour)
             if len(kinds) > 1 or colour and image_shape[2] == 1:
                 raise ValueError("gray and colour images")
-            # Drops transparency, and repeats gray when colour is wanted.
+            # Repeats gray when colour is wanted.
             images[rows] = batch[0][..., : 3 if colour else 1]
             labels[rows] = batch[1]
             done = rows.stop
@@ -116,7 +120,10 @@ def read_records(
 
 
 def _decode(
-    records: Records, stored_shape: StoredShape, image_shape: tuple[int, int, int]
+    records: Records,
+    stored_shape: StoredShape,
+    image_shape: tuple[int, int, int],
+    background: Color,
 ) -> tf.data.Dataset:
     """Returns (images uint8 [b, h, w, ?], labels int64 [b]); uneven batches fail."""
     varies = None in stored_shape
@@ -127,6 +134,13 @@ def _decode(
     def decode_one(encoded: tf.Tensor) -> tf.Tensor:
         image = tf.io.decode_image(encoded, wanted, expand_animations=False)
         image = tf.ensure_shape(image, [*stored_shape[:2], None])
+        if stored_shape[2] == 4:
+            image = tf.numpy_function(
+                lambda pixels: over_if_transparent(pixels, background),
+                [image],
+                tf.uint8,
+            )
+            image.set_shape([*stored_shape[:2], None])
         if stored_shape[:2] == image_shape[:2]:
             return image
         return images_lib.resize(image, *image_shape[:2])

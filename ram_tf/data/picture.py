@@ -1,0 +1,245 @@
+"""Encoded pictures to the pixels that a viewer shows: uint8, gray or colour.
+
+The one reader of image files: of folders, of `ram_tf.predict` and of apps. Pillow reads
+them; what it leaves to its callers is done here: the orientation of EXIF, transparency
+over a background, 12 and 16 bits, CIE Lab, checks of PNG's CRCs. Needs no TensorFlow.
+"""
+
+import contextlib
+import io
+import logging
+import re
+import warnings
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from PIL import (
+    BmpImagePlugin,  # noqa: F401 - imported here, as threads would race for it later.
+    GifImagePlugin,  # noqa: F401
+    Image,
+    ImageCms,
+    ImageColor,
+    JpegImagePlugin,  # noqa: F401
+    MpoImagePlugin,  # noqa: F401
+    PngImagePlugin,  # noqa: F401
+    PpmImagePlugin,  # noqa: F401
+    TiffImagePlugin,  # noqa: F401
+    UnidentifiedImageError,
+    WebPImagePlugin,  # noqa: F401
+)
+
+from ram_tf.errors import RamError, one_line
+
+KINDS = "PNG, JPEG, GIF, BMP, WebP, TIFF, PNM"
+SUFFIXES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".gif", ".bmp"),
+    *(".dib", ".webp", ".tif", ".tiff", ".pbm", ".pgm", ".ppm", ".pnm"),
+)
+# Pillow calls what is larger a decompression bomb.
+MAX_PIXELS = 89_478_485
+
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM")
+_ORIENTATION = 0x0112  # The EXIF tag.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_CHECKED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")  # What pixels rest on.
+_TIFF_BITS, _TIFF_PHOTOMETRIC = 258, 262
+
+Color = tuple[int, int, int]
+
+
+def background_color(background: str) -> Color:
+    """Returns red, green and blue of `--background`, a name or #rrggbb.
+
+    Raises:
+      RamError: when it is no colour.
+    """
+    try:
+        color = ImageColor.getrgb(background)
+    except (AttributeError, TypeError, ValueError):
+        color = ()
+    if len(color) != 3:
+        raise RamError(
+            f"--background={background}: expected white, black, gray or #rrggbb"
+        )
+    return color[0], color[1], color[2]
+
+
+def decode(content: bytes, background: Color = (255, 255, 255)) -> np.ndarray:
+    """Decodes one picture, its first frame, as a viewer shows it.
+
+    Call it inside `quiet`.
+
+    Args:
+      content: the bytes of a file.
+      background: what shows through where it is transparent.
+
+    Returns:
+      uint8 [h, w, C]: C is 1 for what is stored as gray, else 3.
+
+    Raises:
+      RamError: when the bytes are no whole picture; the message begins with "expected".
+    """
+    try:
+        if content.startswith(_PNG):
+            _check_png(content)
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(
+                    f"{image.width}x{image.height} pixels, of at most {MAX_PIXELS:,}"
+                )
+            image.load()
+            pixels = _pixels(_upright(image), content, background)
+        return np.ascontiguousarray(pixels)
+    except UnidentifiedImageError:
+        reason = "none of these" if content else "an empty file"
+    except Exception as error:  # noqa: BLE001 - damage can take Pillow anywhere.
+        reason = re.sub(r" ?<_io\.\w+ object at \w+>", "", one_line(error))
+    raise RamError(f"expected an image ({KINDS}), found: {reason}")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps Pillow from warnings: of odd tags, and of sizes that `decode` refuses."""
+    logger = logging.getLogger("PIL")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def over(images: np.ndarray, background: Color) -> np.ndarray:
+    """Composites uint8 [..., 2 or 4], alpha last, on a background, rounded.
+
+    Gray stays gray if the background is.
+    """
+    colors, alpha = images[..., :-1].astype(np.uint32), images[..., -1:]
+    behind = np.array(background, np.uint32)
+    if colors.shape[-1] == 1 and len(set(background)) == 1:
+        behind = behind[:1]
+    opacity = alpha.astype(np.uint32)
+    mixed = colors * opacity + behind * (255 - opacity)
+    return ((mixed + 127) // 255).astype(np.uint8)
+
+
+def over_if_transparent(image: np.ndarray, background: Color) -> np.ndarray:
+    """Composites uint8 [h, w, C] of 2 or 4 channels; others stay as they are."""
+    return image if image.shape[-1] % 2 else over(image, background)
+
+
+def _check_png(content: bytes) -> None:
+    """Raises ValueError for a damaged chunk: Pillow does not look at IDAT's CRC."""
+    at = len(_PNG)
+    while at + 8 <= len(content):
+        length = int.from_bytes(content[at : at + 4], "big")
+        kind = content[at + 4 : at + 8]
+        end = at + 8 + length
+        if kind in _PNG_CHECKED:
+            stated = content[end : end + 4]
+            if len(stated) < 4:
+                raise ValueError("a truncated PNG")
+            if zlib.crc32(content[at + 4 : end]) != int.from_bytes(stated, "big"):
+                raise ValueError(f"a damaged PNG (CRC of {kind.decode()})")
+        if kind == b"IEND":
+            return
+        at = end + 4
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    if image.format == "TIFF":
+        return image  # Pillow turns these itself.
+    try:
+        orientation = image.getexif().get(_ORIENTATION)
+    except Exception:  # noqa: BLE001 - EXIF that nobody can read turns nothing.
+        return image
+    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
+    if turn is None:
+        return image
+    turned = image.transpose(turn)
+    turned.format = image.format
+    return turned
+
+
+def _pixels(image: Image.Image, content: bytes, background: Color) -> np.ndarray:
+    """Returns gray or colour of a loaded image of any mode."""
+    mode, transparent = image.mode, image.info.get("transparency")
+    if mode in ("L", "RGB") and transparent is None:
+        pixels = np.asarray(image)
+        return pixels[..., None] if mode == "L" else pixels
+    if mode.startswith("I") and not (mode == "I" and image.format not in _WIDE):
+        return _wide(image, transparent, background)
+    if mode in ("1", "L"):
+        gray = np.asarray(image.convert("L"))[..., None]
+        if not isinstance(transparent, int):
+            return gray
+        if mode == "L" and image.format == "PNG" and content[24] < 8:
+            # Pillow widens the pixels of 2 and 4 bits, and not the one that is clear.
+            transparent = transparent * 255 // (2 ** content[24] - 1)
+        return _keyed(gray, gray == transparent, background)
+    if mode == "RGB" and image.format == "PNG" and content[24] == 16:
+        image.info["transparency"] = tuple(value >> 8 for value in _three(transparent))
+    if mode in ("LA", "La"):
+        return over(np.asarray(image.convert("LA")), background)
+    if image.has_transparency_data:
+        return over(np.asarray(image.convert("RGBA")), background)
+    if mode == "LAB":
+        return np.asarray(_from_lab(image))
+    if mode in ("I", "F"):
+        raise ValueError(
+            f"pixels of 32 bits (Pillow's mode {mode}), which state no range; "
+            "8 or 16 bits do"
+        )
+    return np.asarray(image.convert("RGB"))
+
+
+_WIDE = ("PNG", "PPM")  # Whose mode I is 16 bits.
+
+
+def _wide(image: Image.Image, transparent: Any, background: Color) -> np.ndarray:
+    """Scales gray of 12 or 16 bits to 8, rounded."""
+    values = np.asarray(image).astype(np.int64)[..., None]
+    highest, inverted = 65535, False
+    tags = getattr(image, "tag_v2", None)
+    if tags is not None:
+        bits = tags.get(_TIFF_BITS, (16,))[0]
+        highest = 2**bits - 1
+        inverted = tags.get(_TIFF_PHOTOMETRIC) == 0
+    gray = (np.clip(values, 0, highest) * 255 + highest // 2) // highest
+    gray = (255 - gray if inverted else gray).astype(np.uint8)
+    if isinstance(transparent, int):
+        return _keyed(gray, values == transparent, background)
+    return gray
+
+
+def _keyed(gray: np.ndarray, is_clear: np.ndarray, background: Color) -> np.ndarray:
+    alpha = np.where(is_clear, 0, 255).astype(np.uint8)
+    return over(np.concatenate([gray, alpha], -1), background)
+
+
+def _three(value: Any) -> tuple[int, ...]:
+    if isinstance(value, tuple) and len(value) == 3:
+        return value
+    raise ValueError("a broken tRNS chunk")
+
+
+def _from_lab(image: Image.Image) -> Image.Image:
+    lab, srgb = (ImageCms.createProfile(name) for name in ("LAB", "sRGB"))
+    transform = ImageCms.buildTransform(lab, srgb, "LAB", "RGB")
+    found = ImageCms.applyTransform(image, transform)
+    if found is None:
+        raise ValueError("CIE Lab that cannot be converted")
+    return found

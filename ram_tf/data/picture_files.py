@@ -1,0 +1,118 @@
+"""Picture files read in parallel, each once: pixels, and a digest of the content."""
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import itertools
+import os
+import stat
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ram_tf.data import picture
+from ram_tf.errors import RamError, one_line
+
+_CHUNK = 64  # Files that a thread takes at a time.
+
+
+@dataclasses.dataclass
+class PictureFile:
+    """A file as it was read.
+
+    Attributes:
+      path: the file.
+      digest: SHA-256 of its content; of its name when it cannot be read.
+      stored_shape: (h, w, C) of the picture in the file; None for a broken one.
+      pixels: uint8 [h, w, C], resized when that was asked for; None for a broken one.
+      error: what is wrong with it, without its path.
+    """
+
+    path: str
+    digest: bytes
+    stored_shape: tuple[int, int, int] | None = None
+    pixels: np.ndarray | None = None
+    error: str = ""
+
+
+def read_content(path: str) -> bytes:
+    """Returns the bytes of a file.
+
+    Raises:
+      OSError: when it cannot be read.
+      ValueError: when it has no end, as a device, or its name has a NUL.
+    """
+    with open(path, "rb") as file:
+        if stat.S_ISCHR(os.fstat(file.fileno()).st_mode):
+            raise ValueError("a device")
+        return file.read()
+
+
+def read_files(
+    paths: Sequence[str],
+    background: picture.Color,
+    image_size: int = 0,
+) -> list[PictureFile]:
+    """Reads files in parallel; the order is that of the paths.
+
+    Args:
+      paths: the files.
+      background: behind what is transparent.
+      image_size: side that pictures are resized to; 0 keeps their size.
+    """
+    resize = _resizer(image_size) if image_size else None
+    chunks = [paths[at : at + _CHUNK] for at in range(0, len(paths), _CHUNK)]
+
+    def read_chunk(chunk: Sequence[str]) -> list[PictureFile]:
+        return [_read(path, background, resize) for path in chunk]
+
+    workers = len(os.sched_getaffinity(0))
+    pool = concurrent.futures.ThreadPoolExecutor(workers, "pictures")
+    try:
+        with picture.quiet():
+            return list(itertools.chain.from_iterable(pool.map(read_chunk, chunks)))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read(
+    path: str, background: picture.Color, resize: Callable[[Any], np.ndarray] | None
+) -> PictureFile:
+    try:
+        content = read_content(path)
+    except (OSError, ValueError) as error:
+        digest = hashlib.sha256(os.fsencode(path)).digest()
+        reason = f"expected an image, found: {one_line(error)}"
+        return PictureFile(path, digest, error=reason)
+    found = PictureFile(path, hashlib.sha256(content).digest())
+    try:
+        pixels = picture.decode(content, background)
+        height, width, channels = pixels.shape
+        found.stored_shape = height, width, channels
+        found.pixels = pixels if resize is None else resize(pixels)
+    except RamError as error:
+        found.error = str(error)
+    return found
+
+
+def _resizer(side: int) -> Callable[[Any], np.ndarray]:
+    import tensorflow as tf
+
+    from ram_tf.data.image_ops import resize
+
+    compiled = tf.function(
+        lambda images: resize(images, side, side),
+        input_signature=[tf.TensorSpec([None, None, None], tf.uint8)],
+        autograph=False,
+    )
+
+    def run(pixels: np.ndarray) -> np.ndarray:
+        return pixels if pixels.shape[:2] == (side, side) else compiled(pixels).numpy()
+
+    return run
+
+
+def shown(name: str) -> str:
+    """Returns a file's name as text that can be printed: bytes of no text are \\xNN."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

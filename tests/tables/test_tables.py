@@ -9,11 +9,11 @@ import pytest
 from helpers.result_files import write_experiments, write_result
 
 from ram_tf.tables import collect, read_sources
+from ram_tf.tables import readme as readme_tables
 from ram_tf.tables.command import main
 from ram_tf.tables.headers import main as fill_heads
 from ram_tf.tables.headers import outdated
 from ram_tf.tables.markdown import duration_text, render_table
-from ram_tf.tables import readme as readme_tables
 
 GOLDEN = """\
 ## Table 1: digits

@@ -21,7 +21,7 @@ unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install constraints demo clean-demo format lint type test test-all \
-	test-faults test-browser test-gpu benchmark check clean
+	test-faults test-browser test-gpu docs doc-links benchmark check clean
 
 help:  ## List the targets.
 	@sed -n 's/^\([a-z0-9][a-z0-9_ -]*\):[^#=]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) \
@@ -88,6 +88,17 @@ test-browser: $(INSTALLED)  ## Test the report in headless Chromium.
 
 test-gpu: $(INSTALLED)  ## Run the tests that need a GPU.
 	$(PY) -m pytest -m gpu -n 0 $(PYTEST_ARGS)
+
+docs: $(INSTALLED)  ## Build the site of the documentation in build/site.
+	@$(PY) -c 'import mkdocs, mkdocstrings_handlers.python' 2>/dev/null || \
+		$(PY) -m pip --disable-pip-version-check install --quiet --use-pep517 \
+		--constraint constraints.txt $(PIP_ARGS) --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet \
+		--config-file=docs/site/mkdocs.yml
+	@echo "site: build/site/index.html"
+
+doc-links: $(INSTALLED)  ## Set the line numbers of links from the documents to code.
+	$(PY) docs/site/hooks.py
 
 benchmark: $(INSTALLED)  ## Measure speed on this machine, idle, and write docs/performance.md.
 	$(PY) -m ram_tf.benchmark --suite=all --json > docs/performance/$(MACHINE).jsonl

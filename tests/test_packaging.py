@@ -1,4 +1,4 @@
-"""The manifest, the Makefile and the README say what is so."""
+"""The manifest says what is so."""
 
 import ast
 import configparser
@@ -7,13 +7,9 @@ import pathlib
 import re
 import sys
 
-import pytest
 from packaging.requirements import Requirement
 
-import ram_tf.export
-
 ROOT = pathlib.Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 # What a module is imported as, where that is not the name of its distribution.
 DISTRIBUTIONS = {
@@ -44,16 +40,6 @@ def imported_packages(path: pathlib.Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module.split(".")[0])
     return found
-
-
-def make_targets() -> set[str]:
-    text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    tables = ROOT / "experiments" / "tables.mk"
-    if tables.exists():
-        text += tables.read_text(encoding="utf-8")
-    named = re.findall(r"^([a-z][a-z0-9_ -]*):(?!=)", text, re.MULTILINE)
-    phony = re.findall(r"^\.PHONY:(.*)$", text.replace("\\\n", " "), re.MULTILINE)
-    return set(" ".join(named + phony).split())
 
 
 def test_manifest_declares_every_package_that_is_imported():
@@ -107,44 +93,3 @@ def test_console_scripts_name_commands():
             assert spec is not None and spec.origin, module
             source = pathlib.Path(spec.origin).read_text(encoding="utf-8")
             assert re.search(r"^def main\(", source, re.MULTILINE), module
-
-
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
-def test_documents_name_targets_and_files_that_exist(name):
-    text = (ROOT / name).read_text(encoding="utf-8")
-    targets = set(re.findall(r"(?:`|^    )make ([a-z][a-z0-9_-]*)", text, re.MULTILINE))
-    if (ROOT / "experiments" / "tables.mk").exists():
-        assert targets <= make_targets()
-    assert targets
-    for link in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (ROOT / link).exists(), link
-    for module in re.findall(r"\bram_tf/[a-z_/]+\.py", text):
-        assert (ROOT / module).exists(), module
-
-
-def test_readme_draws_the_way_of_the_data_with_files_that_exist():
-    drawing = README.split("## The way of the data")[1].split("## Commands")[0]
-    files = re.findall(r"(?:[a-z]+/)?[a-z_]+\.py", drawing)
-    assert len(files) > 20
-    for name in files:
-        assert (ROOT / "ram_tf" / name).exists(), name
-
-
-def test_readme_examples_print_what_they_say(capsys, tiny_run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    flags = [f"--run_dir={tiny_run}", "--export_dir=exported/demo"]
-    assert ram_tf.export.main(flags) == 0
-    capsys.readouterr()
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 3
-    code = "\n".join(blocks)
-    names = {}
-    exec(compile(code, "README.md", "exec"), names)
-    *shapes, answer = capsys.readouterr().out.splitlines()
-    expected = re.findall(r"^print.*  # (\(.*)$", code, re.MULTILINE)
-    assert shapes == expected and len(expected) == 2
-    assert answer.endswith("(5, 10)")
-    for name, shape in re.findall(
-        r"^(\w+)[ ,].*  # (\([\d, ]+\))", blocks[1], re.MULTILINE
-    ):
-        assert str(tuple(names[name].shape)) == shape, name

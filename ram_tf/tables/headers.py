@@ -1,4 +1,4 @@
-"""Fills the headers of flagfiles and the README's table from paper.json and results.
+"""Fills the headers of flagfiles and the tables of README and docs from the results.
 
 The header of a flagfile is its first lines that start with one of `KEYS`; the rest of
 the file is written by hand. `make headers` writes them again, and a test fails when one
@@ -22,9 +22,9 @@ from ram_tf.tables.markdown import (
     ours_text,
     render,
 )
-from ram_tf.tables.readme import with_summary
+from ram_tf.tables.readme import filled, headline, whole
 
-USAGE = """Fills the headers of flagfiles, RESULTS_DIR/tables.md and the README.
+USAGE = """Fills the headers of flagfiles, RESULTS_DIR/tables.md, README and docs.
 
   python -m ram_tf.tables.headers [--results_dir=results]"""
 
@@ -72,7 +72,7 @@ def with_head(text: str, lines: Sequence[str]) -> str:
 def outdated(
     experiments_dir: str | pathlib.Path, results_dir: str | pathlib.Path
 ) -> dict[pathlib.Path, str]:
-    """Returns what has to be written: new texts of flagfiles, tables.md, the README.
+    """Returns what has to be written: new texts of flagfiles and pages, by path.
 
     Raises:
       RamError: when a flagfile or paper.json is at fault.
@@ -90,9 +90,13 @@ def outdated(
             new[path] = with_head(old, head(table, row, sources))
     if any(row.seeds for table in tables for row in table.rows):
         new[pathlib.Path(results_dir) / "tables.md"] = render(tables, sources)
-    readme = pathlib.Path(experiments_dir).parent / "README.md"
-    if readme.exists():
-        new[readme] = with_summary(readme.read_text(encoding="utf-8"), tables)
+    root = pathlib.Path(experiments_dir).parent
+    pages = {"README.md": headline, "docs/reproduction.md": whole}
+    for name, to_markdown in pages.items():
+        page = root / name
+        if page.exists():
+            text = page.read_text(encoding="utf-8")
+            new[page] = filled(text, to_markdown(tables))
     return {
         path: text
         for path, text in new.items()

@@ -1,40 +1,78 @@
-"""The summary of the tables in the README, between two comments.
+"""The tables of results in the README and in docs/reproduction.md.
 
-`make headers` writes it. The whole tables are in results/tables.md.
+`make headers` fills both between two comments. All columns of all tables are in
+results/tables.md.
 """
 
 from collections.abc import Sequence
 
 from ram_tf.files import replace_between
-from ram_tf.tables.collect import Table
-from ram_tf.tables.markdown import cells, headings, line
+from ram_tf.tables.collect import Table, TableRow
+from ram_tf.tables.markdown import cells, headings, line, ours_text
 
 BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
-SHOWN = ("table1", "table2", "table3", "table4", "table5", "text", "best")
+
+# The rows of the README: one of each kind, those below the printed figure among them.
+HEADLINE = (
+    "table1/conv",
+    "table1/ram_8g_1s",
+    "table2/ram_8g_3s",
+    "table3/ram_8g_3s",
+    "table4/ram_8g_3s",
+    "table5/conv",
+    "table5/ram_inception_8g",
+    "best/cluttered60_8g",
+)
+HEADLINE_COLUMNS = ("Images", "Model", "Printed %", "Ours %", "Spread", "Seeds")
 COLUMNS = ("Model", "Printed %", "Ours %", "Difference", "Seeds", "Wall time")
-_RULES = ("---", "---:", "---:", "---:", "---", "---:")
+_LEFT = ("Images", "Model", "Seeds")
 
 
-def summary(tables: Sequence[Table]) -> str:
-    """Returns the paper's rows and our recipes, and the ablation, as Markdown."""
-    shown = [table for table in tables if table.table in SHOWN]
-    ablations = [table for table in tables if table.is_ablation]
-    return "\n\n".join(_summary(part) for part in (shown, ablations) if part)
-
-
-def _summary(tables: Sequence[Table]) -> str:
-    lines = [line(headings(tables[0], COLUMNS)), line(_RULES)]
-    for table in tables:
-        lines.append(line([f"**{table.title}**", *[""] * (len(COLUMNS) - 1)]))
-        for row in table.rows:
-            found = cells(row)
-            lines.append(line(found[name] for name in COLUMNS))
+def headline(tables: Sequence[Table]) -> str:
+    """Returns the rows named in HEADLINE, in its order, as one Markdown table."""
+    rows = {row.experiment.name: (table, row) for table in tables for row in table.rows}
+    lines = [line(HEADLINE_COLUMNS), _rule(HEADLINE_COLUMNS)]
+    for name in HEADLINE:
+        if name in rows:
+            lines.append(_headline_row(*rows[name]))
     return "\n".join(lines)
 
 
-def with_summary(text: str, tables: Sequence[Table]) -> str:
-    """Returns the README's text with the summary between its two comments.
+def whole(tables: Sequence[Table]) -> str:
+    """Returns every table under a heading of its own, as Markdown."""
+    return "\n\n".join(_whole_table(table) for table in tables)
+
+
+def _headline_row(table: Table, row: TableRow) -> str:
+    found = cells(row)
+    ours = ours_text(row) if row.mean is None else f"{row.mean:.2f}"
+    spread = "" if row.stddev is None else f"{row.stddev:.2f}"
+    # "Table 1: MNIST, 28x28" says the images behind the colon, "Our recipes" nothing.
+    _, _, images = table.title.partition(": ")
+    model = found["Model"]
+    if not images:
+        images, _, model = model.partition(": ")
+        model = f"{table.title}: {model}"
+    return line(
+        [images, model, found["Printed %"], ours, spread, found["Seeds"] or "none"]
+    )
+
+
+def _whole_table(table: Table) -> str:
+    lines = [f"### {table.title}", "", line(headings(table, COLUMNS)), _rule(COLUMNS)]
+    for row in table.rows:
+        found = cells(row)
+        lines.append(line(found[name] for name in COLUMNS))
+    return "\n".join(lines)
+
+
+def _rule(columns: Sequence[str]) -> str:
+    return line("---" if name in _LEFT else "---:" for name in columns)
+
+
+def filled(text: str, tables: str) -> str:
+    """Returns a page's text with `tables` between its two comments.
 
     A text that lacks the comments is returned as it is.
     """
-    return replace_between(text, BEGIN, END, f"\n{summary(tables)}\n") or text
+    return replace_between(text, BEGIN, END, f"\n{tables}\n") or text

@@ -1,19 +1,20 @@
 """Tables of results: what counts, what is shown, what fails."""
 
 import json
+import pathlib
 import subprocess
 import sys
 
 import pytest
 from helpers.result_files import write_experiments, write_result
 
+from ram_tf.tables import readme as readme_tables
 from ram_tf.tables.catalogue import read_sources
 from ram_tf.tables.collect import collect
 from ram_tf.tables.command import main
 from ram_tf.tables.headers import main as fill_heads
 from ram_tf.tables.headers import outdated
 from ram_tf.tables.markdown import duration_text, render_table
-from ram_tf.tables.readme import summary
 
 GOLDEN = """\
 ## Table 1: digits
@@ -97,14 +98,18 @@ def test_ablation_compares_with_the_row_without_a_fault(ablation):
     assert found[4] == (pytest.approx(50), None)
 
 
-def test_ablation_is_a_table_of_its_own_in_page_and_readme(ablation, results):
+def test_ablation_is_compared_with_the_row_without_a_fault_in_every_page(
+    ablation, results
+):
     text = render_table(ablation, {})
     assert "| Row | Model | No fault % | Ours % | Change |" in text
     assert "| `a_fault` | row a_fault | 90.00 | 70.00 | -20.00 |" in text
     printed = collect(results.parent / "experiments", results, tables=["table1"])
-    first, second = summary([*printed, ablation]).split("\n\n")
-    assert first.startswith("| Model | Printed % | Ours % | Difference |")
-    assert second.startswith("| Model | No fault % | Ours % | Change |")
+    text = readme_tables.whole([*printed, ablation])
+    first, second = text.split("### Faults")
+    assert first.startswith("### Table 1: digits\n")
+    assert "| Model | Printed % | Ours % | Difference |" in first
+    assert "| Model | No fault % | Ours % | Change |" in second
     assert "| row b_later | 50.00 | not run yet |  |  |  |" in second
 
 
@@ -272,18 +277,44 @@ def test_tables_do_not_import_tensorflow():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_readme_gets_the_summary_between_its_comments(experiments, results):
+def test_pages_get_their_tables_between_two_comments(experiments, results, monkeypatch):
+    names = ("table1/fc", "table1/ram", "table1/extra")
+    monkeypatch.setattr(readme_tables, "HEADLINE", names)
     readme = experiments.parent / "README.md"
+    page = experiments.parent / "docs" / "reproduction.md"
+    page.parent.mkdir()
     flags = [f"--experiments_dir={experiments}", f"--results_dir={results}"]
     readme.write_text("No place for it.\n")
     assert readme not in outdated(experiments, results)
-    readme.write_text(
-        "Before.\n<!-- tables:begin -->\nold\n<!-- tables:end -->\nAfter.\n"
-    )
+    for path in (readme, page):
+        path.write_text(
+            "Before.\n<!-- tables:begin -->\nold\n<!-- tables:end -->\nAfter.\n"
+        )
     assert fill_heads(flags) == 0
-    lines = readme.read_text().splitlines()
-    assert lines[:2] == ["Before.", "<!-- tables:begin -->"]
+    assert readme.read_text().splitlines() == [
+        "Before.",
+        "<!-- tables:begin -->",
+        "| Images | Model | Printed % | Ours % | Spread | Seeds |",
+        "| --- | --- | ---: | ---: | ---: | --- |",
+        "| digits | FC | 97.20 | 90.00 |  | 0 |",
+        "| digits | RAM, 6 glimpses | 93.79 | 96.00 | 1.41 | 0, 1 |",
+        "| digits | extra |  | not run yet |  | none |",
+        "<!-- tables:end -->",
+        "After.",
+    ]
+    lines = page.read_text().splitlines()
+    assert lines[:3] == ["Before.", "<!-- tables:begin -->", "### Table 1: digits"]
     assert lines[-2:] == ["<!-- tables:end -->", "After."]
-    assert "| **Table 1: digits** |  |  |  |  |  |" in lines
     assert "| RAM, 6 glimpses | 93.79 | 96.00 ± 1.41 | +2.21 | 0, 1 | 90 s |" in lines
     assert not outdated(experiments, results)
+
+
+def test_headline_has_eight_rows_that_exist():
+    root = pathlib.Path(__file__).parents[2]
+    rows = {
+        row.experiment.name
+        for table in collect(root / "experiments", root / "results")
+        for row in table.rows
+    }
+    assert set(readme_tables.HEADLINE) <= rows
+    assert len(set(readme_tables.HEADLINE)) == 8

@@ -74,9 +74,13 @@ class Evaluator:
             parts.append((probabilities.numpy()[kept], locations.numpy()[kept], labels))
         return Answers(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
-    def accuracy(self) -> float:
-        """Returns the headline accuracy, a fraction, of the model's own policy."""
-        found = self.answers(getattr(self.model, "policy", "learned"))
+    def accuracy(self, sample: bool = False) -> float:
+        """Returns the headline accuracy, a fraction, of the model's own policy.
+
+        Args:
+          sample: as of `answers`.
+        """
+        found = self.answers(getattr(self.model, "policy", "learned"), sample=sample)
         return float(np.mean(is_right(found.step_probabilities[:, -1], found.labels)))
 
     def _draws(

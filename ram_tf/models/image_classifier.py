@@ -220,7 +220,9 @@ class ImageClassifier(keras.Model):
         if tried is None:
             return self._track({**terms, "loss": loss, "gradient_norm": norm}, rows)
         # A scale that was too large says nothing of the gradient.
-        found = self._track({**terms, "loss": tf.where(tried, terms["loss"], loss)}, rows)
+        found = self._track(
+            {**terms, "loss": tf.where(tried, terms["loss"], loss)}, rows
+        )
         norm, rows = tf.where(tried, 0.0, norm), tf.where(tried, 0.0, rows)
         return {**found, **self._track({"gradient_norm": norm}, rows)}
 

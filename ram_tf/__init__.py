@@ -19,7 +19,8 @@ _PUBLIC = {
     "RNNCore": "ram_tf.layers",
     "LSTMCore": "ram_tf.layers",
     "ConvLSTMCore": "ram_tf.layers",
-    "NoCore": "ram_tf.layers",
+    "IdentityCore": "ram_tf.layers",
+    "NoCore": "ram_tf.layers",  # The same class, by its name before.
     "LocationNetwork": "ram_tf.layers",
     "BaselineNetwork": "ram_tf.layers",
     "ActionNetwork": "ram_tf.layers",

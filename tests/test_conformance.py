@@ -16,10 +16,10 @@ from ram_tf.layers import (
     ConvLSTMCore,
     FCGlimpseNetwork,
     GlimpseSensor,
+    IdentityCore,
     InceptionGlimpseNetwork,
     LocationNetwork,
     LSTMCore,
-    NoCore,
     RNNCore,
 )
 
@@ -87,8 +87,8 @@ CASES = {
         output=(4, 4, 5),
         parameters=4 * (9 * 3 * 5 + 9 * 5 * 5 + 5),
     ),
-    "no_core": LayerCase(
-        lambda **k: NoCore(**k),
+    "identity_core": LayerCase(
+        lambda **k: IdentityCore(**k),
         inputs=((7,), ()),
         output=(7,),
         parameters=0,

@@ -76,9 +76,13 @@ class Evaluator:
             *(np.concatenate(column) for column in zip(*parts, strict=True))
         )
 
-    def accuracy(self) -> float:
-        """Returns the headline accuracy, a fraction, of the model's own policy."""
-        found = self.predict(getattr(self.model, "policy", "learned"))
+    def accuracy(self, sample: bool = False) -> float:
+        """Returns the headline accuracy, a fraction, of the model's own policy.
+
+        Args:
+          sample: as of `predict`.
+        """
+        found = self.predict(getattr(self.model, "policy", "learned"), sample=sample)
         return float(np.mean(is_right(found.step_probabilities[:, -1], found.labels)))
 
     def _draws(

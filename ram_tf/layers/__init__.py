@@ -7,7 +7,7 @@ from ram_tf.layers.baseline import BaselineNetwork
 from ram_tf.layers.conv_glimpse import ConvGlimpseNetwork
 from ram_tf.layers.conv_lstm_core import ConvLSTMCore
 from ram_tf.layers.fc_glimpse import FCGlimpseNetwork
-from ram_tf.layers.identity_core import NoCore
+from ram_tf.layers.identity_core import IdentityCore
 from ram_tf.layers.inception_glimpse import InceptionGlimpseNetwork
 from ram_tf.layers.location import LocationNetwork
 from ram_tf.layers.lstm_core import LSTMCore
@@ -22,11 +22,13 @@ __all__ = [
     "RNNCore",
     "LSTMCore",
     "ConvLSTMCore",
-    "NoCore",
+    "IdentityCore",
     "LocationNetwork",
     "BaselineNetwork",
     "ActionNetwork",
 ]
+
+NoCore = IdentityCore  # Its name before version 0.2.
 
 # By the values of the flags --glimpse_network and --core.
 GLIMPSE_NETWORKS: dict[str, Any] = {
@@ -38,5 +40,5 @@ CORES: dict[str, Any] = {
     "rnn": RNNCore,
     "lstm": LSTMCore,
     "conv_lstm": ConvLSTMCore,
-    "none": NoCore,
+    "none": IdentityCore,
 }

@@ -6,8 +6,9 @@ import keras
 import tensorflow as tf
 
 
-@keras.saving.register_keras_serializable(package="ram_tf")
-class NoCore(keras.layers.Layer):
+# The name under which files of older versions hold it.
+@keras.saving.register_keras_serializable(package="ram_tf", name="NoCore")
+class IdentityCore(keras.layers.Layer):
     """Passes features through: every output depends on the current glimpse alone.
 
     The paper's own code fed each glimpse where the last state belongs, so that nothing

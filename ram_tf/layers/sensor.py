@@ -32,7 +32,7 @@ class GlimpseSensor(keras.layers.Layer):
 
     Call arguments:
       images: [B, H, W, C], floating point as it is, or uint8 0..255, which is read as
-        [0, 1]. Never cast as a whole: patches are cut first.
+        [0, 1]; no other dtype. Never cast as a whole: patches are cut first.
       locations: float32 [B*M, 2], (y, x) in [-1, 1]; -1 is the centre of the first
         pixel, +1 of the last. Rows i*M .. i*M + M-1 look at image i.
 
@@ -44,8 +44,8 @@ class GlimpseSensor(keras.layers.Layer):
       with "gather".
 
     Raises:
-      RamError: for a bad argument, images that are not of rank 4, or locations that are
-        no whole number of rollouts an image.
+      RamError: for a bad argument, images that are not of rank 4 or of a dtype whose
+        range is not known, or locations that are no whole number of rollouts an image.
     """
 
     def __init__(
@@ -66,6 +66,11 @@ class GlimpseSensor(keras.layers.Layer):
         self.patch_size = patch_size
         self.num_scales = num_scales
         self.method = method
+
+    def __call__(self, images: Any, *args: Any, **kwargs: Any) -> Any:
+        # Here and not in `call`, around whose errors Keras writes lines of its own.
+        check_pixels(images)
+        return super().__call__(images, *args, **kwargs)
 
     def call(self, images: tf.Tensor, locations: tf.Tensor) -> tf.Tensor:
         if len(images.shape) != 4:
@@ -144,6 +149,23 @@ class GlimpseSensor(keras.layers.Layer):
             "num_scales": self.num_scales,
             "method": self.method,
         }
+
+
+def check_pixels(images: Any) -> None:
+    """Refuses images of a dtype that does not say what its range is.
+
+    Args:
+      images: an array or tensor.
+
+    Raises:
+      RamError: for anything but floats, which are in [0, 1], and uint8, 0..255.
+    """
+    dtype = tf.as_dtype(getattr(images, "dtype", tf.float32))
+    if dtype != tf.uint8 and not dtype.is_floating:
+        raise RamError(
+            f"images of dtype {dtype.name}: expected uint8 in 0..255 or floats in "
+            "[0, 1]; convert them by astype('uint8'), or divide by their largest value"
+        )
 
 
 def top_left(locations: tf.Tensor, image_size_px: tf.Tensor, side: int) -> tf.Tensor:

@@ -1,23 +1,32 @@
-"""What the recurrent attention model and the baselines share as Keras models."""
+"""What the recurrent attention model and the whole-image classifiers share.
+
+They are Keras models with a loss of their own: here is how a step updates the weights,
+what it reports, and what Keras' own methods need to know about them.
+"""
 
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from ram_tf.errors import RamError
+from ram_tf.layers.sensor import check_pixels
 
 _ROWS = 8
+_GROWING = ("accuracy", "reward")  # The higher the better; all other terms fall.
 
 
 class ImageClassifier(keras.Model):
     """A Keras model of images to class probabilities with a loss of its own.
 
-    A subclass calls `learn` in its train_step and `track` in its test_step. `fit`,
-    `evaluate` and the package's training loop all go through these two steps.
+    A subclass calls `apply_loss` in its train_step and `update_metrics` in its
+    test_step. `fit`, `evaluate` and the package's training loop all go through these
+    two steps.
 
     Call arguments:
-      images: float32 [B, H, W, C] in [0, 1], or uint8 0..255.
+      images: floats [B, H, W, C] in [0, 1], or uint8 0..255. Any other dtype is
+        refused: its range is not known.
 
     Returns:
       probabilities: float32 [B, N].
@@ -28,9 +37,18 @@ class ImageClassifier(keras.Model):
         super().__init__(autocast=False, **kwargs)
         self._trackers: dict[str, keras.metrics.Metric] = {}
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        # Here and not in `call`, around whose errors Keras writes lines of its own.
+        inputs = args[0] if args else next(iter(kwargs.values()))
+        check_pixels(inputs["images"] if isinstance(inputs, dict) else inputs)
+        return super().__call__(*args, **kwargs)
+
     def track_terms(self, names: tuple[str, ...]) -> None:
         """Makes one mean per name; they are what `fit` shows and logs."""
         self._trackers = {name: keras.metrics.Mean(name=name) for name in names}
+        for name, tracker in self._trackers.items():
+            # Where EarlyStopping and ModelCheckpoint look when no mode is given.
+            tracker._direction = "up" if name in _GROWING else "down"
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -51,10 +69,12 @@ class ImageClassifier(keras.Model):
           optimizer: a Keras optimizer or its name.
           clip_norm: largest global norm of the whole batch's gradient; 0 does not
             clip. (A Keras optimizer's own global_clipnorm clips each replica's part.)
+            Of a scaled loss the gradient is clipped as if it were not scaled.
           jit_update: compile the update (norm, clipping, optimizer) by XLA even where
             the step is not: hundreds of small operations become one. Not under
             tf.distribute.
-          **kwargs: as `keras.Model.compile`.
+          **kwargs: as `keras.Model.compile`. With mixed_float16 Keras wraps the
+            optimizer in a LossScaleOptimizer, unless auto_scale_loss is False.
 
         Raises:
           ValueError: when a loss or metrics are given.
@@ -64,11 +84,45 @@ class ImageClassifier(keras.Model):
                 raise ValueError(f"{type(self).__name__} has its own {name}")
         self.clip_norm = clip_norm
         self.jit_update = jit_update
-        self._apply = tf.function(self._update, jit_compile=True)
+        self.auto_scale_loss = kwargs.get("auto_scale_loss", True)
+        self._jitted_update = tf.function(self._update, jit_compile=True)
         super().compile(optimizer=optimizer, **kwargs)
-        # `learn` sums over the replicas itself, because clipping needs the whole
+        # `apply_loss` sums over the replicas itself, because clipping needs the whole
         # gradient; twice would double what goes over the network.
-        self.optimizer._all_reduce_sum_gradients = _summed_already
+        self.inner_optimizer._all_reduce_sum_gradients = _summed_already
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    @property
+    def inner_optimizer(self) -> keras.optimizers.Optimizer:
+        """The optimizer that updates, without the scaling of the loss around it."""
+        return getattr(self.optimizer, "inner_optimizer", self.optimizer)
+
+    @property
+    def steps_done(self) -> tf.Tensor:
+        """How many times `apply_loss` has counted a step, a scalar.
+
+        Of an optimizer that accumulates gradients this is the number of batches, where
+        `iterations` is the number of updates. It is saved with the optimizer.
+        """
+        return tf.convert_to_tensor(self.inner_optimizer._iterations)
+
+    @property
+    def input_dtype(self) -> str:
+        """What `export` takes pixels as: also at lower precision they come whole."""
+        return "float32"
+
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """As `keras.Model.export`, as soon as the model is built.
+
+        Keras asks for a model that was called; `fit`, `evaluate` and `load_model`
+        build this one without a call.
+        """
+        if self.built and not self._called:
+            shape = self.get_build_config()["input_shape"]
+            shape = shape["images"] if isinstance(shape, dict) else shape
+            self(tf.zeros([side or 1 for side in shape]))
+        super().export(filepath, *args, **kwargs)
 
     def get_compile_config(self) -> dict[str, Any]:
         return {
@@ -76,13 +130,12 @@ class ImageClassifier(keras.Model):
             "clip_norm": self.clip_norm,
             "jit_update": self.jit_update,
             "jit_compile": self.jit_compile,
+            "auto_scale_loss": self.auto_scale_loss,
             "steps_per_execution": self.steps_per_execution,
         }
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built:
-            self.optimizer.build(self.trainable_variables)
 
     def unpack(self, data: Any) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Splits what `fit` or the training loop passes to a step.
@@ -95,7 +148,8 @@ class ImageClassifier(keras.Model):
           The dict of inputs, and the labels as int32 [B].
 
         Raises:
-          RamError: for weights of samples or classes, which the loss does not have.
+          RamError: for weights of samples or classes, which the loss does not have, and
+            for images of a dtype whose range is not known.
         """
         inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         if weights is not None:
@@ -105,23 +159,27 @@ class ImageClassifier(keras.Model):
             )
         if not isinstance(inputs, dict):
             inputs = {"images": inputs}
-        if not self.built:  # `fit` was the first to show it an image.
+        check_pixels(inputs["images"])
+        if not self.built or not self.optimizer.built:
             with tf.init_scope():
-                self.build((None, *inputs["images"].shape[1:]))
+                if not self.built:  # `fit` was the first to show it an image.
+                    self.build((None, *inputs["images"].shape[1:]))
                 self.optimizer.build(self.trainable_variables)
         return inputs, tf.reshape(tf.cast(labels, tf.int32), [-1])
 
-    def learn(
+    def apply_loss(
         self,
         tape: tf.GradientTape,
         loss: tf.Tensor,
         terms: dict[str, tf.Tensor],
         num_rows: tf.Tensor,
     ) -> dict[str, Any]:
-        """Updates the weights once and tracks the terms and the gradient's norm.
+        """Updates the weights once, and the trackers of the terms and of the norm.
 
-        A gradient that is not finite, or comes with such a term, counts as zero, so
-        that no weight is spoiled; the trackers of the loss and the norm show it.
+        A step whose terms or gradient are not finite updates nothing: no weight, no
+        state of the optimizer, not its count of steps. The trackers of the loss and the
+        norm show it. A LossScaleOptimizer halves its scale then and goes on; as long as
+        the scale is above 1, this is its way to find one, and no tracker shows it.
 
         Args:
           tape: recorded `loss`.
@@ -145,7 +203,7 @@ class ImageClassifier(keras.Model):
             loss,
             # TensorFlow's own variables: a Keras one has no zeros of its dtype.
             [variable.value for variable in self.trainable_variables],
-            output_gradients=share,
+            output_gradients=self.optimizer.scale_loss(share),
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
         values = tf.stack(list(terms.values()))
@@ -155,22 +213,82 @@ class ImageClassifier(keras.Model):
                 (gradients, tf.math.multiply_no_nan(values, share)),
             )
             terms = dict(zip(terms, tf.unstack(values), strict=True))
-        norm = (self._apply if self.jit_update else self._update)(gradients, values)
-        # The loss of a sick step may look well: ReLU takes NaN for 0.
+        update = self._jitted_update if self.jit_update else self._update
+        norm, tried = update(gradients, values)
+        # The loss of a non-finite step may look well: ReLU takes NaN for 0.
         loss = tf.where(tf.math.is_finite(norm), terms["loss"], norm)
-        return self._track({**terms, "loss": loss, "gradient_norm": norm}, rows)
+        if tried is None:
+            return self._track({**terms, "loss": loss, "gradient_norm": norm}, rows)
+        # A scale that was too large says nothing of the gradient.
+        found = self._track(
+            {**terms, "loss": tf.where(tried, terms["loss"], loss)}, rows
+        )
+        norm, rows = tf.where(tried, 0.0, norm), tf.where(tried, 0.0, rows)
+        return {**found, **self._track({"gradient_norm": norm}, rows)}
 
-    def _update(self, gradients: list[tf.Tensor], values: tf.Tensor) -> tf.Tensor:
-        """Takes one step of the optimizer; returns the norm of the gradients."""
-        norm = _global_norm(gradients)
-        sound = tf.reduce_all(tf.math.is_finite(values)) & tf.math.is_finite(norm)
+    def _update(
+        self, gradients: list[tf.Tensor], values: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Takes one step of the optimizer where everything is finite.
+
+        Args:
+          gradients: of the scaled loss, for every trainable variable.
+          values: all terms of the loss.
+
+        Returns:
+          The norm of the gradients, as of the loss without its scale, and whether they
+          were lost to a scale that a LossScaleOptimizer only tried; None without one.
+        """
+        scaled_norm = norm = _global_norm(gradients)
+        scale: Any = 1.0
+        if self._loss_is_scaled():
+            scale = self.optimizer.scale_loss(tf.constant(1.0))
+            norm = scaled_norm / scale
+        terms_are_finite = tf.reduce_all(tf.math.is_finite(values))
+        finite = terms_are_finite & tf.math.is_finite(scaled_norm)
         if self.clip_norm:
-            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, norm)
-        gradients = [tf.where(sound, g, tf.zeros_like(g)) for g in gradients]
+            gradients, _ = tf.clip_by_global_norm(
+                gradients, self.clip_norm * scale, scaled_norm
+            )
+        if self.optimizer is self.inner_optimizer:
+            self._apply_where(finite, gradients)
+            return norm, None
+        # It looks for what is not finite itself, and adapts its scale to it.
+        tried = terms_are_finite & ~finite & (scale > 1.0)
+        gradients = [tf.where(finite, gradient, np.nan) for gradient in gradients]
         self.optimizer.apply(gradients, self.trainable_variables)
-        return norm
+        return norm, tried
 
-    def track(self, terms: dict[str, tf.Tensor], num_rows: tf.Tensor) -> dict[str, Any]:
+    def _loss_is_scaled(self) -> bool:
+        scales = self.optimizer is not self.inner_optimizer
+        return scales or self.optimizer.loss_scale_factor is not None
+
+    def _apply_where(self, condition: tf.Tensor, gradients: list[tf.Tensor]) -> None:
+        """Applies the gradients if a condition, the same on every replica, holds."""
+        variables = self.trainable_variables
+        apply = self.optimizer.apply
+        if tf.__internal__.distribute.strategy_supports_no_merge_call():
+            tf.cond(condition, lambda: apply(gradients, variables), lambda: None)
+            return
+
+        def across(
+            strategy: tf.distribute.Strategy, condition: Any, gradients: Any
+        ) -> None:
+            def apply_on_each() -> None:
+                strategy.extended.call_for_each_replica(
+                    apply, args=(gradients, variables)
+                )
+
+            condition = strategy.experimental_local_results(condition)[0]
+            tf.cond(condition, apply_on_each, lambda: None)
+
+        # The optimizer meets the other replicas, which no branch of one of them may do.
+        context = tf.distribute.get_replica_context()
+        context.merge_call(across, args=(condition, gradients))
+
+    def update_metrics(
+        self, terms: dict[str, tf.Tensor], num_rows: tf.Tensor
+    ) -> dict[str, Any]:
         """Adds scalars to the trackers of their names and returns all means.
 
         Args:
@@ -191,7 +309,7 @@ class ImageClassifier(keras.Model):
     def _track(
         self, terms: dict[str, tf.Tensor], num_rows: tf.Tensor
     ) -> dict[str, Any]:
-        """As `track`, of the whole batch: a last one of few images counts as few."""
+        """As `update_metrics`, of the whole batch: a last one of few images counts as few."""
         for name, value in terms.items():
             self._trackers[name].update_state(value, sample_weight=num_rows)
         return {name: self._trackers[name].result() for name in terms}

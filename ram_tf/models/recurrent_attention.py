@@ -283,13 +283,20 @@ class RecurrentAttentionModel(ImageClassifier):
             labels = tf.repeat(labels, self.num_rollouts)
             losses = self._hybrid_loss(rollout, labels)
         terms = self._terms(losses, rollout, labels)
-        return self.learn(tape, losses.loss, terms, tf.shape(labels)[0])
+        return self.apply_loss(tape, losses.loss, terms, tf.shape(labels)[0])
 
     def test_step(self, data: Any) -> dict[str, Any]:
         inputs, labels = self.unpack(data)
         rollout = self._look(**inputs)
         losses = self._hybrid_loss(rollout, labels)
-        return self.track(self._terms(losses, rollout, labels), tf.shape(labels)[0])
+        terms = self._terms(losses, rollout, labels)
+        # At its own mean a Gaussian's density is the same everywhere: REINFORCE would
+        # add the reward to the loss with a sign that depends on the spread alone.
+        del terms["reinforce"]
+        terms["loss"] = (
+            losses.cross_entropy + self.baseline_weight * losses.baseline_mse
+        )
+        return self.update_metrics(terms, tf.shape(labels)[0])
 
     def _hybrid_loss(self, rollout: Rollout, labels: tf.Tensor) -> Losses:
         return hybrid_loss(
@@ -334,7 +341,7 @@ class RecurrentAttentionModel(ImageClassifier):
         num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group if num_replicas > 1 else 0
-        step = tf.cast(self.optimizer.iterations, tf.int64)
+        step = tf.cast(self.steps_done, tf.int64)
         seeds = tf.random.split(tf.stack([tf.constant(self.seed, tf.int64), step]), 2)
         mine = slice(replica * rows, (replica + 1) * rows)
         if initial_locations is None:

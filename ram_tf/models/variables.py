@@ -30,7 +30,7 @@ def averaged_weights(model: ImageClassifier) -> Iterator[None]:
 
     Does nothing when the optimizer keeps no average.
     """
-    if not model.optimizer.use_ema:
+    if not model.inner_optimizer.use_ema:
         yield
         return
     variables = model.trainable_variables

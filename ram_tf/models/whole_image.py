@@ -1,15 +1,16 @@
-"""The paper's two baseline classifiers, which see the whole image (paper 5)."""
+"""The paper's two classifiers that see the whole image (paper 5)."""
 
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from ram_tf.layers.sensor import check_pixels
 from ram_tf.models.image_classifier import ImageClassifier
 from ram_tf.models.losses import correct, cross_entropy
 
 
-class _BaselineClassifier(ImageClassifier):
+class _WholeImageClassifier(ImageClassifier):
     """A stack of layers, trained by cross-entropy."""
 
     def __init__(self, stack: list[keras.layers.Layer], **kwargs: Any) -> None:
@@ -26,6 +27,7 @@ class _BaselineClassifier(ImageClassifier):
 
     def logits(self, images: tf.Tensor) -> tf.Tensor:
         """Returns float32 [B, N]."""
+        check_pixels(images)
         x = images
         if images.dtype == tf.uint8:
             x = tf.cast(images, tf.float32) / 255.0
@@ -42,13 +44,13 @@ class _BaselineClassifier(ImageClassifier):
             logits = self.logits(inputs["images"])
             loss = cross_entropy(logits, labels)
         terms = self._terms(loss, logits, labels)
-        return self.learn(tape, loss, terms, tf.shape(labels)[0])
+        return self.apply_loss(tape, loss, terms, tf.shape(labels)[0])
 
     def test_step(self, data: Any) -> dict[str, Any]:
         inputs, labels = self.unpack(data)
         logits = self.logits(inputs["images"])
         terms = self._terms(cross_entropy(logits, labels), logits, labels)
-        return self.track(terms, tf.shape(labels)[0])
+        return self.update_metrics(terms, tf.shape(labels)[0])
 
     def _terms(
         self, loss: tf.Tensor, logits: tf.Tensor, labels: tf.Tensor
@@ -58,7 +60,7 @@ class _BaselineClassifier(ImageClassifier):
 
 
 @keras.saving.register_keras_serializable(package="ram_tf")
-class FCClassifier(_BaselineClassifier):
+class FCClassifier(_WholeImageClassifier):
     """Two hidden ReLU layers on the flattened image: "FC 2 layers" of the tables.
 
     Args:
@@ -91,7 +93,7 @@ class FCClassifier(_BaselineClassifier):
 
 
 @keras.saving.register_keras_serializable(package="ram_tf")
-class ConvClassifier(_BaselineClassifier):
+class ConvClassifier(_WholeImageClassifier):
     """A convolution and a hidden layer: "Convolutional, 2 layers" of the tables.
 
     8 filters of 10x10 (paper 5) inside the image, then 256 units (paper 5).

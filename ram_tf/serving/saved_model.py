@@ -59,6 +59,8 @@ def export(
     split = experiment.source.split("test")
     total = -(-len(split.labels) // BATCH_SIZE)
     for images, labels, _ in evaluation_batches(split, experiment.task, BATCH_SIZE):
+        if config.pixel_range == "byte":
+            images = images / 255.0  # The signature takes fractions of every model.
         right.append((module.serve(images)["label"] == labels).numpy())
         on_batch(len(right), total)
     metadata = {

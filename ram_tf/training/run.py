@@ -104,7 +104,7 @@ def _train(
         model,
         source.split("train"),
         task,
-        validation.accuracy,
+        lambda: validation.accuracy(config.eval_locations == "sample"),
         jit_compile=jit_compile,
         strategy=strategy,
         checkpoints=checkpoints,

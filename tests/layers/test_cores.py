@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from ram_tf.errors import RamError
-from ram_tf.layers import CORES, ConvLSTMCore, LSTMCore, NoCore, RNNCore
+from ram_tf.layers import CORES, ConvLSTMCore, IdentityCore, LSTMCore, RNNCore
 
 BATCH, STEPS = 3, 4
 
@@ -85,7 +85,7 @@ def test_conv_lstm_core_is_kerass_conv_lstm(kernel_size):
 
 
 def test_no_core_passes_features_and_remembers_nothing():
-    core = NoCore()
+    core = IdentityCore()
     features = np.random.default_rng(0).normal(size=(BATCH, 2, 3)).astype(np.float32)
     assert core.initial_state(BATCH) == ()
     output, state = core(features, ())

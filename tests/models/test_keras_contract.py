@@ -12,6 +12,7 @@ import tensorflow as tf
 from ram_tf.errors import RamError
 from ram_tf.layers import ConvLSTMCore, LocationNetwork
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
+from ram_tf.models.whole_image import FCClassifier
 
 NUM_CLASSES = 5
 
@@ -68,6 +69,7 @@ tf.config.set_logical_device_configuration(
     cpu, [tf.config.LogicalDeviceConfiguration()] * 2
 )
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
+from ram_tf.models.whole_image import FCClassifier
 numbers = np.random.default_rng(0)
 images = numbers.uniform(0, 1, (17, 12, 12, 1)).astype(np.float32)
 labels = np.arange(17, dtype=np.int32) % 5
@@ -188,3 +190,172 @@ def test_saved_model_compiles_as_it_was(make_model, tmp_path):
     for name in ("jit_compile", "steps_per_execution", "clip_norm", "jit_update"):
         assert getattr(again, name) == getattr(model, name), name
     assert tf.reduce_all(again.optimizer.iterations == model.optimizer.iterations)
+
+
+# --- Pixels, precision, callbacks -----------------------------------------------------
+
+
+def whole_image(**settings):
+    return FCClassifier(NUM_CLASSES, 8, **settings)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "int64", "uint16", "bool"])
+@pytest.mark.parametrize("method", ["call", "fit", "predict", "evaluate", "rollout"])
+def test_model_refuses_pixels_whose_range_is_not_known(method, dtype, make_model):
+    images, labels = np.ones((4, 12, 12, 1), dtype), data(4)[1]
+    models = [make_model()] if method == "rollout" else [make_model(), whole_image()]
+    for model in models:
+        model.compile()
+        calls = {
+            "call": lambda model: model(images),
+            "fit": lambda model: model.fit(images, labels, verbose=0),
+            "predict": lambda model: model.predict(images, verbose=0),
+            "evaluate": lambda model: model.evaluate(images, labels, verbose=0),
+            "rollout": lambda model: model.rollout(images, tf.zeros([4, 2])),
+        }
+        with pytest.raises(RamError) as caught:
+            calls[method](model)
+        assert str(caught.value).startswith(f"images of dtype {dtype}: expected uint8")
+        assert "\n" not in str(caught.value)
+
+
+def bars(count):
+    """Images that a small model learns: the bright band of rows is the class."""
+    numbers = np.random.default_rng(0)
+    labels = np.arange(count, dtype=np.int32) % NUM_CLASSES
+    images = numbers.uniform(0, 0.2, (count, 12, 12, 1)).astype(np.float32)
+    for image, label in zip(images, labels, strict=True):
+        image[2 * label + 1 : 2 * label + 3] += 0.8
+    return images, labels
+
+
+@pytest.mark.parametrize("kind", ["ram", "fc"])
+def test_model_learns_at_mixed_float16(kind, make_model):
+    if kind == "ram":
+        model = make_model(
+            dtype="mixed_float16", policy="center", patch_size=12, core_units=32
+        )
+    else:
+        model = whole_image(dtype="mixed_float16")
+    model.compile(keras.optimizers.Adam(1e-2), clip_norm=1.0)
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    images, labels = bars(100)
+    history = model.fit(images, labels, 10, 12, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    # Of the gradient, not of its scaled self, which is 2**15 times as large.
+    assert 0 < max(history["gradient_norm"]) < 100
+    assert model.evaluate(images, labels, return_dict=True, verbose=0)["accuracy"] > 0.9
+
+
+def test_scaled_loss_updates_as_the_loss_itself():
+    found = []
+    for scale in (None, 1024.0):
+        keras.utils.set_random_seed(0)
+        model = whole_image()
+        optimizer = keras.optimizers.SGD(0.1, loss_scale_factor=scale)
+        model.compile(optimizer, clip_norm=0.1)
+        history = model.fit(*bars(40), 8, shuffle=False, verbose=0).history
+        found.append([history["gradient_norm"], *model.get_weights()])
+    for mine, its in zip(*found, strict=True):
+        np.testing.assert_allclose(its, mine, rtol=1e-4, atol=1e-6)
+
+
+def test_scale_that_overflows_is_halved_and_no_tracker_shows_it():
+    model = whole_image(dtype="mixed_float16")
+    optimizer = keras.optimizers.SGD(0.1)
+    model.compile(keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=2.0**40))
+    before = [np.array(w) for w in model.get_weights()]
+    history = model.fit(*bars(8), 8, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert float(model.optimizer.dynamic_scale) == 2.0**39
+    for weight, value in zip(model.get_weights(), before, strict=False):
+        np.testing.assert_array_equal(weight, value)
+
+
+@pytest.mark.parametrize("jit_update", [False, True])
+def test_step_that_is_not_finite_moves_no_state_of_the_optimizer(
+    jit_update, make_model
+):
+    model = make_model()
+    optimizer = keras.optimizers.Adam(1e-2, use_ema=True, weight_decay=0.1)
+    model.compile(optimizer, jit_update=jit_update)
+    images, labels = data(4)
+    model.fit(images, labels, verbose=0)
+    state = [*model.weights, *optimizer.variables]
+    before = [variable.numpy() for variable in state]
+    model.fit(np.full_like(images, np.nan), labels, verbose=0)
+    for variable, value in zip(state, before, strict=True):
+        np.testing.assert_array_equal(variable, value, variable.path)
+    model.fit(images, labels, verbose=0)
+    assert int(optimizer.iterations) == 2
+
+
+def test_micro_batches_have_draws_of_their_own(make_model):
+    def draws(steps):
+        model = make_model()
+        accumulation = {"gradient_accumulation_steps": steps} if steps else {}
+        model.compile(keras.optimizers.SGD(0.1, **accumulation))
+        seen = []
+        draw = model._draw
+
+        def record(**inputs):
+            seen.append(draw(**inputs))
+            return seen[-1]
+
+        model._draw = record
+        for _ in range(4):
+            model.train_step(data(4))
+        return seen
+
+    accumulated, plain = draws(4), draws(None)
+    for name in ("initial_locations", "exploration"):
+        values = [np.array(given[name]) for given in accumulated]
+        for i in range(4):
+            np.testing.assert_array_equal(values[i], plain[i][name])
+            assert not any(np.array_equal(values[i], other) for other in values[:i])
+
+
+@pytest.mark.parametrize("made_by", ["fit", "evaluate", "load_model"])
+def test_model_is_exported_without_a_call(made_by, make_model, tmp_path):
+    images, labels = data(4)
+    for name, model in {"ram": make_model(), "fc": whole_image()}.items():
+        model.compile()
+        if made_by == "evaluate":
+            model.evaluate(images, labels, verbose=0)
+        else:
+            model.fit(images, labels, verbose=0)
+        if made_by == "load_model":
+            model.save(tmp_path / f"{name}.keras")
+            model = keras.models.load_model(tmp_path / f"{name}.keras")
+        model.export(str(tmp_path / name), verbose=False)
+        served = tf.saved_model.load(str(tmp_path / name)).serve(tf.constant(images))
+        expected = model.predict(images, verbose=0)
+        np.testing.assert_allclose(served, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "better"),
+    [("val_accuracy", "greater"), ("val_loss", "less"), ("val_baseline_mse", "less")],
+)
+def test_callbacks_know_which_way_is_better(monitor, better, make_model, tmp_path):
+    model = make_model()
+    model.compile()
+    callbacks = [
+        keras.callbacks.EarlyStopping(monitor),
+        keras.callbacks.ModelCheckpoint(
+            tmp_path / "best.keras", monitor, save_best_only=True
+        ),
+    ]
+    model.fit(*data(8), validation_data=data(8), callbacks=callbacks, verbose=0)
+    for callback in callbacks:
+        assert callback.monitor_op.__name__ == better
+    assert (tmp_path / "best.keras").exists()
+
+
+def test_evaluated_loss_has_no_reinforce_term(make_model):
+    model = make_model(baseline_weight=0.5, reinforce_weight=100.0)
+    model.compile()
+    found = model.evaluate(*data(8), return_dict=True, verbose=0)
+    assert "reinforce" not in found
+    expected = found["cross_entropy"] + 0.5 * found["baseline_mse"]
+    assert found["loss"] == pytest.approx(expected, rel=1e-5)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from ram_tf.benchmarks.isolated import run_fresh
@@ -15,8 +15,8 @@ from ram_tf.flags import (
     Arguments,
     Setting,
     config_settings,
+    entry_point,
     experiment_name,
-    run_command,
 )
 
 USAGE = """Measures training, evaluation, the exported model, the input pipeline, start
@@ -161,9 +161,7 @@ def _command(arguments: Arguments) -> None:
         raise RamError(f"{len(failures)} measurements failed; {'; '.join(failures)}")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
-    return run_command(_command, SETTINGS, argv, usage=USAGE)
+main = entry_point(_command, SETTINGS, USAGE)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,9 @@
 
 import pathlib
 import sys
-from collections.abc import Sequence
 
 from ram_tf.errors import RamError
-from ram_tf.flags import Arguments, Setting, config_settings, run_command
+from ram_tf.flags import Arguments, Setting, config_settings, entry_point
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.quiet_import import import_tensorflow
@@ -56,9 +55,7 @@ def _command(arguments: Arguments) -> None:
     print(line)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
-    return run_command(_command, SETTINGS, argv, usage=USAGE)
+main = entry_point(_command, SETTINGS, USAGE)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import os
 import pathlib
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ram_tf.config import Config, expectation, parse_value
@@ -85,33 +85,34 @@ def config_settings(names: Iterable[str] | None = None) -> list[Any]:
 
 
 def expand_flagfiles(
-    arguments: Iterable[str], folder: pathlib.Path | None = None, depth: int = 0
-) -> list[tuple[str, str]]:
+    arguments: Iterable[str],
+    folder: pathlib.Path = pathlib.Path(),
+    origin: str = "",
+    depth: int = 0,
+) -> Iterator[tuple[str, str]]:
     """Replaces each `--flagfile=PATH` by the file's lines.
 
     Args:
-      arguments: words of a command line.
-      folder: where relative flagfiles are looked up; None is the current folder. A
-        flagfile in a flagfile is looked up beside the file that names it.
+      arguments: words of a command line, or one line of a flagfile.
+      folder: where relative flagfiles are looked up: the current folder, and for a
+        flagfile in a flagfile the folder of the file that names it.
+      origin: "" for the command line, else "file:line: ".
       depth: how many flagfiles enclose these words.
 
-    Returns:
-      The words, each with its origin: "" for the command line, else "file:line: ".
+    Yields:
+      The words, each with its origin.
 
     Raises:
       RamError: when a flagfile cannot be read, or includes itself.
     """
-    expanded: list[tuple[str, str]] = []
-    queue = list(arguments)
-    while queue:
-        word = queue.pop(0)
-        name, _, value = word.lstrip("-").partition("=")
+    words = iter(arguments)
+    for word in words:
+        name, equals, value = word.lstrip("-").partition("=")
         if not word.startswith("-") or name != "flagfile":
-            expanded.append((word, ""))
+            yield word, origin
             continue
-        if not value and "=" not in word and queue:
-            value = queue.pop(0)
-        path = (folder or pathlib.Path()) / value
+        value = value if equals else next(words, "")
+        path = folder / value
         if depth == _MAX_DEPTH:
             raise RamError(f"--flagfile={value}: flagfiles include each other")
         try:
@@ -122,17 +123,14 @@ def expand_flagfiles(
                 f"--flagfile={value}: expected a text file of flags, found: {reason}"
             ) from None
         for number, line in enumerate(lines, start=1):
-            text = line.strip()
+            text, where = line.strip(), f"{path}:{number}: "
             if not text or text.startswith(("#", "//")):
                 continue
             if not text.startswith("--"):
                 raise RamError(
-                    f"{path}:{number}: expected --name=value or a # comment, "
-                    f"found {text!r}"
+                    f"{where}expected --name=value or a # comment, found {text!r}"
                 )
-            for inner, origin in expand_flagfiles([text], path.parent, depth + 1):
-                expanded.append((inner, origin or f"{path}:{number}: "))
-    return expanded
+            yield from expand_flagfiles([text], path.parent, where, depth + 1)
 
 
 def parse(
@@ -152,7 +150,7 @@ def parse(
     values = {name: setting.default for name, setting in known.items()}
     given: set[str] = set()
     rest: list[str] = []
-    words = expand_flagfiles(argv)
+    words = list(expand_flagfiles(argv))
     while words:
         word, origin = words.pop(0)
         if not word.startswith("-") or word == "-":
@@ -257,6 +255,21 @@ def run_command(
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
+
+
+def entry_point(
+    command: Callable[[Arguments], int | None],
+    settings: Sequence[Any],
+    usage: str,
+    *,
+    positional: bool = False,
+) -> Callable[..., int]:
+    """Returns `main` of a command: words to exit status, as `run_command` says."""
+
+    def main(argv: Sequence[str] | None = None) -> int:
+        return run_command(command, settings, argv, usage=usage, positional=positional)
+
+    return main
 
 
 def experiment_name(flagfile: pathlib.Path) -> str:

@@ -5,11 +5,10 @@ python -m ram_tf.report --results_dir=results --out_dir=report
 
 import pathlib
 import sys
-from collections.abc import Sequence
 
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
-from ram_tf.flags import Arguments, Setting, run_command
+from ram_tf.flags import Arguments, Setting, entry_point
 from ram_tf.tables.catalogue import read_sources
 from ram_tf.tables.collect import Table, collect
 from ram_tf.viz.html import render_page
@@ -92,9 +91,7 @@ def _command(arguments: Arguments) -> None:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
-    return run_command(_command, SETTINGS, argv, usage=USAGE)
+main = entry_point(_command, SETTINGS, USAGE)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
-from ram_tf.flags import Arguments, Setting, run_command
+from ram_tf.flags import Arguments, Setting, entry_point
 from ram_tf.tables.catalogue import read_sources
 from ram_tf.tables.collect import Table, collect
 from ram_tf.tables.markdown import render
@@ -82,6 +82,4 @@ def _command(arguments: Arguments) -> None:
     require_no_faults(tables)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
-    return run_command(_command, SETTINGS, argv, usage=USAGE)
+main = entry_point(_command, SETTINGS, USAGE)

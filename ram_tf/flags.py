@@ -5,8 +5,8 @@ Flags are written as absl writes them: --name=value or --name value, and --name 
 the line of the flagfile that it came from, and flagfiles nest relative to the including
 file.
 
-A command is a function of the parsed flags. `run_command` calls it, and turns an error
-into one line and an exit status.
+A command is a function of the parsed flags. Its `entry_point` calls it, and turns an
+error into one line and an exit status.
 """
 
 import dataclasses
@@ -212,49 +212,8 @@ def help_text(usage: str, settings: Sequence[Any]) -> str:
 
 
 def print_error(error: Exception) -> None:
-    """Tells a fault on standard error, in one line, whatever text it quotes."""
+    """Prints an error on standard error, in one line, whatever text it quotes."""
     print("error: " + " ".join(str(error).split()), file=sys.stderr)
-
-
-def run_command(
-    command: Callable[[Arguments], int | None],
-    settings: Sequence[Any],
-    argv: Sequence[str] | None,
-    *,
-    usage: str,
-    positional: bool = False,
-) -> int:
-    """Runs a command and returns its exit status.
-
-    Args:
-      command: does the work; returns a status, None for 0.
-      settings: the flags that it takes.
-      argv: the words behind its name; None is sys.argv[1:].
-      usage: the first lines of `--help`.
-      positional: whether it takes words that are no flags.
-
-    Returns:
-      0 when all went well and for --help; 1 after an error and 130 after Ctrl-C, told
-      in one line on standard error; else what the command returned.
-    """
-    words = list(sys.argv[1:] if argv is None else argv)
-    try:
-        if any(word in ("--help", "-h", "-help", "--helpfull") for word in words):
-            print(help_text(usage, settings))
-            status = 0
-        else:
-            status = command(parse(settings, words, positional=positional)) or 0
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:  # The reader has enough, as in `| head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except RamError as error:
-        print_error(error)
-        return 1
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return 128 + signal.SIGINT
 
 
 def entry_point(
@@ -264,10 +223,41 @@ def entry_point(
     *,
     positional: bool = False,
 ) -> Callable[..., int]:
-    """Returns `main` of a command: words to exit status, as `run_command` says."""
+    """Returns the `main` of a command.
+
+    Args:
+      command: does the work; returns an exit status, None for 0.
+      settings: the flags that it takes.
+      usage: the first lines of `--help`.
+      positional: whether it takes words that are not flags.
+
+    Returns:
+      A function of the words behind the command's name (None: those of this process)
+      that returns the exit status: 0 when all went well and for --help; 1 after an
+      error and 130 after Ctrl-C, reported in one line on standard error; else what the
+      command returned.
+    """
+
+    def run(words: Sequence[str]) -> int:
+        if any(word in ("--help", "-h", "-help", "--helpfull") for word in words):
+            print(help_text(usage, settings))
+            return 0
+        return command(parse(settings, words, positional=positional)) or 0
 
     def main(argv: Sequence[str] | None = None) -> int:
-        return run_command(command, settings, argv, usage=usage, positional=positional)
+        try:
+            status = run(sys.argv[1:] if argv is None else argv)
+            sys.stdout.flush()
+            return status
+        except BrokenPipeError:  # The reader has read enough, as in `| head`.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except RamError as error:
+            print_error(error)
+            return 1
+        except KeyboardInterrupt:
+            print("error: interrupted", file=sys.stderr)
+            return 128 + signal.SIGINT
 
     return main
 

@@ -10,7 +10,7 @@ from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.quiet_import import import_tensorflow
 
 # First locations of initial_location=random: one draw, the same for every image.
-_START = {"center": "the centre", "random": "one random place"}
+_START = {"center": "the centre", "random": "one random location"}
 
 USAGE = """Writes the chosen weights of a finished run as a SavedModel.
 
@@ -27,7 +27,7 @@ SETTINGS = [
     Setting(
         "initial_location",
         "center",
-        "First glimpse of every image: the centre, or one fixed random place.",
+        "First glimpse of every image: the centre, or one fixed random location.",
         choices=("center", "random"),
     ),
 ]

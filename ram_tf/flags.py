@@ -140,7 +140,7 @@ def parse(
 
     Args:
       settings: fields of Config and `Setting`s that the command takes.
-      argv: the words behind the command's name.
+      argv: the words after the command's name.
       positional: whether words that are no flags are allowed.
 
     Raises:
@@ -232,7 +232,7 @@ def entry_point(
       positional: whether it takes words that are not flags.
 
     Returns:
-      A function of the words behind the command's name (None: those of this process)
+      A function of the words after the command's name (None: those of this process)
       that returns the exit status: 0 when all went well and for --help; 1 after an
       error and 130 after Ctrl-C, reported in one line on standard error; else what the
       command returned.

@@ -36,7 +36,7 @@ def make_report(
     """Reads results and writes the page.
 
     Args:
-      results_dir: results/<table>/<row>/seed<k>.json and what stands beside them.
+      results_dir: with results/<table>/<row>/seed<k>.json, curves and examples.
       out_dir: made when it is missing.
       experiments_dir: flagfiles and paper.json.
       quick: whether the results are of the tiny budget.

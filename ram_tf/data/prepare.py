@@ -70,7 +70,7 @@ def prepare(dataset: str, raw_dir: str, data_dir: str) -> pathlib.Path:
 
     Raises:
       RamError: for missing, truncated, corrupt or wrong files, when the set is there
-        already, and when it cannot be written. Nothing half-made stays behind.
+        already, and when it cannot be written. Nothing half-made is left.
     """
     if dataset not in DATASETS:
         raise RamError(f"--dataset={dataset}: expected one of {', '.join(DATASETS)}")

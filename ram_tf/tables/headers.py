@@ -75,7 +75,7 @@ def outdated(
     """Returns what has to be written: new texts of flagfiles, tables.md, the README.
 
     Raises:
-      RamError: when a flagfile or paper.json is at fault.
+      RamError: when a flagfile or paper.json is wrong.
     """
     sources = read_sources(experiments_dir)
     tables = [

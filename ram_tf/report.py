@@ -11,6 +11,7 @@ from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting, entry_point
 from ram_tf.tables.catalogue import read_sources
 from ram_tf.tables.collect import Table, collect
+from ram_tf.tables.command import EXPERIMENTS_DIR, QUICK, RESULTS_DIR
 from ram_tf.viz.html import render_page
 
 USAGE = """Makes one HTML page of all results. It opens from disk and needs no network.
@@ -20,10 +21,10 @@ USAGE = """Makes one HTML page of all results. It opens from disk and needs no n
 Writes index.html into out_dir."""
 
 SETTINGS = [
-    Setting("results_dir", "results", "Where results/<table>/<row>/seed<k>.json are."),
+    RESULTS_DIR,
     Setting("out_dir", "report", "Folder that index.html is written to."),
-    Setting("experiments_dir", "experiments", "Flagfiles and paper.json of the rows."),
-    Setting("quick", False, "The results are of the tiny budget of QUICK=1."),
+    EXPERIMENTS_DIR,
+    QUICK,
 ]
 
 

@@ -50,7 +50,7 @@ def _command(arguments: Arguments) -> int:
             results = train(config, stop)
             print(summary(results) if results else "done; the chief has the results")
     except Interrupted as interrupted:
-        print(f"{interrupted}; the same command goes on", file=sys.stderr)
+        print(f"{interrupted}; the same command continues", file=sys.stderr)
         return 128 + interrupted.signal
     except WorkerLost as error:
         give_up(error)

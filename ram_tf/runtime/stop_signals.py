@@ -148,7 +148,7 @@ def answering(stop: StopRequest) -> Iterator[None]:
 def _leave(number: int) -> None:
     # A progress bar may be in the line.
     print(
-        f"\nstopped by signal {number}; the same command goes on from the last "
+        f"\nstopped by signal {number}; the same command continues from the last "
         "checkpoint, if there is one",
         file=sys.stderr,
         flush=True,

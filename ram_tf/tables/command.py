@@ -17,8 +17,8 @@ USAGE = """Prints the tables of results as Markdown, the printed figures beside 
 Rows that were not run yet say so. A row with a stale, missing, failed or broken seed
 has no mean; the seed is named, and the exit status is 1."""
 
-EXPERIMENTS_DIR = Setting("experiments_dir", "experiments", "Folder of the flagfiles.")
-RESULTS_DIR = Setting("results_dir", "results", "Folder of the results.")
+EXPERIMENTS_DIR = Setting("experiments_dir", "experiments", "Folder of flagfiles.")
+RESULTS_DIR = Setting("results_dir", "results", "Folder of results.")
 TABLES = Setting("tables", "", "Tables, separated by commas; empty is all.")
 QUICK = Setting("quick", False, "Results of the tiny budget of QUICK=1, not real ones.")
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from ram_tf.benchmarks.isolated import run_fresh
@@ -15,18 +15,18 @@ from ram_tf.flags import (
     Arguments,
     Setting,
     config_settings,
+    entry_point,
     experiment_name,
-    run_command,
 )
 
 USAGE = """Measures training, evaluation, the exported model, the input pipeline, start
-and memory, each in a process of its own, beside this machine's matrix-product rate.
+and memory, each in a process of its own, and this machine's matrix-product rate.
 
   python -m ram_tf.benchmark --flagfile=experiments/mnih/mnist_6g.cfg
   python -m ram_tf.benchmark --flagfile=... --measure=training --batch_size=20 --json
   python -m ram_tf.benchmark --suite=all --json > docs/performance/mine.jsonl
 
-Leave the machine idle meanwhile. Prints one line a measurement; with --json one object:
+The machine should be idle. Prints one line a measurement; with --json one object:
 measure, experiment, setting, model, batch_size, images_per_second, images_per_gflop
 (per GFLOP/s of the matrix-product rate), mfu, matmul_gflops, p50_ms, p99_ms, peak_mb,
 compile_s, seconds, where they apply."""
@@ -43,7 +43,7 @@ MEASURES = (
 
 SETTINGS = [
     *config_settings(),
-    Setting("json", False, "Print a JSON object a measurement."),
+    Setting("json", False, "Print one JSON object a measurement."),
     Setting(
         "suite",
         "none",
@@ -57,7 +57,11 @@ SETTINGS = [
         choices=("all", *MEASURES),
     ),
     Setting("experiments_dir", "experiments", "Where --suite finds its flagfiles."),
-    Setting("quick", False, "Only show that it runs: the figures mean nothing."),
+    Setting(
+        "quick",
+        False,
+        "Only to show that it runs; the figures mean nothing.",
+    ),
 ]
 
 
@@ -161,9 +165,7 @@ def _command(arguments: Arguments) -> None:
         raise RamError(f"{len(failures)} measurements failed; {'; '.join(failures)}")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
-    return run_command(_command, SETTINGS, argv, usage=USAGE)
+main = entry_point(_command, SETTINGS, USAGE)
 
 
 if __name__ == "__main__":

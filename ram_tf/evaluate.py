@@ -1,10 +1,9 @@
 """Measures a finished run: python -m ram_tf.evaluate --run_dir=runs/x."""
 
 import sys
-from collections.abc import Sequence
 
 from ram_tf.files import to_json, write_atomic
-from ram_tf.flags import Arguments, Setting, config_settings, run_command
+from ram_tf.flags import Arguments, Setting, config_settings, entry_point
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runtime.quiet_import import import_tensorflow
 
@@ -70,9 +69,7 @@ def _command(arguments: Arguments) -> None:
     print("\n".join(summary_lines(found)))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
-    return run_command(_command, SETTINGS, argv, usage=USAGE)
+main = entry_point(_command, SETTINGS, USAGE)
 
 
 if __name__ == "__main__":

@@ -2,16 +2,15 @@
 
 import pathlib
 import sys
-from collections.abc import Sequence
 
 from ram_tf.errors import RamError
-from ram_tf.flags import Arguments, Setting, config_settings, run_command
+from ram_tf.flags import Arguments, Setting, config_settings, entry_point
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.quiet_import import import_tensorflow
 
 # First locations of initial_location=random: one draw, the same for every image.
-_START = {"center": "the centre", "random": "one random place"}
+_START = {"center": "the centre", "random": "one random location"}
 
 USAGE = """Writes the chosen weights of a finished run as a SavedModel.
 
@@ -28,7 +27,7 @@ SETTINGS = [
     Setting(
         "initial_location",
         "center",
-        "First glimpse of every image: the centre, or one fixed random place.",
+        "First glimpse of every image: the centre, or one fixed random location.",
         choices=("center", "random"),
     ),
 ]
@@ -56,9 +55,7 @@ def _command(arguments: Arguments) -> None:
     print(line)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
-    return run_command(_command, SETTINGS, argv, usage=USAGE)
+main = entry_point(_command, SETTINGS, USAGE)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ram_tf.errors import RamError
 from ram_tf.evaluation.pixel_budget import PixelBudget
 from ram_tf.files import write_atomic
-from ram_tf.flags import Arguments, Setting, config_settings, run_command
+from ram_tf.flags import Arguments, Setting, config_settings, entry_point
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.viz.geometry import GlimpsePath, PathRecord, choose_paths, read_paths
@@ -80,9 +80,7 @@ def _command(arguments: Arguments) -> None:
     print(f"{out}: {_choice(record.paths, paths)}")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
-    return run_command(_command, SETTINGS, argv, usage=USAGE)
+main = entry_point(_command, SETTINGS, USAGE)
 
 
 if __name__ == "__main__":

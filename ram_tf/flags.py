@@ -5,8 +5,8 @@ Flags are written as absl writes them: --name=value or --name value, and --name 
 the line of the flagfile that it came from, and flagfiles nest relative to the including
 file.
 
-A command is a function of the parsed flags. `run_command` calls it, and turns an error
-into one line and an exit status.
+A command is a function of the parsed flags. Its `entry_point` calls it, and turns an
+error into one line and an exit status.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import os
 import pathlib
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ram_tf.config import Config, expectation, parse_value
@@ -85,33 +85,34 @@ def config_settings(names: Iterable[str] | None = None) -> list[Any]:
 
 
 def expand_flagfiles(
-    arguments: Iterable[str], folder: pathlib.Path | None = None, depth: int = 0
-) -> list[tuple[str, str]]:
+    arguments: Iterable[str],
+    folder: pathlib.Path = pathlib.Path(),
+    origin: str = "",
+    depth: int = 0,
+) -> Iterator[tuple[str, str]]:
     """Replaces each `--flagfile=PATH` by the file's lines.
 
     Args:
-      arguments: words of a command line.
-      folder: where relative flagfiles are looked up; None is the current folder. A
-        flagfile in a flagfile is looked up beside the file that names it.
+      arguments: words of a command line, or one line of a flagfile.
+      folder: where relative flagfiles are looked up: the current folder, and for a
+        flagfile in a flagfile the folder of the file that names it.
+      origin: "" for the command line, else "file:line: ".
       depth: how many flagfiles enclose these words.
 
-    Returns:
-      The words, each with its origin: "" for the command line, else "file:line: ".
+    Yields:
+      The words, each with its origin.
 
     Raises:
       RamError: when a flagfile cannot be read, or includes itself.
     """
-    expanded: list[tuple[str, str]] = []
-    queue = list(arguments)
-    while queue:
-        word = queue.pop(0)
-        name, _, value = word.lstrip("-").partition("=")
+    words = iter(arguments)
+    for word in words:
+        name, equals, value = word.lstrip("-").partition("=")
         if not word.startswith("-") or name != "flagfile":
-            expanded.append((word, ""))
+            yield word, origin
             continue
-        if not value and "=" not in word and queue:
-            value = queue.pop(0)
-        path = (folder or pathlib.Path()) / value
+        value = value if equals else next(words, "")
+        path = folder / value
         if depth == _MAX_DEPTH:
             raise RamError(f"--flagfile={value}: flagfiles include each other")
         try:
@@ -122,18 +123,15 @@ def expand_flagfiles(
                 f"--flagfile={value}: expected a text file of flags, found: {reason}"
             ) from None
         for number, line in enumerate(lines, start=1):
-            text = line.strip()
+            text, where = line.strip(), f"{path}:{number}: "
             if not text or text.startswith(("#", "//")):
                 continue
             if not text.startswith("--"):
                 raise RamError(
-                    f"{path}:{number}: expected --name=value or a # comment, "
-                    f"found {text!r}"
+                    f"{where}expected --name=value or a # comment, found {text!r}"
                 )
             text = _unquoted(text)
-            for inner, origin in expand_flagfiles([text], path.parent, depth + 1):
-                expanded.append((inner, origin or f"{path}:{number}: "))
-    return expanded
+            yield from expand_flagfiles([text], path.parent, where, depth + 1)
 
 
 def _unquoted(text: str) -> str:
@@ -151,7 +149,7 @@ def parse(
 
     Args:
       settings: fields of Config and `Setting`s that the command takes.
-      argv: the words behind the command's name.
+      argv: the words after the command's name.
       positional: whether words that are no flags are allowed.
 
     Raises:
@@ -161,7 +159,7 @@ def parse(
     values = {name: setting.default for name, setting in known.items()}
     given: set[str] = set()
     rest: list[str] = []
-    words = expand_flagfiles(argv)
+    words = list(expand_flagfiles(argv))
     while words:
         word, origin = words.pop(0)
         if not word.startswith("-") or word == "-":
@@ -223,49 +221,54 @@ def help_text(usage: str, settings: Sequence[Any]) -> str:
 
 
 def print_error(error: Exception) -> None:
-    """Tells a fault on standard error, in one line, whatever text it quotes."""
+    """Prints an error on standard error, in one line, whatever text it quotes."""
     print("error: " + " ".join(str(error).split()), file=sys.stderr)
 
 
-def run_command(
+def entry_point(
     command: Callable[[Arguments], int | None],
     settings: Sequence[Any],
-    argv: Sequence[str] | None,
-    *,
     usage: str,
+    *,
     positional: bool = False,
-) -> int:
-    """Runs a command and returns its exit status.
+) -> Callable[..., int]:
+    """Returns the `main` of a command.
 
     Args:
-      command: does the work; returns a status, None for 0.
+      command: does the work; returns an exit status, None for 0.
       settings: the flags that it takes.
-      argv: the words behind its name; None is sys.argv[1:].
       usage: the first lines of `--help`.
-      positional: whether it takes words that are no flags.
+      positional: whether it takes words that are not flags.
 
     Returns:
-      0 when all went well and for --help; 1 after an error and 130 after Ctrl-C, told
-      in one line on standard error; else what the command returned.
+      A function of the words after the command's name (None: those of this process)
+      that returns the exit status: 0 when all went well and for --help; 1 after an
+      error and 130 after Ctrl-C, reported in one line on standard error; else what the
+      command returned.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    try:
+
+    def run(words: Sequence[str]) -> int:
         if any(word in ("--help", "-h", "-help", "--helpfull") for word in words):
             print(help_text(usage, settings))
-            status = 0
-        else:
-            status = command(parse(settings, words, positional=positional)) or 0
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:  # The reader has enough, as in `| head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except RamError as error:
-        print_error(error)
-        return 1
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return 128 + signal.SIGINT
+            return 0
+        return command(parse(settings, words, positional=positional)) or 0
+
+    def main(argv: Sequence[str] | None = None) -> int:
+        try:
+            status = run(sys.argv[1:] if argv is None else argv)
+            sys.stdout.flush()
+            return status
+        except BrokenPipeError:  # The reader has read enough, as in `| head`.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except RamError as error:
+            print_error(error)
+            return 1
+        except KeyboardInterrupt:
+            print("error: interrupted", file=sys.stderr)
+            return 128 + signal.SIGINT
+
+    return main
 
 
 def experiment_name(flagfile: pathlib.Path) -> str:

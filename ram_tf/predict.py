@@ -3,11 +3,10 @@
 import json
 import pathlib
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from ram_tf.errors import RamError
-from ram_tf.flags import Arguments, Setting, print_error, run_command
+from ram_tf.flags import Arguments, Setting, entry_point, print_error
 from ram_tf.runtime.quiet_import import import_tensorflow
 
 USAGE = """Classifies images with an exported model.
@@ -92,9 +91,7 @@ def _printable(line: str) -> str:
     return name.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
-    return run_command(_command, SETTINGS, argv, usage=USAGE, positional=True)
+main = entry_point(_command, SETTINGS, USAGE, positional=True)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ python -m ram_tf.report --results_dir=results --out_dir=report
 
 import pathlib
 import sys
-from collections.abc import Sequence
 
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
-from ram_tf.flags import Arguments, Setting, run_command
+from ram_tf.flags import Arguments, Setting, entry_point
 from ram_tf.tables.catalogue import read_sources
 from ram_tf.tables.collect import Table, collect
+from ram_tf.tables.command import EXPERIMENTS_DIR, QUICK, RESULTS_DIR
 from ram_tf.viz.html import render_page
 
 USAGE = """Makes one HTML page of all results. It opens from disk and needs no network.
@@ -21,10 +21,10 @@ USAGE = """Makes one HTML page of all results. It opens from disk and needs no n
 Writes index.html into out_dir."""
 
 SETTINGS = [
-    Setting("results_dir", "results", "Where results/<table>/<row>/seed<k>.json are."),
+    RESULTS_DIR,
     Setting("out_dir", "report", "Folder that index.html is written to."),
-    Setting("experiments_dir", "experiments", "Flagfiles and paper.json of the rows."),
-    Setting("quick", False, "The results are of the tiny budget of QUICK=1."),
+    EXPERIMENTS_DIR,
+    QUICK,
 ]
 
 
@@ -37,7 +37,7 @@ def make_report(
     """Reads results and writes the page.
 
     Args:
-      results_dir: results/<table>/<row>/seed<k>.json and what stands beside them.
+      results_dir: with results/<table>/<row>/seed<k>.json, curves and examples.
       out_dir: made when it is missing.
       experiments_dir: flagfiles and paper.json.
       quick: whether the results are of the tiny budget.
@@ -92,9 +92,7 @@ def _command(arguments: Arguments) -> None:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
-    return run_command(_command, SETTINGS, argv, usage=USAGE)
+main = entry_point(_command, SETTINGS, USAGE)
 
 
 if __name__ == "__main__":

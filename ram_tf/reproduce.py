@@ -7,11 +7,10 @@ training has saved its state, and the same command continues.
 
 import pathlib
 import sys
-from collections.abc import Sequence
 
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
-from ram_tf.flags import Arguments, Setting, config_settings, run_command
+from ram_tf.flags import Arguments, Setting, config_settings, entry_point
 from ram_tf.tables.catalogue import (
     ExperimentRow,
     find_experiments,
@@ -108,9 +107,7 @@ def _command(arguments: Arguments) -> int | None:
     return None
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
-    return run_command(_command, SETTINGS, argv, usage=USAGE)
+main = entry_point(_command, SETTINGS, USAGE)
 
 
 if __name__ == "__main__":

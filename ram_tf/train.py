@@ -8,12 +8,11 @@ run, of which no more than the running compiled call is lost.
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from ram_tf.errors import Interrupted, WorkerLost
 from ram_tf.evaluation.metrics import summary_lines
-from ram_tf.flags import Arguments, config_settings, experiment_name, run_command
+from ram_tf.flags import Arguments, config_settings, entry_point, experiment_name
 from ram_tf.runtime.stop_signals import StopRequest, answering
 from ram_tf.training.run import give_up, train
 
@@ -51,16 +50,14 @@ def _command(arguments: Arguments) -> int:
             results = train(config, stop)
             print(summary(results) if results else "done; the chief has the results")
     except Interrupted as interrupted:
-        print(f"{interrupted}; the same command goes on", file=sys.stderr)
+        print(f"{interrupted}; the same command continues", file=sys.stderr)
         return 128 + interrupted.signal
     except WorkerLost as error:
         give_up(error)
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
-    return run_command(_command, config_settings(), argv, usage=USAGE)
+main = entry_point(_command, config_settings(), USAGE)
 
 
 if __name__ == "__main__":

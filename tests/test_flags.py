@@ -9,7 +9,7 @@ import pytest
 
 from ram_tf.config import Config
 from ram_tf.errors import RamError
-from ram_tf.flags import Setting, config_settings, help_text, parse, run_command
+from ram_tf.flags import Setting, config_settings, entry_point, help_text, parse
 from ram_tf.runs.directory import RunDirectory
 
 CONFIG = config_settings()
@@ -243,10 +243,8 @@ def test_help_lists_every_flag_with_default_and_range():
 
 
 @pytest.mark.parametrize("word", ["--help", "-h", "--helpfull"])
-def test_run_command_answers_help_before_all_else(word, capsys):
-    status = run_command(
-        lambda arguments: 5, CONFIG, ["--nonsense", word], usage="Usage."
-    )
+def test_entry_point_answers_help_before_all_else(word, capsys):
+    status = entry_point(lambda arguments: 5, CONFIG, "Usage.")(["--nonsense", word])
     assert status == 0
     found = capsys.readouterr()
     assert found.out.startswith("Usage.\n")
@@ -254,7 +252,7 @@ def test_run_command_answers_help_before_all_else(word, capsys):
 
 
 @pytest.mark.parametrize(("returned", "status"), [(None, 0), (0, 0), (143, 143)])
-def test_run_command_returns_the_commands_status(returned, status):
+def test_entry_point_returns_the_commands_status(returned, status):
     argv = ["--seed=4"]
     seen = []
 
@@ -262,39 +260,39 @@ def test_run_command_returns_the_commands_status(returned, status):
         seen.append(arguments.seed)
         return returned
 
-    assert run_command(command, CONFIG, argv, usage="") == status
+    assert entry_point(command, CONFIG, "")(argv) == status
     assert seen == [4]
 
 
-def test_run_command_tells_an_error_in_one_line(capsys):
+def test_entry_point_tells_an_error_in_one_line(capsys):
     def command(arguments):
         raise RamError("a file\nwith a line break in its name")
 
-    assert run_command(command, CONFIG, [], usage="") == 1
+    assert entry_point(command, CONFIG, "")([]) == 1
     found = capsys.readouterr()
     assert found.err == "error: a file with a line break in its name\n"
     assert found.out == ""
 
 
-def test_run_command_tells_of_an_interruption_in_one_line(capsys):
+def test_entry_point_tells_of_an_interruption_in_one_line(capsys):
     def command(arguments):
         raise KeyboardInterrupt
 
-    assert run_command(command, CONFIG, [], usage="") == 130
+    assert entry_point(command, CONFIG, "")([]) == 130
     assert capsys.readouterr().err == "error: interrupted\n"
 
 
-def test_run_command_hides_no_fault_of_its_own():
+def test_entry_point_hides_no_fault_of_its_own():
     def command(arguments):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run_command(command, CONFIG, [], usage="")
+        entry_point(command, CONFIG, "")([])
 
 
-def test_run_command_reads_the_processs_own_words(monkeypatch):
+def test_entry_point_reads_the_processs_own_words(monkeypatch):
     monkeypatch.setattr("sys.argv", ["ram-train", "--seed=8"])
-    assert run_command(lambda arguments: arguments.seed, CONFIG, None, usage="") == 8
+    assert entry_point(lambda arguments: arguments.seed, CONFIG, "")(None) == 8
 
 
 def test_reader_that_has_enough_is_no_fault():

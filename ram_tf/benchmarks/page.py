@@ -12,7 +12,7 @@ from typing import Any
 
 from ram_tf.errors import RamError
 from ram_tf.files import replace_between, write_atomic
-from ram_tf.flags import Arguments, Setting, run_command
+from ram_tf.flags import Arguments, Setting, entry_point
 
 USAGE = """Writes the figures of benchmark runs into a Markdown page, and a plot.
 
@@ -193,9 +193,7 @@ def _command(arguments: Arguments) -> None:
     print(f"{path}: figures of {', '.join(runs)}")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
-    return run_command(_command, SETTINGS, argv, usage=USAGE)
+main = entry_point(_command, SETTINGS, USAGE)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def serving_latency(config: Config, budget: Budget) -> dict[str, Any]:
     """Measures single calls of serving_uint8 with one image; the label is read.
 
     Returns:
-      p50_ms and p99_ms over all calls behind the warm-up, peak_mb of a process that
+      p50_ms and p99_ms over all calls after the warm-up, peak_mb of a process that
       holds nothing but the model, compile_s: the first call.
     """
     with tempfile.TemporaryDirectory() as folder:

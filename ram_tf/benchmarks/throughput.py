@@ -139,8 +139,8 @@ def pipeline(config: Config, budget: Budget) -> dict[str, Any]:
 
 
 def _pipeline_stopwatch(experiment: Experiment, budget: Budget) -> Stopwatch:
-    # A function of its own, so that the pipeline is gone when it returns: else it would
-    # fill its buffer beside the matrix product.
+    # A function of its own, so that the pipeline is gone when it returns. Else it would
+    # still fill its buffer while matrix products are timed.
     config = experiment.config
     plan = plan_blocks(0, _ENDLESS_STEPS, config.steps_per_call, (_ENDLESS_STEPS,))
     blocks = iter(

@@ -10,14 +10,13 @@ import contextlib
 import os
 import pathlib
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from ram_tf.data.raw.cifar10 import read_cifar10
 from ram_tf.data.raw.mnist import read_mnist
 from ram_tf.data.raw.work_folder import work_folder
 from ram_tf.errors import RamError, one_line
-from ram_tf.flags import Arguments, Setting, run_command
+from ram_tf.flags import Arguments, Setting, entry_point
 from ram_tf.runtime.quiet_import import import_tensorflow
 from ram_tf.runtime.stop_signals import ended_by_sigterm
 
@@ -71,7 +70,7 @@ def prepare(dataset: str, raw_dir: str, data_dir: str) -> pathlib.Path:
 
     Raises:
       RamError: for missing, truncated, corrupt or wrong files, when the set is there
-        already, and when it cannot be written. Nothing half-made stays behind.
+        already, and when it cannot be written. Nothing half-made is left.
     """
     if dataset not in DATASETS:
         raise RamError(f"--dataset={dataset}: expected one of {', '.join(DATASETS)}")
@@ -156,9 +155,7 @@ def _command(arguments: Arguments) -> None:
         print(prepare(arguments.dataset, arguments.raw_dir, data_dir))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status, or exits with 143 on SIGTERM."""
-    return run_command(_command, SETTINGS, argv, usage=USAGE)
+main = entry_point(_command, SETTINGS, USAGE)
 
 
 if __name__ == "__main__":

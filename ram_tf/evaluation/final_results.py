@@ -41,13 +41,13 @@ def evaluate(
       experiment: with the weights to measure.
       split: train, validation or test.
       jit_compile: whether XLA compiles the rollout.
-      policies: which policies; none is the model's own, and for a learned one random
-        and center beside it.
+      policies: which policies; empty is the model's own, and for a learned one also
+        random and center.
       num_rollouts: rollouts a policy; None is config.eval_rollouts. One is enough for
         what does not depend on chance.
       eval_locations: mean or sample; None is config.eval_locations.
       on_batch: called with the batches done and in all, over all passes, before each
-        batch and behind the last.
+        batch and after the last.
 
     Returns:
       What evaluation.json holds, and the evaluator, which can predict more.

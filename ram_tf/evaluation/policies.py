@@ -12,7 +12,6 @@ from ram_tf.data.sources.base import ImageSet
 from ram_tf.data.tasks import Task
 from ram_tf.evaluation.evaluator import Evaluator
 from ram_tf.evaluation.metrics import border_share, glimpse_distance, step_length
-from ram_tf.models.losses import hybrid_loss
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 
 SLICE = 1000  # Validation images that are looked at.
@@ -82,14 +81,7 @@ class PolicyMonitor:
         model = self.model
         with tf.GradientTape(persistent=True) as tape:
             rollout = model.rollout(*self._given)
-            losses = hybrid_loss(
-                rollout.step_logits,
-                rollout.log_probs,
-                rollout.baselines,
-                self._labels,
-                # These rollouts are one an image.
-                **{**model.credit, "baseline": "learned", "num_rollouts": 1},
-            )
+            losses = model.hybrid_loss(rollout, self._labels, num_rollouts=1)
         norms = {}
         for term, parts in ROUTES.items():
             for part in parts:

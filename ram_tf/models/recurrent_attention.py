@@ -281,30 +281,37 @@ class RecurrentAttentionModel(ImageClassifier):
         with tf.GradientTape() as tape:
             rollout = self.rollout(**self._draw(**inputs))
             labels = tf.repeat(labels, self.num_rollouts)
-            losses = self._hybrid_loss(rollout, labels)
+            losses = self.hybrid_loss(rollout, labels, self.num_rollouts)
         terms = self._terms(losses, rollout, labels)
         return self.apply_loss(tape, losses.loss, terms, tf.shape(labels)[0])
 
     def test_step(self, data: Any) -> dict[str, Any]:
         inputs, labels = self.unpack(data)
         rollout = self._look(**inputs)
-        losses = self._hybrid_loss(rollout, labels)
+        losses = self.hybrid_loss(rollout, labels, num_rollouts=1)
         terms = self._terms(losses, rollout, labels)
         # At its own mean a Gaussian's density is the same everywhere: REINFORCE would
         # add the reward to the loss with a sign that depends on the spread alone.
         del terms["reinforce"]
         terms["loss"] = (
-            losses.cross_entropy + self.baseline_weight * losses.baseline_mse
+            losses.cross_entropy + self.credit["baseline_weight"] * losses.baseline_mse
         )
         return self.update_metrics(terms, tf.shape(labels)[0])
 
-    def _hybrid_loss(self, rollout: Rollout, labels: tf.Tensor) -> Losses:
+    def hybrid_loss(
+        self, rollout: Rollout, labels: tf.Tensor, num_rollouts: int
+    ) -> Losses:
+        """Returns the terms of the loss, with the model's own credit.
+
+        Args:
+          rollout: over B images, `num_rollouts` rows each.
+          labels: int32 [B*num_rollouts].
+          num_rollouts: with 1 no rollout is left out, and the baseline is the network's.
+        """
+        baseline = self.credit["baseline"] if num_rollouts > 1 else "learned"
+        credit = {**self.credit, "baseline": baseline, "num_rollouts": num_rollouts}
         return hybrid_loss(
-            rollout.step_logits,
-            rollout.log_probs,
-            rollout.baselines,
-            labels,
-            **self.credit,
+            rollout.step_logits, rollout.log_probs, rollout.baselines, labels, **credit
         )
 
     def _terms(

@@ -56,7 +56,7 @@ def _local_devices(cpu_devices: int) -> list[str]:
     processor = tf.config.list_physical_devices("CPU")[0]
     if tf.config.get_logical_device_configuration(processor) is None:
         parts = [tf.config.LogicalDeviceConfiguration()] * cpu_devices
-        # Too late when TensorFlow has run: the check below tells.
+        # When TensorFlow has run it is too late, which the check below reports.
         with contextlib.suppress(RuntimeError):
             tf.config.set_logical_device_configuration(processor, parts)
     names = [device.name for device in tf.config.list_logical_devices("CPU")]

@@ -21,11 +21,11 @@ _POLL_SECONDS = 0.25
 
 
 class StopRequest:
-    """What a signal asked, and whether the training loop will answer it.
+    """Whether a signal asked to stop, and whether the training loop handles it.
 
     Attributes:
       number: the signal that asked to stop; None while none did.
-      deferred: whether leaving at once would lose training steps, or other workers.
+      deferred: whether to exit at once would lose training steps, or other workers.
     """
 
     def __init__(self) -> None:
@@ -106,10 +106,10 @@ def ended_by_sigterm() -> Iterator[None]:
 def answering(stop: StopRequest) -> Iterator[None]:
     """Takes SIGTERM and SIGINT for a whole command, whatever it is doing.
 
-    While the request is deferred the first signal is noted, and the loop saves behind
-    the running compiled call. Else (start, compilation, what is done after training),
-    and at a second signal, the process leaves at once with status 128 + signal: every
-    file is written whole or not at all, and the kernel frees the lock.
+    While the request is deferred, the first signal is noted, and the loop saves after
+    the running compiled call. Otherwise (during start, compilation and evaluation), and
+    at a second signal, the process exits at once with status 128 + signal. That is
+    safe: every file is written whole or not at all, and the kernel frees the lock.
 
     Args:
       stop: where the signal is noted.
@@ -148,7 +148,7 @@ def answering(stop: StopRequest) -> Iterator[None]:
 def _leave(number: int) -> None:
     # A progress bar may be in the line.
     print(
-        f"\nstopped by signal {number}; the same command goes on from the last "
+        f"\nstopped by signal {number}; the same command continues from the last "
         "checkpoint, if there is one",
         file=sys.stderr,
         flush=True,

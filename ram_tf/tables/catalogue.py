@@ -77,7 +77,7 @@ class ExperimentRow:
         """Returns the Config of a run of this row.
 
         Raises:
-          RamError: when a flagfile is at fault.
+          RamError: when a flagfile is wrong.
         """
         config = parse(config_settings(), self.flags(seed, quick)).config()
         return dataclasses.replace(config, experiment=self.name)

@@ -167,8 +167,8 @@ def collect(
       quick: expect results of QUICK=1's budget.
 
     Raises:
-      RamError: when a table does not exist or a flagfile is at fault. A faulty result
-        is no error here: `Table.faults` names it.
+      RamError: when a table does not exist or a flagfile is wrong. A faulty result
+        is not an error here: `Table.faults` names it.
     """
     return [
         Table(

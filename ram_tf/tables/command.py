@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
-from ram_tf.flags import Arguments, Setting, run_command
+from ram_tf.flags import Arguments, Setting, entry_point
 from ram_tf.tables.catalogue import read_sources
 from ram_tf.tables.collect import Table, collect
 from ram_tf.tables.markdown import render
@@ -17,8 +17,8 @@ USAGE = """Prints the tables of results as Markdown, the printed figures beside 
 Rows that were not run yet say so. A row with a stale, missing, failed or broken seed
 has no mean; the seed is named, and the exit status is 1."""
 
-EXPERIMENTS_DIR = Setting("experiments_dir", "experiments", "Folder of the flagfiles.")
-RESULTS_DIR = Setting("results_dir", "results", "Folder of the results.")
+EXPERIMENTS_DIR = Setting("experiments_dir", "experiments", "Folder of flagfiles.")
+RESULTS_DIR = Setting("results_dir", "results", "Folder of results.")
 TABLES = Setting("tables", "", "Tables, separated by commas; empty is all.")
 QUICK = Setting("quick", False, "Results of the tiny budget of QUICK=1, not real ones.")
 
@@ -82,6 +82,4 @@ def _command(arguments: Arguments) -> None:
     require_no_faults(tables)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
-    return run_command(_command, SETTINGS, argv, usage=USAGE)
+main = entry_point(_command, SETTINGS, USAGE)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from ram_tf.files import write_atomic
-from ram_tf.flags import Arguments, run_command
+from ram_tf.flags import Arguments, entry_point
 from ram_tf.tables.catalogue import read_sources
 from ram_tf.tables.collect import Table, TableRow, collect
 from ram_tf.tables.command import EXPERIMENTS_DIR, RESULTS_DIR, require_no_faults
@@ -75,7 +75,7 @@ def outdated(
     """Returns what has to be written: new texts of flagfiles and pages, by path.
 
     Raises:
-      RamError: when a flagfile or paper.json is at fault.
+      RamError: when a flagfile or paper.json is wrong.
     """
     sources = read_sources(experiments_dir)
     tables = [
@@ -138,9 +138,7 @@ def _command(arguments: Arguments) -> None:
     require_no_faults(collect(arguments.experiments_dir, arguments.results_dir))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
-    return run_command(_command, [EXPERIMENTS_DIR, RESULTS_DIR], argv, usage=USAGE)
+main = entry_point(_command, [EXPERIMENTS_DIR, RESULTS_DIR], USAGE)
 
 
 if __name__ == "__main__":

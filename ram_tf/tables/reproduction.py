@@ -43,7 +43,7 @@ class Reproduction:
           The error, one line; empty when the result is current now.
 
         Raises:
-          RamError: when the flagfile is at fault, or a file cannot be written.
+          RamError: when the flagfile is wrong, or a file cannot be written.
         """
         run = RunDirectory(self.runs_dir / experiment.name / f"seed{seed}")
         flags = [*experiment.flags(seed, self.quick), f"--run_dir={run.path}"]

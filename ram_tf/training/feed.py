@@ -18,7 +18,7 @@ def plan_blocks(
 
     Args:
       start: the first step.
-      stop: behind the last step.
+      stop: the step after the last.
       size: the most steps in a block.
       boundaries: numbers of which no block may cross a multiple.
 

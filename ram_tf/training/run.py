@@ -27,7 +27,7 @@ def train(config: Config, stop: StopRequest | None = None) -> dict[str, Any]:
       the others' are empty.
 
     Raises:
-      RamError: when anything that was given is at fault, or a worker is lost.
+      RamError: when a flag or a file is wrong, or a worker is lost.
       Interrupted: on SIGTERM or SIGINT, after saving.
     """
     cluster = None

@@ -46,7 +46,7 @@ def test_signal_with_nothing_to_save_ends_the_process_at_once(number):
         _, errors = process.communicate(timeout=5)
     assert process.returncode == 128 + number
     assert errors.strip() == (
-        f"stopped by signal {number}; the same command goes on from the last "
+        f"stopped by signal {number}; the same command continues from the last "
         "checkpoint, if there is one"
     )
 

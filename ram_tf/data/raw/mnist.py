@@ -40,9 +40,9 @@ def read_mnist(raw_dir: pathlib.Path, dataset: str) -> dict[str, bytes]:
     All four come from one folder. Of several folders with four files, such as those of
     MNIST and of Fashion-MNIST side by side, the first that holds the set is taken.
 
-    MNIST's contents are checked by their digests. Fashion-MNIST's are not known here:
-    it is told by its first ten training labels and by not being MNIST's files, so that
-    a changed pixel in an unpacked file is not noticed.
+    MNIST's contents are checked by their digests. Fashion-MNIST's digests are not known
+    here: it is recognised by its first ten training labels and by not being MNIST's
+    files, so a changed pixel in an unpacked file is not noticed.
 
     Args:
       raw_dir: holds them, at any depth; `train-images.idx3-ubyte` is found as well.

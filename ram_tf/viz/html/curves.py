@@ -1,4 +1,4 @@
-"""Reads the learning curve that a run leaves beside its result."""
+"""Reads the learning curve that a run leaves with its result."""
 
 import csv
 import pathlib

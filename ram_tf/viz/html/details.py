@@ -96,7 +96,7 @@ class Detail:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """What to show beside its accuracy."""
+        """The interval to show with its accuracy."""
         return shown_interval(self.row)
 
     @property

@@ -18,7 +18,7 @@ from ram_tf.viz.html.rows import TableView, row_key, view_table
 from ram_tf.viz.html.text import FILTERS
 
 _TEMPLATES = importlib.resources.files("ram_tf.viz.html") / "templates"
-# Of the paper that this package reproduces; other tables are beside it.
+# The tables of the paper that this package reproduces.
 _PAPER_TABLES = ("table1", "table2", "table3", "table4", "table5", "text")
 
 
@@ -46,7 +46,7 @@ def render_page(tables: Sequence[Table], sources: dict[str, str]) -> str:
       HTML, the same for the same results.
 
     Raises:
-      RamError: when jinja2 is not installed, or a file beside a result is broken.
+      RamError: when jinja2 is not installed, or a curve or an example file is broken.
     """
     views = [view_table(table, sources) for table in tables]
     store = PathStore()

@@ -51,7 +51,7 @@ class RowView:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """What to show beside ours."""
+        """The interval to show with our accuracy."""
         return shown_interval(self.row)
 
 

@@ -319,7 +319,7 @@ def test_readme_trains_on_a_folder_of_images(tmp_path):
     not importlib.util.find_spec("mkdocs"), reason="the extra docs is not installed"
 )
 def test_site_is_built_without_a_warning_and_reads_without_a_network(tmp_path):
-    words = ["build", "--strict", "--quiet", "--config-file=docs/site/mkdocs.yml"]
+    words = ["build", "--strict", "--config-file=docs/site/mkdocs.yml"]
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", *words, f"--site-dir={tmp_path}"],
         cwd=ROOT,

@@ -41,7 +41,7 @@ $(INSTALLED): setup.cfg setup.py constraints.txt
 constraints:  ## Re-make constraints.txt from the newest versions that setup.cfg allows.
 	rm -rf build/constraints
 	$(PYTHON) -m venv build/constraints
-	build/constraints/bin/python -m pip install --quiet --use-pep517 $(PIP_ARGS) '.[dev]'
+	build/constraints/bin/python -m pip install --quiet --use-pep517 $(PIP_ARGS) '.[dev,docs]'
 	sed -n '/^#/p' constraints.txt > build/constraints.txt
 	build/constraints/bin/python -m pip freeze --exclude ram-tf >> build/constraints.txt
 	mv build/constraints.txt constraints.txt
@@ -93,7 +93,7 @@ docs: $(INSTALLED)  ## Build the site of the documentation in build/site.
 	@$(PY) -c 'import mkdocs, mkdocstrings_handlers.python' 2>/dev/null || \
 		$(PY) -m pip --disable-pip-version-check install --quiet --use-pep517 \
 		--constraint constraints.txt $(PIP_ARGS) --editable '.[docs]'
-	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet \
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict \
 		--config-file=docs/site/mkdocs.yml
 	@echo "site: build/site/index.html"
 

@@ -66,7 +66,8 @@ def test_constraints_lie_in_the_ranges_of_the_manifest():
     config = manifest()
     extras = config["options.extras_require"]
     wanted = [config["options"]["install_requires"], extras["figures"]]
-    for requirement in requirements("\n".join([*wanted, extras["report"]])):
+    wanted += [extras["report"], extras["docs"]]
+    for requirement in requirements("\n".join(wanted)):
         version = pins[requirement.name.lower().replace("_", "-")]
         assert requirement.specifier.contains(version), requirement
     for requirement in requirements(extras["dev"]):

@@ -127,11 +127,10 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_content(html: str, page: Any, **_: Any) -> str:
-    """Gives lines of code the names that links to them use."""
+    """Names the lines of code as links do, and tells mkdocs of them."""
     if page.file.src_uri.startswith("source/"):
-        html = html.replace('name="__codelineno-0-', 'name="line-')
-        html = html.replace('id="__codelineno-0-', 'id="line-')
-        html = html.replace('href="#__codelineno-0-', 'href="#line-')
+        html = re.sub(r'((?:id|name)="|href="#)__codelineno-\d+-', r"\1line-", html)
+        page.present_anchor_ids |= set(re.findall(r'id="(line-\d+)"', html))
     return html
 
 

@@ -16,10 +16,10 @@ from ram_tf.layers import (
     ConvLSTMCore,
     FCGlimpseNetwork,
     GlimpseSensor,
+    IdentityCore,
     InceptionGlimpseNetwork,
     LocationNetwork,
     LSTMCore,
-    IdentityCore,
     RNNCore,
 )
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from ram_tf.errors import RamError
-from ram_tf.layers import CORES, ConvLSTMCore, LSTMCore, IdentityCore, RNNCore
+from ram_tf.layers import CORES, ConvLSTMCore, IdentityCore, LSTMCore, RNNCore
 
 BATCH, STEPS = 3, 4
 

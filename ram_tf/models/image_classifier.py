@@ -309,7 +309,7 @@ class ImageClassifier(keras.Model):
     def _track(
         self, terms: dict[str, tf.Tensor], num_rows: tf.Tensor
     ) -> dict[str, Any]:
-        """As `update_metrics`, of the whole batch: a last one of few images counts as few."""
+        """As `update_metrics`, of the whole batch: few images count as few."""
         for name, value in terms.items():
             self._trackers[name].update_state(value, sample_weight=num_rows)
         return {name: self._trackers[name].result() for name in terms}

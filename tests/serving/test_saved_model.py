@@ -1,5 +1,6 @@
 """Tests of the SavedModel: without ram_tf, with the Keras model's answers."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -161,8 +162,6 @@ def test_export_can_start_at_one_random_place(experiment, digits, tmp_path):
 
 def of_model(experiment, **settings):
     """An experiment with the fresh model of another Config."""
-    import dataclasses
-
     config = dataclasses.replace(experiment.config, **settings)
     model = build_model(config, 10, (28, 28, 1))
     return dataclasses.replace(experiment, config=config, model=model)
@@ -198,3 +197,16 @@ def test_export_refuses_a_random_policy(experiment, tmp_path):
     with pytest.raises(RamError, match="found random, which has no deterministic"):
         export(of_model(experiment, policy="random"), tmp_path / "model")
     assert not list(tmp_path.iterdir())
+
+
+def test_export_states_the_accuracy_of_a_model_of_byte_pixels(
+    experiment, digits, tmp_path
+):
+    other = of_model(experiment, model="fc", fc_units=16, pixel_range="byte")
+    task = dataclasses.replace(other.task, pixel_range="byte")
+    other = dataclasses.replace(other, task=task)
+    metadata = export(other, tmp_path / "model")
+    loaded = tf.saved_model.load(str(tmp_path / "model"))
+    found = loaded.signatures["serving_uint8"](images=tf.constant(digits.images))
+    accuracy = np.mean(found["label"] == digits.labels)
+    assert metadata["test_accuracy"] == pytest.approx(accuracy)

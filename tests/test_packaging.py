@@ -93,4 +93,4 @@ def test_console_scripts_name_commands():
             spec = importlib.util.find_spec(module)
             assert spec is not None and spec.origin, module
             source = pathlib.Path(spec.origin).read_text(encoding="utf-8")
-            assert re.search(r"^def main\(", source, re.MULTILINE), module
+            assert re.search(r"^main = entry_point\(", source, re.MULTILINE), module

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import functools
 import hashlib
 import itertools
 import os
@@ -96,6 +97,7 @@ def _read(
     return found
 
 
+@functools.cache
 def _resizer(side: int) -> Callable[[Any], np.ndarray]:
     import tensorflow as tf
 

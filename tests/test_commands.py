@@ -405,7 +405,8 @@ def test_run_of_a_folder_says_what_it_found(folder_run, capsys, tmp_path):
     assert train.main([*words, f"--run_dir={tmp_path / 'run'}"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (
-        f"data: folder:{folder / 'data'}, 2 classes, images 28x28 (height x width), gray"
+        f"data: folder:{folder / 'data'}, 2 classes, images 28x28 (height x width), "
+        "gray"
     )
     assert lines[1].startswith("  train: 49 images (one 2")
     assert "test accuracy" in "".join(lines)

@@ -317,7 +317,7 @@ def _closed_pipe():
     ("content", "found"),
     [
         (b"\xef\xbb\xbf--seed=3\n", {"seed": 3}),
-        (b'--core="rnn"\n--seed=\'4\'\n', {"core": "rnn", "seed": 4}),
+        (b"--core=\"rnn\"\n--seed='4'\n", {"core": "rnn", "seed": 4}),
         (b'--dataset="folder:a b"\r\n', {"dataset": "folder:a b"}),
         (b"--dataset=\"it's\n", {"dataset": "\"it's"}),
         (b'--dataset="\n', {"dataset": '"'}),

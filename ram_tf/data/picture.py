@@ -67,7 +67,7 @@ def background_color(background: str) -> Color:
       RamError: when it is no colour.
     """
     try:
-        color = ImageColor.getrgb(background)
+        color: tuple[int, ...] = ImageColor.getrgb(background)
     except (AttributeError, TypeError, ValueError):
         color = ()
     if len(color) != 3:
@@ -122,7 +122,7 @@ def quiet() -> Iterator[None]:
 
 
 class _Quiet:
-    """Holds what is global, from the first thread that enters to the last that leaves."""
+    """Holds what is global while any thread is inside."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -246,9 +246,7 @@ def _pixels(image: Image.Image, content: bytes, background: Color) -> np.ndarray
 _WIDE = ("PNG", "PPM")  # Whose mode I is 16 bits.
 
 
-def _wide(
-    image: Image.Image, transparent: Any, background: Color
-) -> np.ndarray:
+def _wide(image: Image.Image, transparent: Any, background: Color) -> np.ndarray:
     """Scales gray of 12 or 16 bits to 8, rounded."""
     values = np.asarray(image).astype(np.int64)[..., None]
     highest, inverted = 65535, False

@@ -108,7 +108,9 @@ BROKEN = {
     "larger bomb": bomb(50_000),
     "float": save(Image.fromarray(GRAY.astype(np.float32)), "TIFF"),
     "integers": save(Image.fromarray(GRAY.astype(np.int32)), "TIFF"),
-    "wrong CRC": ZOO["PNG-L"].replace(b"IDAT", b"IDAU", 1).replace(b"IDAU", b"IDAT")[:60]
+    "wrong CRC": ZOO["PNG-L"]
+    .replace(b"IDAT", b"IDAU", 1)
+    .replace(b"IDAU", b"IDAT")[:60]
     + b"\0"
     + ZOO["PNG-L"][61:],
 }

@@ -514,4 +514,6 @@ def test_names_that_are_no_text(tmp_path):
     source = open_source(f"folder:{tmp_path}")
     assert source.class_names == ["cat", r"ch\xe9t"]
     "\n".join(source.summary_lines()).encode()
-    assert sum(source.record(s)["images"] for s in ("train", "validation", "test")) == 12
+    assert (
+        sum(source.record(s)["images"] for s in ("train", "validation", "test")) == 12
+    )

@@ -55,7 +55,9 @@ def modes():
     la = gray.copy()
     la.putalpha(Image.fromarray(ALPHA))
     lab = ImageCms.profileToProfile(
-        color, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"),
+        color,
+        ImageCms.createProfile("sRGB"),
+        ImageCms.createProfile("LAB"),
         outputMode="LAB",
     )
     return {
@@ -230,7 +232,13 @@ ZOO = {
     **dict(every_orientation()),
     "GIF-small-first-frame": small_first_frame(),
 }
-SUFFIX = {b"\x89": ".png", b"GI": ".gif", b"BM": ".bmp", b"RI": ".webp", b"\xff": ".jpg"}
+SUFFIX = {
+    b"\x89": ".png",
+    b"GI": ".gif",
+    b"BM": ".bmp",
+    b"RI": ".webp",
+    b"\xff": ".jpg",
+}
 SUFFIX |= {b"II": ".tif", b"MM": ".tif"}
 
 

@@ -204,7 +204,9 @@ def test_checkpoint_of_another_config_is_refused(tmp_path):
     assert mine.restore(variables())["config_digest"] == "mine"
     other = CheckpointFolder(tmp_path, keep=2, config_digest="other")
     for action in (other.check, lambda: other.restore(variables())):
-        with pytest.raises(RamError, match=r"step_.*digest other\), found one of .*mine"):
+        with pytest.raises(
+            RamError, match=r"step_.*digest other\), found one of .*mine"
+        ):
             action()
     with pytest.raises(RamError, match=r"best.npz: expected a checkpoint of this"):
         restore(other.best, variables(), "other")

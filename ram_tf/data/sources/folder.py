@@ -68,7 +68,7 @@ class FolderSource(Source):
                 f"{layout.roots['train']}, one each for training, validation and test, "
                 f"found {len(listings['train'])}"
             )
-        if validation_size >= 0 and listings.pop("validation", None):
+        if validation_size >= 0 and listings.pop("validation", []):
             layout.notes.append(
                 f"{layout.roots['validation']} passed over, as --validation_size is "
                 "given"
@@ -100,13 +100,13 @@ class FolderSource(Source):
             ("validation", None),
         ):
             if split not in listings:
-                files = self._files["train"]
-                end = len(files)
+                cut = self._files["train"]
+                end = len(cut)
                 if size is None:
                     size = validation_count(self.name, end, validation_size)
-                start = _boundary(files, end - size, 2 if split == "test" else 1)
-                self._set(split, files[start:], f"images {start} to {end} by content")
-                self._set("train", files[:start], f"images 0 to {start} by content")
+                start = _boundary(cut, end - size, 2 if split == "test" else 1)
+                self._set(split, cut[start:], f"images {start} to {end} by content")
+                self._set("train", cut[:start], f"images 0 to {start} by content")
                 self._is_cut = self._is_cut or size > 0
         self._image_size = image_size
         self._find_shape(image_size)
@@ -143,7 +143,9 @@ class FolderSource(Source):
 
     def record(self, name: SplitName) -> SplitRecord:
         """Returns what identifies a split: a digest of every image and label."""
-        digests = [f"{file.digest.hex()[:16]} {label}" for file, label in self._files[name]]
+        digests = [
+            f"{file.digest.hex()[:16]} {label}" for file, label in self._files[name]
+        ]
         whole = hashlib.sha256("\n".join(digests).encode()).hexdigest()
         return {"images": len(digests), "digest": whole, "image_digests": digests}
 
@@ -173,7 +175,9 @@ class FolderSource(Source):
             lines.append(f"{broken:,} broken images")
         for split in SPLITS:
             counts = self._counts(split)
-            missing = [n for label, n in enumerate(self.class_names) if not counts[label]]
+            missing = [
+                n for label, n in enumerate(self.class_names) if not counts[label]
+            ]
             if missing and self._files[split]:
                 lines.append(f"{split} has no image of {', '.join(missing[:5])}")
         single = [
@@ -225,7 +229,9 @@ class FolderSource(Source):
         channels = max(shape[2] for _, shape in shapes)
         sizes = collections.Counter(shape[:2] for _, shape in shapes)
         height, width = sizes.most_common(1)[0][0]
-        self._usual = next(f.path for f, shape in shapes if shape[:2] == (height, width))
+        self._usual = next(
+            f.path for f, shape in shapes if shape[:2] == (height, width)
+        )
         self.image_shape = (image_size or height, image_size or width, channels)
 
     def _read(self, name: SplitName) -> ImageSet:
@@ -243,6 +249,7 @@ class FolderSource(Source):
                     f"expected {height}x{width} as in {self._usual}, or --image_size"
                 )
         for image, (file, _) in zip(images, files, strict=True):
+            assert file.pixels is not None
             image[:] = file.pixels  # Gray is repeated where colour is wanted.
             file.pixels = None  # The split is kept from here on.
         return ImageSet(images, np.array([label for _, label in files], np.int32))

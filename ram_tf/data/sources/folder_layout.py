@@ -93,7 +93,9 @@ class Layout:
         self._check_levels(train)
         self.class_names = [folder.name for folder in train.folders]
         if not train.with_images():
-            loose = f" but {len(train.images):,} images of no class" * bool(train.images)
+            loose = f" but {len(train.images):,} images of no class" * bool(
+                train.images
+            )
             raise self._error(
                 f"expected folders of classes with images ({', '.join(SUFFIXES)}) in "
                 f"{train.path}, found none{loose}"
@@ -183,7 +185,8 @@ class Layout:
         for folder in others:
             count = len(folder.all_images())
             self.notes.append(
-                f"{folder.path}, beside the split folders, passed over: {count:,} images"
+                f"{folder.path}, beside the split folders, passed over: {count:,} "
+                "images"
             )
         return splits
 

@@ -136,7 +136,9 @@ def _decode(
         image = tf.ensure_shape(image, [*stored_shape[:2], None])
         if stored_shape[2] == 4:
             image = tf.numpy_function(
-                lambda pixels: over_if_transparent(pixels, background), [image], tf.uint8
+                lambda pixels: over_if_transparent(pixels, background),
+                [image],
+                tf.uint8,
             )
             image.set_shape([*stored_shape[:2], None])
         if stored_shape[:2] == image_shape[:2]:

@@ -398,6 +398,102 @@ def test_run_of_a_folder_keeps_its_classes(folder_run, refused):
     assert evaluate.main([run]) == 0
 
 
+def test_run_of_a_folder_says_what_it_found(folder_run, capsys, tmp_path):
+    folder, words = folder_run
+    words = [word for word in words if not word.startswith("--run_dir")]
+    capsys.readouterr()
+    assert train.main([*words, f"--run_dir={tmp_path / 'run'}"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == (
+        f"data: folder:{folder / 'data'}, 2 classes, images 28x28 (height x width), "
+        "gray"
+    )
+    assert lines[1].startswith("  train: 49 images (one 2")
+    assert "test accuracy" in "".join(lines)
+
+
+def test_run_of_a_folder_is_held_to_its_images(folder_run, refused, digit):
+    folder, words = folder_run
+    run = f"--run_dir={folder / 'run'}"
+    for number, path in enumerate(sorted((folder / "data").glob("*/*.png"))):
+        path.rename(path.with_name(f"renamed{number}.png"))
+    assert evaluate.main([run]) == 0  # Other names are the same data.
+    new = write_image(folder / "data" / "one" / "new.png", digit)
+    results = folder / "run" / "results.json"
+    try:
+        message = refused(evaluate, run)
+        assert "expected the data that the run began with" in message
+        assert f"1 new, as {new}" in message
+        exported = folder / "exported"
+        assert refused(export, run, f"--export_dir={exported}") == message
+        results.rename(folder / "results.json")  # An unfinished run.
+        assert refused(train, *words) == message
+    finally:
+        new.unlink()
+        if not results.exists():
+            (folder / "results.json").rename(results)
+    assert evaluate.main([run]) == 0
+
+
+def test_checkpoints_of_a_lost_config_are_of_their_own(run_copy, refused):
+    (run_copy / "results.json").unlink()
+    (run_copy / "config.json").unlink()
+    before = sorted(path.name for path in run_copy.iterdir())
+    flags = [f"--flagfile={run_copy / 'flags.cfg'}", f"--run_dir={run_copy}"]
+    message = refused(train, *flags, "--learning_rate=0.5")
+    assert "expected a checkpoint of this Config (config_digest " in message
+    assert sorted(path.name for path in run_copy.iterdir()) == before
+    assert train.main(flags) == 0
+
+
+def test_no_validation_images_are_refused_at_once(refused, tmp_path):
+    message = refused(train, "--validation_size=0", f"--run_dir={tmp_path / 'run'}")
+    assert "--validation_size=0: expected at least 1 image" in message
+
+
+def test_predict_goes_on_after_names_that_are_no_text(
+    exported, digit, tmp_path, capsys
+):
+    names = (b"\xe9.png", b"b\xff.png", "c\u00e9.png".encode())
+    paths = [str(write_image(tmp_path / os.fsdecode(name), digit)) for name in names]
+    broken = tmp_path / os.fsdecode(b"\xfe.png")
+    broken.write_bytes(b"")
+    words = [f"--model={exported}", paths[0], str(broken), *paths[1:]]
+    capsys.readouterr()
+    assert predict.main(words) == 1
+    found = capsys.readouterr()
+    shown = [line.split(": ")[0].split("/")[-1] for line in found.out.splitlines()]
+    assert shown == [r"\xe9.png", r"b\xff.png", "c\u00e9.png"]
+    assert len(found.err.splitlines()) == 1 and "an empty file" in found.err
+    assert predict.main([words[0], "--json", paths[0]]) == 0
+    assert os.fsencode(json.loads(capsys.readouterr().out)["image"]) == os.fsencode(
+        paths[0]
+    )
+
+
+def test_predict_puts_transparency_on_the_background_of_training(
+    exported, digit, tmp_path, capsys
+):
+    clear = np.concatenate([np.zeros([28, 28, 3], np.uint8), digit], -1)
+    path = write_image(tmp_path / "a.png", clear)
+    same = write_image(tmp_path / "b.png", 255 - digit)
+    model = pathlib.Path(shutil.copytree(exported, tmp_path / "model"))
+    metadata = json.loads((model / "metadata.json").read_text())
+    answers = []
+    for background in ("white", "black", None):
+        metadata["config"]["background"] = background
+        if background is None:
+            del metadata["config"]["background"]
+        (model / "metadata.json").write_text(json.dumps(metadata))
+        capsys.readouterr()
+        assert predict.main([f"--model={model}", "--json", str(path), str(same)]) == 0
+        first, second = map(json.loads, capsys.readouterr().out.splitlines())
+        answers.append(first["probabilities"])
+        if background != "black":
+            assert first["probabilities"] == second["probabilities"]
+    assert answers[0] == answers[2] != answers[1]
+
+
 def test_broken_test_image_is_told_before_the_training(folder_run, refused):
     folder, words = folder_run
     source = open_source(f"folder:{folder / 'data'}")

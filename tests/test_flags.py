@@ -310,3 +310,32 @@ def _closed_pipe():
     reader, writer = os.pipe()
     os.close(reader)
     return writer
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"\xef\xbb\xbf--seed=3\n", {"seed": 3}),
+        (b"--core=\"rnn\"\n--seed='4'\n", {"core": "rnn", "seed": 4}),
+        (b'--dataset="folder:a b"\r\n', {"dataset": "folder:a b"}),
+        (b"--dataset=\"it's\n", {"dataset": "\"it's"}),
+        (b'--dataset="\n', {"dataset": '"'}),
+    ],
+)
+def test_flagfile_with_a_byte_order_mark_or_quotes(content, found, tmp_path):
+    path = tmp_path / "flags.cfg"
+    path.write_bytes(content)
+    values = parse(CONFIG, [f"--flagfile={path}"])
+    assert {name: values.values[name] for name in found} == found
+
+
+@pytest.mark.parametrize("name", ["red", "#12345", "", "#gggggg", "WHITE"])
+def test_background_is_white_black_gray_or_hexadecimal(name):
+    Config(background="#12aBef")
+    with pytest.raises(RamError, match=f"--background={name}: expected white, black"):
+        Config(background=name)
+
+
+def test_a_default_background_keeps_the_digest():
+    assert "background" not in Config().identity()
+    assert Config(background="black").digest() != Config().digest()

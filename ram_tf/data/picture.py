@@ -8,7 +8,9 @@ over a background, 12 and 16 bits, CIE Lab, checks of PNG's CRCs. Needs no Tenso
 import contextlib
 import io
 import logging
+import os
 import re
+import threading
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -65,7 +67,7 @@ def background_color(background: str) -> Color:
       RamError: when it is no colour.
     """
     try:
-        color = ImageColor.getrgb(background)
+        color: tuple[int, ...] = ImageColor.getrgb(background)
     except (AttributeError, TypeError, ValueError):
         color = ()
     if len(color) != 3:
@@ -110,16 +112,51 @@ def decode(content: bytes, background: Color = (255, 255, 255)) -> np.ndarray:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps Pillow from warnings: of odd tags, and of sizes that `decode` refuses."""
-    logger = logging.getLogger("PIL")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
+    """Keeps Pillow and its libraries from saying what `decode` says, or odd tags.
+
+    libtiff writes to the process's standard error itself, which is closed to all
+    meanwhile: nothing else belongs inside. Several threads may be inside.
+    """
+    with _QUIET:
+        yield
+
+
+class _Quiet:
+    """Holds what is global while any thread is inside."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._stack.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+                logger = logging.getLogger("PIL")
+                self._stack.callback(logger.setLevel, logger.level)
+                logger.setLevel(logging.CRITICAL + 1)
+                with contextlib.suppress(OSError):  # Closed altogether.
+                    self._close_stderr()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._stack.close()
+
+    def _close_stderr(self) -> None:
+        kept = os.dup(2)
+        self._stack.callback(os.close, kept)
+        self._stack.callback(os.dup2, kept, 2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+
+
+_QUIET = _Quiet()
 
 
 def over(images: np.ndarray, background: Color) -> np.ndarray:

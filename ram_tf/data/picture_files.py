@@ -1,7 +1,9 @@
 """Picture files read in parallel, each once: pixels, and a digest of the content."""
 
+import collections
 import concurrent.futures
 import dataclasses
+import functools
 import hashlib
 import itertools
 import os
@@ -15,6 +17,7 @@ from ram_tf.data import picture
 from ram_tf.errors import RamError, one_line
 
 _CHUNK = 64  # Files that a thread takes at a time.
+_SMALL = 1_000_000  # Bytes of pixels up to which pictures are resized together.
 
 
 @dataclasses.dataclass
@@ -65,7 +68,10 @@ def read_files(
     chunks = [paths[at : at + _CHUNK] for at in range(0, len(paths), _CHUNK)]
 
     def read_chunk(chunk: Sequence[str]) -> list[PictureFile]:
-        return [_read(path, background, resize) for path in chunk]
+        files = [_read(path, background, resize) for path in chunk]
+        if resize is not None:
+            _resize_together(files, resize)
+        return files
 
     workers = len(os.sched_getaffinity(0))
     pool = concurrent.futures.ThreadPoolExecutor(workers, "pictures")
@@ -90,12 +96,29 @@ def _read(
         pixels = picture.decode(content, background)
         height, width, channels = pixels.shape
         found.stored_shape = height, width, channels
-        found.pixels = pixels if resize is None else resize(pixels)
+        if resize is not None and pixels.nbytes > _SMALL:  # Never many of these.
+            pixels = resize(pixels[None])[0]
+        found.pixels = pixels
     except RamError as error:
         found.error = str(error)
     return found
 
 
+def _resize_together(
+    files: list[PictureFile], resize: Callable[[Any], np.ndarray]
+) -> None:
+    """Resizes what is still of its own size, in one call a shape."""
+    shapes = collections.defaultdict(list)
+    for file in files:
+        if file.pixels is not None:
+            shapes[file.pixels.shape].append(file)
+    for alike in shapes.values():
+        resized = resize(np.stack([file.pixels for file in alike]))
+        for file, pixels in zip(alike, resized, strict=True):
+            file.pixels = pixels
+
+
+@functools.cache
 def _resizer(side: int) -> Callable[[Any], np.ndarray]:
     import tensorflow as tf
 
@@ -103,16 +126,16 @@ def _resizer(side: int) -> Callable[[Any], np.ndarray]:
 
     compiled = tf.function(
         lambda images: resize(images, side, side),
-        input_signature=[tf.TensorSpec([None, None, None], tf.uint8)],
+        input_signature=[tf.TensorSpec([None, None, None, None], tf.uint8)],
         autograph=False,
     )
 
     def run(pixels: np.ndarray) -> np.ndarray:
-        return pixels if pixels.shape[:2] == (side, side) else compiled(pixels).numpy()
+        return pixels if pixels.shape[1:3] == (side, side) else compiled(pixels).numpy()
 
     return run
 
 
 def shown(name: str) -> str:
-    """Returns a file's name as text that can be printed: bytes of no text are \\xNN."""
+    """Returns a file's name as text to print; bytes of no text as hexadecimal."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

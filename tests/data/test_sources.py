@@ -1,6 +1,7 @@
 """The embedded sample and folders of images: splits, sizes, broken files."""
 
 import importlib
+import os
 import shutil
 import sys
 
@@ -323,3 +324,196 @@ def test_folder_without_images_is_named(tmp_path):
 def test_folder_too_small_for_three_splits_says_so(tmp_path):
     write_images(tmp_path / "a", 2)
     assert f"expected at least 3 images in {tmp_path}" in fails(tmp_path, "test")
+
+
+# --- what people's folders hold ----------------------------------------------------
+
+
+def summary(path, **settings):
+    source = open_source(f"folder:{path}", **settings)
+    source.check()
+    return "\n".join(source.summary_lines())
+
+
+def refusal(path):
+    with pytest.raises(RamError) as caught:
+        summary(path)
+    assert "\n" not in str(caught.value) and "expected" in str(caught.value)
+    return str(caught.value)
+
+
+def put(root, counts):
+    """Writes images to folders by name."""
+    for seed, (name, count) in enumerate(counts.items()):
+        # What is there stays: a folder may hold others.
+        folder = root / name
+        images = write_images(root / f"new{seed}", count, (6, 5, 1), seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in (root / f"new{seed}").iterdir():
+            file.rename(folder / file.name)
+        (root / f"new{seed}").rmdir()
+        assert len(images) == count
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train", "val", "test"),
+        ("Training", "valid", "Testing"),
+        ("TRAIN", "dev", "TEST"),
+        ("train", "Validation", "testing"),
+    ],
+)
+def test_usual_names_of_split_folders(names, tmp_path):
+    counts = {"train": 5, "validation": 2, "test": 3}
+    for name, count in zip(names, counts.values(), strict=True):
+        put(tmp_path, {f"{name}/cat": count, f"{name}/dog": count})
+    source = open_source(f"folder:{tmp_path}")
+    assert source.class_names == ["cat", "dog"]
+    for split, count in counts.items():
+        assert len(source.split(split).labels) == 2 * count
+
+
+def test_what_archives_leave_is_passed_over_and_said(tmp_path):
+    put(tmp_path, {"cat": 5, "dog": 5, "__MACOSX/cat": 5, ".git": 1})
+    for name in ("cat/._0.png", "cat/Thumbs.db", "cat/notes.txt", "cat/b.TXT"):
+        (tmp_path / name).write_bytes(b"x")
+    said = summary(tmp_path)
+    assert "2 classes, images 6x5 (height x width), gray" in said
+    assert "files that are hidden or left by archives 2" in said
+    assert "folders that are hidden or left by archives 2" in said
+    assert ".txt files 2" in said
+
+
+def test_links_that_lead_nowhere_or_back_and_pipes_are_passed_over(tmp_path):
+    put(tmp_path, {"cat": 5, "dog": 5})
+    (tmp_path / "dog" / "up").symlink_to(tmp_path)
+    (tmp_path / "dog" / "self.png").symlink_to("self.png")
+    (tmp_path / "dog" / "gone.png").symlink_to("/nowhere.png")
+    os.mkfifo(tmp_path / "cat" / "pipe.png")
+    said = summary(tmp_path)
+    assert "broken links or no files at all 3" in said
+    assert "links that lead back up 1" in said
+
+
+def test_deeper_folders_of_a_class_belong_to_it_and_are_said(tmp_path):
+    put(tmp_path, {"cat": 5, "dog": 5, "dog/more/still": 3})
+    source = open_source(f"folder:{tmp_path}")
+    labels = [source.split(split).labels for split in ("train", "validation", "test")]
+    assert np.bincount(np.concatenate(labels)).tolist() == [5, 8]
+    assert "3 images in folders of" in summary(tmp_path)
+    assert "(more) are read as dog" in summary(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ({"train/a": 3, "val/a": 2, "valid/a": 2}, "found val and valid, both of"),
+        ({"a": 3, "b": 3, "test/a": 2}, "beside the split folder(s) test"),
+        ({"train": 4, "test": 4}, "found 4 images in no class"),
+        ({"train/a": 4, "train/b": 4, "test": 4}, "test, found 4 images in no class"),
+        ({".": 4}, "found none but 4 images of no class"),
+        ({"pets/a": 4, "pets/b": 4}, "give --dataset=folder:"),
+        ({"pets/train/a": 4, "pets/test/a": 4}, "found pets alone, which holds"),
+        ({"1/a": 2, "1/b": 2, "2/a": 2, "2/b": 2}, "found the same folders in each"),
+        ({"a/train": 2, "a/test": 2, "b/train": 2}, "split folders above class"),
+        ({"train/a": 4, "test/a": 4, "test/b": 4}, "expected one of the classes"),
+    ],
+)
+def test_folders_that_are_not_as_meant_are_refused(counts, words, tmp_path):
+    put(tmp_path, counts)
+    assert words in refusal(tmp_path)
+
+
+def test_class_folder_without_an_image_is_refused(tmp_path):
+    put(tmp_path, {"cat": 5, "dog": 5})
+    (tmp_path / "owl").mkdir()
+    (tmp_path / "owl" / "a.heic").write_bytes(b"x")
+    assert f"{tmp_path / 'owl'}: expected images of class owl" in refusal(tmp_path)
+
+
+def test_what_may_not_be_meant_is_said(tmp_path):
+    counts = {"train/cat": 5, "train/dog": 5, "train/owl": 1, "test/cat": 2}
+    put(tmp_path, {**counts, "more": 2, ".": 1, "train": 3, "validation/owl": 2})
+    said = summary(tmp_path)
+    assert "test has no image of dog, owl" in said
+    assert f"{tmp_path / 'more'}, beside the split folders, passed over: 2" in said
+    assert f"1 images in {tmp_path} itself, of no class, passed over" in said
+    assert f"3 images in {tmp_path / 'train'} itself, of no class" in said
+    assert "validation has no image of cat, dog" in said
+
+
+def test_class_with_one_image_is_said_or_refused(tmp_path):
+    for name in range(12):
+        root = tmp_path / f"{name}"
+        put(root, {"cat": 15})
+        write_images(root / "dog", 1, (6, 5, 1), seed=100 + name)
+        source = open_source(f"folder:{root}")
+        if source.split("train").labels.sum():
+            assert "one image only of dog" in summary(root)
+        else:
+            assert "expected images of class dog in training, found 1" in refusal(root)
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    put(tmp_path, {"car": 5, "train": 5, "plane": 5})
+    assert open_source(f"folder:{tmp_path}").class_names == ["car", "plane", "train"]
+
+
+def test_sizes_and_channels_are_said(pets):
+    tf.io.write_file(
+        str(pets / "cat" / "x.png"), tf.io.encode_png(np.zeros((9, 8, 1), np.uint8))
+    )
+    said = summary(pets, image_size=4)
+    assert "stored in 2 sizes, 5 to 8 wide and 6 to 9 high, resized to 4" in said
+    assert "1 gray images among colour, made colour" in said
+
+
+def test_split_follows_the_content_not_the_name(pets):
+    before = open_source(f"folder:{pets}")
+    parts = {name: before.split(name) for name in ("train", "validation", "test")}
+    for number, file in enumerate(sorted(pets.glob("*/*.png"))):
+        file.rename(file.with_name(f"renamed {97 * number % 41}.png"))
+    after = open_source(f"folder:{pets}")
+    for name, part in parts.items():
+        np.testing.assert_array_equal(after.split(name).images, part.images)
+    assert after.records() == before.records()
+
+
+@pytest.mark.parametrize("copies", [2, 9, 30])
+def test_copies_of_an_image_land_in_one_split(pets, copies):
+    for name in ("1.png", "2.png", "3.png"):
+        for number in range(copies):
+            shutil.copy(pets / "cat" / name, pets / "dog" / f"{number} {name}")
+    source = open_source(f"folder:{pets}")
+    seen = [
+        {image.tobytes() for image in source.split(name).images}
+        for name in ("train", "validation", "test")
+    ]
+    assert sum(map(len, seen)) == len(set.union(*seen)) == 40
+    assert all(seen)
+    said = summary(pets)
+    assert f"{3 * copies} files are copies of others" in said
+    assert "3 images lie in more than one class" in said
+
+
+def test_copies_alone_are_refused(tmp_path):
+    image = np.zeros((4, 4, 1), np.uint8)
+    for number in range(8):
+        path = tmp_path / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(tf.io.encode_png(image).numpy())
+    assert "expected at least 3 different images" in refusal(tmp_path)
+
+
+def test_names_that_are_no_text(tmp_path):
+    put(tmp_path, {"cat": 6})
+    strange = tmp_path / os.fsdecode(b"ch\xe9t")
+    write_images(strange, 6, (6, 5, 1), seed=9)
+    (strange / "0.png").rename(strange / os.fsdecode(b"\xff.png"))
+    source = open_source(f"folder:{tmp_path}")
+    assert source.class_names == ["cat", r"ch\xe9t"]
+    "\n".join(source.summary_lines()).encode()
+    assert (
+        sum(source.record(s)["images"] for s in ("train", "validation", "test")) == 12
+    )

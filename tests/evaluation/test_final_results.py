@@ -66,3 +66,19 @@ def test_commit_outside_a_repository_or_without_git_is_none(tmp_path, monkeypatc
     assert results.commit() is None
     monkeypatch.setenv("PATH", "")
     assert results.commit() is None
+
+
+def test_commit_says_that_there_are_changes(repository, tmp_path):
+    commit = repository("ram_tf/evaluation/final_results.py")
+    (tmp_path / "new").write_text("not held by the repository")
+    assert results.commit() == commit
+    (tmp_path / "README").write_text("changed")
+    assert results.commit() == f"{commit}-dirty"
+
+
+def test_changed_results_are_no_changes_of_the_code(repository, tmp_path):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "seed0.json").write_text("1")
+    commit = repository("ram_tf/evaluation/final_results.py")
+    (tmp_path / "results" / "seed0.json").write_text("2")
+    assert results.commit() == commit

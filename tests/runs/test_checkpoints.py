@@ -193,3 +193,22 @@ def test_averaged_weights_without_an_average_are_the_weights():
     before = model.get_weights()
     with averaged_weights(model):
         assert all(map(np.array_equal, model.get_weights(), before))
+
+
+def test_checkpoint_of_another_config_is_refused(tmp_path):
+    mine = CheckpointFolder(tmp_path, keep=2, config_digest="mine")
+    mine.check()  # Nothing there yet.
+    mine.save(1, variables(1.0), {"step": 1})
+    mine.save_best(variables(1.0), {"step": 1})
+    mine.check()
+    assert mine.restore(variables())["config_digest"] == "mine"
+    other = CheckpointFolder(tmp_path, keep=2, config_digest="other")
+    for action in (other.check, lambda: other.restore(variables())):
+        with pytest.raises(
+            RamError, match=r"step_.*digest other\), found one of .*mine"
+        ):
+            action()
+    with pytest.raises(RamError, match=r"best.npz: expected a checkpoint of this"):
+        restore(other.best, variables(), "other")
+    save(other.at(2), variables(2.0), {"step": 2})  # Of an earlier version.
+    assert other.restore(variables())["step"] == 2

@@ -75,6 +75,7 @@ class Source(abc.ABC):
 
     def check(self) -> None:
         """Checks what training needs beyond single images; raises RamError."""
+        return
 
     def record(self, name: SplitName) -> SplitRecord:
         """Returns what identifies a split, ready for JSON."""

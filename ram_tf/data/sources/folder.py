@@ -68,7 +68,7 @@ class FolderSource(Source):
                 f"{layout.roots['train']}, one each for training, validation and test, "
                 f"found {len(listings['train'])}"
             )
-        if validation_size >= 0 and listings.pop("validation", None):
+        if validation_size >= 0 and listings.pop("validation", []):
             layout.notes.append(
                 f"{layout.roots['validation']} passed over, as --validation_size is "
                 "given"
@@ -100,13 +100,13 @@ class FolderSource(Source):
             ("validation", None),
         ):
             if split not in listings:
-                files = self._files["train"]
-                end = len(files)
+                cut = self._files["train"]
+                end = len(cut)
                 if size is None:
                     size = validation_count(self.name, end, validation_size)
-                start = _boundary(files, end - size, 2 if split == "test" else 1)
-                self._set(split, files[start:], f"images {start} to {end} by content")
-                self._set("train", files[:start], f"images 0 to {start} by content")
+                start = _boundary(cut, end - size, 2 if split == "test" else 1)
+                self._set(split, cut[start:], f"images {start} to {end} by content")
+                self._set("train", cut[:start], f"images 0 to {start} by content")
                 self._is_cut = self._is_cut or size > 0
         self._image_size = image_size
         self._find_shape(image_size)
@@ -249,6 +249,7 @@ class FolderSource(Source):
                     f"expected {height}x{width} as in {self._usual}, or --image_size"
                 )
         for image, (file, _) in zip(images, files, strict=True):
+            assert file.pixels is not None
             image[:] = file.pixels  # Gray is repeated where colour is wanted.
             file.pixels = None  # The split is kept from here on.
         return ImageSet(images, np.array([label for _, label in files], np.int32))

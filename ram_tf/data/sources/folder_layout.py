@@ -93,7 +93,9 @@ class Layout:
         self._check_levels(train)
         self.class_names = [folder.name for folder in train.folders]
         if not train.with_images():
-            loose = f" but {len(train.images)} images in no class" * bool(train.images)
+            loose = f" but {len(train.images):,} images of no class" * bool(
+                train.images
+            )
             raise self._error(
                 f"expected folders of classes with images ({', '.join(SUFFIXES)}) in "
                 f"{train.path}, found none{loose}"
@@ -104,7 +106,7 @@ class Layout:
 
     def passed_line(self) -> str:
         """Returns what was passed over, or nothing."""
-        kinds = [f"{count:,} {kind}" for kind, count in sorted(self.passed.items())]
+        kinds = [f"{kind} {count:,}" for kind, count in sorted(self.passed.items())]
         return f"passed over: {', '.join(kinds)}" if kinds else ""
 
     def _error(self, said: str) -> RamError:
@@ -117,7 +119,7 @@ class Layout:
             status = path.stat()
             here = (*above, (status.st_dev, status.st_ino))
             if here[-1] in above:
-                self.passed["links that lead back to a folder they are in"] += 1
+                self.passed["links that lead back up"] += 1
                 return found
             entries = sorted(os.scandir(path), key=lambda entry: os.fsencode(entry))
         except OSError as error:
@@ -183,7 +185,8 @@ class Layout:
         for folder in others:
             count = len(folder.all_images())
             self.notes.append(
-                f"{folder.path}, beside the split folders, passed over: {count:,} images"
+                f"{folder.path}, beside the split folders, passed over: {count:,} "
+                "images"
             )
         return splits
 

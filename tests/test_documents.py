@@ -286,7 +286,8 @@ def test_metrics_page_explains_every_logged_value():
 
     text = text_of("docs/metrics.md")
     model = RecurrentAttentionModel(num_classes=2)
-    columns = {metric.name for metric in model.metrics} | set(RunLogger.TAGS)
+    columns = {metric.name for metric in model.trackers} | set(RunLogger.TAGS)
+    columns |= {"border_share", "step_length", "glimpse_distance", "accuracy_random"}
     for name in [*columns, *RunLogger.TAGS.values(), "images_per_second"]:
         assert f"| `{name}` |" in text, name
 

@@ -113,7 +113,8 @@ def _resize_together(
         if file.pixels is not None:
             shapes[file.pixels.shape].append(file)
     for alike in shapes.values():
-        resized = resize(np.stack([file.pixels for file in alike]))
+        pixels_of_all = [file.pixels for file in alike if file.pixels is not None]
+        resized = resize(np.stack(pixels_of_all))
         for file, pixels in zip(alike, resized, strict=True):
             file.pixels = pixels
 

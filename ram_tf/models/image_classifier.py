@@ -9,12 +9,28 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.trainers.compile_utils import MetricsList
 
 from ram_tf.errors import RamError
 from ram_tf.layers.sensor import check_pixels
 
 _ROWS = 8
 _GROWING = ("accuracy", "reward")  # The higher the better; all other terms fall.
+
+
+class _Directions(MetricsList):
+    """Tells EarlyStopping and ModelCheckpoint which terms should grow.
+
+    Given no mode, they look into lists of metrics and nowhere else.
+    """
+
+    variables: list[Any] = []  # Those of its metrics are theirs.
+
+    def reset_state(self) -> None:
+        pass
+
+    def result(self) -> dict[str, Any]:
+        return {}
 
 
 class ImageClassifier(keras.Model):
@@ -51,8 +67,13 @@ class ImageClassifier(keras.Model):
             tracker._direction = "up" if name in _GROWING else "down"
 
     @property
-    def metrics(self) -> list[keras.metrics.Metric]:
+    def trackers(self) -> list[keras.metrics.Metric]:
+        """The running mean of every term."""
         return list(self._trackers.values())
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return [*self.trackers, _Directions(self.trackers)]
 
     def compile(
         self,

@@ -306,7 +306,7 @@ class RecurrentAttentionModel(ImageClassifier):
         Args:
           rollout: over B images, `num_rollouts` rows each.
           labels: int32 [B*num_rollouts].
-          num_rollouts: with 1 no rollout is left out, and the baseline is the network's.
+          num_rollouts: with 1 none is left out: the baseline is the network's.
         """
         baseline = self.credit["baseline"] if num_rollouts > 1 else "learned"
         credit = {**self.credit, "baseline": baseline, "num_rollouts": num_rollouts}

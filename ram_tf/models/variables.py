@@ -15,7 +15,7 @@ def named_variables(model: ImageClassifier) -> dict[str, Any]:
     groups = {
         "weights": model.weights,
         "optimizer": model.optimizer.variables,
-        "metrics": [v for metric in model.metrics for v in metric.variables],
+        "metrics": [v for metric in model.trackers for v in metric.variables],
     }
     return {
         f"{group}/{index:03d}/{variable.name}": variable

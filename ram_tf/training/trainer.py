@@ -255,7 +255,7 @@ class Trainer:
         """Returns the mean of every tracker since the last evaluation."""
         # Each replica has tracked the terms of the global batch: read one, sum none.
         means = self.strategy.run(
-            lambda: {metric.name: metric.result() for metric in self.model.metrics}
+            lambda: {metric.name: metric.result() for metric in self.model.trackers}
         )
         local = self.strategy.experimental_local_results
         return {name: local(value)[0] for name, value in means.items()}
@@ -264,7 +264,7 @@ class Trainer:
         if self.is_chief:
             self._validate()
         # Not reset_state, which sums over the workers what it has just set to zero.
-        for metric in self.model.metrics:
+        for metric in self.model.trackers:
             for variable in metric.variables:
                 for copy in local_copies(variable):
                     copy.assign(tf.zeros_like(copy))

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from ram_tf.errors import RamError
-from ram_tf.layers import ConvLSTMCore, LocationNetwork
+from ram_tf.layers import ConvGlimpseNetwork, ConvLSTMCore, LocationNetwork
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.models.whole_image import FCClassifier
 
@@ -149,6 +149,8 @@ def test_layers_refuse_what_they_cannot_work_with(make_model):
     with pytest.raises(RamError, match="stddev=0: expected a number above 0"):
         LocationNetwork(0)
     with pytest.raises(RamError, match="expected at least 2x2 pixels"):
+        ConvGlimpseNetwork().build((None, 1, 1, 1))
+    with pytest.raises(RamError, match="glimpse_network=conv: expected patch_size"):
         make_model(glimpse_network="conv", patch_size=1)
     with pytest.raises(RamError, match="expected build.* before initial_state"):
         ConvLSTMCore(4).initial_state(2)
@@ -328,7 +330,8 @@ def test_model_is_exported_without_a_call(made_by, make_model, tmp_path):
             model.save(tmp_path / f"{name}.keras")
             model = keras.models.load_model(tmp_path / f"{name}.keras")
         model.export(str(tmp_path / name), verbose=False)
-        served = tf.saved_model.load(str(tmp_path / name)).serve(tf.constant(images))
+        loaded = tf.saved_model.load(str(tmp_path / name))
+        served = loaded.serve(tf.constant(images))
         expected = model.predict(images, verbose=0)
         np.testing.assert_allclose(served, expected, atol=1e-6)
 

@@ -167,7 +167,7 @@ def test_named_variables_are_all_of_training_by_stable_names():
     # Adam: two moments a weight, the step count and the learning rate.
     assert kinds.count("optimizer") == 2 * num_weights + 2
     # A sum and a count for each running mean.
-    assert kinds.count("metrics") == 2 * len(model.metrics)
+    assert kinds.count("metrics") == 2 * len(model.trackers)
     assert any(variable is model.optimizer.iterations for variable in found.values())
 
 

@@ -314,7 +314,7 @@ def test_trainer_reports_steps_and_evaluations_to_callbacks():
     assert watcher.batches_begun == [0, *(step + 1 for step in steps[:-1])]
     assert watcher.ends == 1
     for _, logs in watcher.batches:
-        assert set(logs) == {metric.name for metric in trainer.model.metrics}
+        assert set(logs) == {metric.name for metric in trainer.model.trackers}
     for _, logs in watcher.epochs:
         assert logs["val_accuracy"] == 0.5
 

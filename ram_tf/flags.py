@@ -259,7 +259,9 @@ def help_text(usage: str, settings: Sequence[Any]) -> str:
 
 def print_error(error: Exception) -> None:
     """Tells a fault on standard error, in one line, whatever text it quotes."""
-    print("error: " + " ".join(str(error).split()), file=sys.stderr)
+    # The name of a file may be no text.
+    said = " ".join(str(error).split()).encode("utf-8", "backslashreplace").decode()
+    print(f"error: {said}", file=sys.stderr)
 
 
 def run_command(

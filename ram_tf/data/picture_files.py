@@ -113,7 +113,7 @@ def _resize_together(
         if file.pixels is not None:
             shapes[file.pixels.shape].append(file)
     for alike in shapes.values():
-        resized = resize(np.stack([file.pixels for file in alike]))
+        resized = resize(np.array([file.pixels for file in alike]))
         for file, pixels in zip(alike, resized, strict=True):
             file.pixels = pixels
 

@@ -1,5 +1,6 @@
 """Classifies images by an export: python -m ram_tf.predict --model=exported/x a.png."""
 
+import contextlib
 import json
 import pathlib
 import sys
@@ -88,8 +89,11 @@ def _line(
 def _printable(line: str) -> str:
     """Returns a line that standard output takes; file names may be no text at all."""
     encoding = sys.stdout.encoding or "utf-8"
-    name = line.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return name.encode(encoding, "backslashreplace").decode(encoding)
+    with contextlib.suppress(UnicodeEncodeError):  # Half of a pair, in metadata.
+        line = line.encode("utf-8", "surrogateescape").decode(
+            "utf-8", "backslashreplace"
+        )
+    return line.encode(encoding, "backslashreplace").decode(encoding)
 
 
 main = entry_point(_command, SETTINGS, USAGE, positional=True)

@@ -221,15 +221,10 @@ def help_text(usage: str, settings: Sequence[Any]) -> str:
 
 
 def print_error(error: Exception) -> None:
-<<<<<<< HEAD
     """Prints an error on standard error, in one line, whatever text it quotes."""
-    print("error: " + " ".join(str(error).split()), file=sys.stderr)
-=======
-    """Tells a fault on standard error, in one line, whatever text it quotes."""
     # The name of a file may be no text.
     said = " ".join(str(error).split()).encode("utf-8", "backslashreplace").decode()
     print(f"error: {said}", file=sys.stderr)
->>>>>>> wt-data
 
 
 def entry_point(

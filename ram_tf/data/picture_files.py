@@ -113,12 +113,7 @@ def _resize_together(
         if file.pixels is not None:
             shapes[file.pixels.shape].append(file)
     for alike in shapes.values():
-<<<<<<< HEAD
-        pixels_of_all = [file.pixels for file in alike if file.pixels is not None]
-        resized = resize(np.stack(pixels_of_all))
-=======
         resized = resize(np.array([file.pixels for file in alike]))
->>>>>>> wt-data
         for file, pixels in zip(alike, resized, strict=True):
             file.pixels = pixels
 

@@ -48,7 +48,7 @@ class Config:
     # What is trained, on which images.
     model: str = _setting(
         "ram",
-        "Model: the recurrent attention model, or a baseline classifier (paper 5).",
+        "Model: the recurrent attention model, or a whole-image classifier (paper 5).",
         choices=("ram", "fc", "conv"),
     )
     fc_units: int = _setting(

@@ -1,6 +1,6 @@
 """Files written whole or not at all, JSON, and .npz archives.
 
-What is wrong with a file is told in one line.
+What is wrong with a file is said in one line.
 """
 
 import contextlib

@@ -18,8 +18,8 @@ Takes PNG, JPEG, GIF, BMP, WebP, TIFF and PNM files, as a viewer shows them, and
 files with an array `images` (uint8 [n, H, W, C]) and perhaps `labels`, as examples.npz
 of a run. Prints one line an image. Colour and gray become what the model was trained
 on, and transparency is put on the background of its training. A file that cannot be
-read is told on standard error; the others are classified all the same, and the exit
-status is 1."""
+read is named on standard error; the others are classified, and the exit status is
+1."""
 
 SETTINGS = [
     Setting("model", "", "Folder that ram_tf.export wrote."),

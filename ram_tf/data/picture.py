@@ -3,6 +3,8 @@
 The one reader of image files: of folders, of `ram_tf.predict` and of apps. Pillow reads
 them; what it leaves to its callers is done here: the orientation of EXIF, transparency
 over a background, 12 and 16 bits, CIE Lab, checks of PNG's CRCs. Needs no TensorFlow.
+
+Over 250 lines: one short function for each thing that Pillow leaves to its callers.
 """
 
 import contextlib

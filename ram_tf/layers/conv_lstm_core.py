@@ -36,7 +36,7 @@ class ConvLSTMCore(keras.layers.Layer):
 
     Raises:
       RamError: when the features are no maps, or a state is asked for before `build`
-        has told the size of the maps.
+        has given the size of the maps.
       ValueError: when the features have not the shape the layer was built for.
     """
 

@@ -20,9 +20,9 @@ def forward_operations(model: ImageClassifier) -> int:
     glimpse = _operations(model.glimpse_network) + _operations(model.core)
     decision = _operations(model.location_network)
     decision += _operations(model.baseline_network)
-    answer = _operations(model.action_network)
+    classification = _operations(model.action_network)
     num_glimpses = model.num_glimpses
-    return num_glimpses * glimpse + (num_glimpses - 1) * decision + answer
+    return num_glimpses * glimpse + (num_glimpses - 1) * decision + classification
 
 
 def _operations(layer: Any) -> int:

@@ -2,6 +2,8 @@
 
 They are Keras models with a loss of their own: here is how a step updates the weights,
 what it reports, and what Keras' own methods need to know about them.
+
+Over 250 lines: Keras asks one class for all of this.
 """
 
 from typing import Any

@@ -1,4 +1,7 @@
-"""The recurrent attention model: T glimpses in, a class and a path out."""
+"""The recurrent attention model: T glimpses in, a class and a path out.
+
+Over 250 lines: Keras asks one class for the rollout, its steps and its settings.
+"""
 
 import dataclasses
 import inspect
@@ -28,8 +31,8 @@ class Rollout(NamedTuple):
     """One pass of T glimpses over B*M rows; all float32.
 
     Attributes:
-      logits: [B*M, N], from the last glimpse: what the loss and the answer use.
-      step_logits: [B*M, T, N], what the answer would have been after each glimpse.
+      logits: [B*M, N], from the last glimpse: which the loss and the prediction use.
+      step_logits: [B*M, T, N], of the prediction after each glimpse.
       locations: [B*M, T, 2], where each glimpse looked, clipped to [-1, 1].
       means: [B*M, T-1, 2], of the policy after each glimpse but the last.
       log_probs: [B*M, T-1], of the unclipped sample; 0 unless policy=learned.
@@ -328,7 +331,7 @@ class RecurrentAttentionModel(ImageClassifier):
     def _look(
         self, images: tf.Tensor, initial_locations: tf.Tensor | None = None
     ) -> Rollout:
-        """A rollout at the means, for answers that do not depend on chance."""
+        """A rollout at the means, for predictions that do not depend on chance."""
         if initial_locations is None:
             initial_locations = tf.zeros([tf.shape(images)[0], 2])
         return self.rollout(images, initial_locations)

@@ -145,7 +145,7 @@ class CheckpointFolder:
             except OtherConfig:
                 raise
             except RamError:
-                continue  # `restore` tells it.
+                continue  # `restore` reports it.
 
     def _signed(self, state: dict[str, Any]) -> dict[str, Any]:
         digest = {"config_digest": self.config_digest} if self.config_digest else {}

@@ -16,9 +16,9 @@ class Examples(NamedTuple):
     Attributes:
       images: uint8 [n, H, W, C].
       labels: int32 [n].
-      locations: float32 [n, T, 2], (y, x) in [-1, 1]; T is 0 for a baseline classifier.
-      probabilities: float32 [n, T, N], the answer after each glimpse; a baseline
-        classifier has one answer.
+      locations: float32 [n, T, 2], (y, x) in [-1, 1]; T is 0 for a whole-image classifier.
+      probabilities: float32 [n, T, N], the prediction after each glimpse; a
+        whole-image classifier has one.
       class_names: the N classes.
     """
 

@@ -21,7 +21,7 @@ def export(
     initial_location: str = "center",
     on_batch: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Writes a SavedModel whose answers depend on nothing but the image.
+    """Writes a SavedModel whose predictions depend on nothing but the image.
 
     It looks at the policy's means, from one first location.
 
@@ -36,7 +36,7 @@ def export(
 
     Raises:
       RamError: when export_dir exists or cannot be written, or the run's policy is
-        random: its answers would be too.
+        random: its predictions would be too.
     """
     import numpy as np
     import tensorflow as tf
@@ -48,7 +48,7 @@ def export(
     if config.model == "ram" and config.policy == "random":
         raise RamError(
             "--run_dir: expected a run whose policy is learned or center, found "
-            "random, which has no deterministic answer"
+            "random, whose predictions are not deterministic"
         )
     if export_dir.exists():
         raise RamError(
@@ -105,9 +105,9 @@ def _module(experiment: Experiment, initial_location: str) -> Any:
         first = tf.random.stateless_uniform([2], _FIRST_SEED, -1.0, 1.0)
     start = tf.constant(first.numpy())
 
-    def answer(images: tf.Tensor) -> dict[str, tf.Tensor]:
+    def predict(images: tf.Tensor) -> dict[str, tf.Tensor]:
         # A loaded signature does not hold its caller to its shape, and a RAM would
-        # answer for images of any size.
+        # predict for images of any size.
         images = tf.ensure_shape(images, shape)
         batch = tf.shape(images)[0]
         if config.model == "ram":
@@ -134,7 +134,7 @@ def _module(experiment: Experiment, initial_location: str) -> Any:
         def serve(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
             if config.pixel_range == "byte":
                 images = images * 255.0
-            return answer(images)
+            return predict(images)
 
         @tf.function(
             input_signature=[tf.TensorSpec(shape, tf.uint8, "images")],
@@ -142,8 +142,8 @@ def _module(experiment: Experiment, initial_location: str) -> Any:
         )
         def serve_uint8(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
             if config.pixel_range == "byte":
-                return answer(tf.cast(images, tf.float32))
-            return answer(images)
+                return predict(tf.cast(images, tf.float32))
+            return predict(images)
 
     return Served()
 

@@ -3,6 +3,8 @@
 Follows the data and the model, leaves weights and a curve. Resumable at any point:
 all randomness is a function of (seed, step), so the state is the variables, the step
 and what was measured.
+
+Over 250 lines: the loop and what is saved of it must change together.
 """
 
 import time
@@ -227,7 +229,7 @@ class Trainer:
     def _run_steps(
         self, images: Any, labels: Any, first: tf.Tensor, last: tf.Tensor
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Runs steps first..last-1 of a block, stopping behind the first sick one."""
+        """Runs steps first..last-1 of a block, up to the first that is not finite."""
         model, strategy = self.model, self.strategy
 
         def one_step(

@@ -194,7 +194,7 @@ def test_export_of_a_model_of_byte_pixels_takes_fractions_all_the_same(
 
 
 def test_export_refuses_a_random_policy(experiment, tmp_path):
-    with pytest.raises(RamError, match="found random, which has no deterministic"):
+    with pytest.raises(RamError, match="found random, whose predictions are not"):
         export(of_model(experiment, policy="random"), tmp_path / "model")
     assert not list(tmp_path.iterdir())
 

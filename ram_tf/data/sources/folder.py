@@ -1,4 +1,7 @@
-"""A folder of images, one folder a class."""
+"""A folder of images, one folder a class.
+
+Over 250 lines: what it reads, how it is split and what it says belong to one listing.
+"""
 
 import collections
 import hashlib

@@ -1,6 +1,8 @@
 """What lies in a folder of images: splits, classes, images, and what is passed over.
 
 Only names are looked at here; `ram_tf.data.sources.folder` reads the files.
+
+Over 250 lines: every way in which people lay out a folder is read, or named, here.
 """
 
 import collections

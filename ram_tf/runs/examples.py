@@ -16,7 +16,7 @@ class Examples(NamedTuple):
     Attributes:
       images: uint8 [n, H, W, C].
       labels: int32 [n].
-      locations: float32 [n, T, 2], (y, x) in [-1, 1]; T is 0 for whole-image classifiers.
+      locations: float32 [n, T, 2], (y, x) in [-1, 1]; T is 0 for whole-image models.
       probabilities: float32 [n, T, N], the prediction after each glimpse; a
         whole-image classifier has one.
       class_names: the N classes.

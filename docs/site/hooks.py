@@ -26,10 +26,11 @@ def documents() -> list[pathlib.Path]:
 
 def line_of(name: str, code: str) -> int | None:
     """Returns the first line of code that defines a name, None where none does."""
-    definition = re.compile(rf"\s*((def|class) {name}\b|{name}(:| =))")
-    for number, line in enumerate(code.splitlines(), start=1):
-        if definition.match(line):
-            return number
+    # A field is looked for last: docstrings name arguments as `name:` too.
+    for definition in (rf"\s*(def|class) {name}\b", rf"\s*{name}(:| =)"):
+        for number, line in enumerate(code.splitlines(), start=1):
+            if re.match(definition, line):
+                return number
     return None
 
 

@@ -202,7 +202,7 @@ class FolderSource(Source):
         lines = []
         if again:
             copies = sum(len(found) - 1 for found in again)
-            lines.append(f"{copies:,} files are copies of others")
+            lines.append(f"copies of other images: {copies:,}")
         torn = sum(len({label for _, label in found}) > 1 for found in again)
         if torn:
             lines.append(f"{torn:,} images lie in more than one class")

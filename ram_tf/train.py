@@ -20,8 +20,8 @@ USAGE = """Trains a recurrent attention model or a whole-image classifier.
 
   python -m ram_tf.train --flagfile=experiments/table1/ram_6g_1s.cfg --run_dir=runs/x
 
-Leaves in run_dir: flags.cfg, config.json, class_names.json, data.json, checkpoints, logs,
-curve.csv, examples.npz, evaluation.json and, last, results.json. The same command
+Leaves in run_dir: flags.cfg, config.json, class_names.json, data.json, checkpoints,
+logs, curve.csv, examples.npz, evaluation.json and, last, results.json. The same command
 resumes an unfinished run."""
 
 

@@ -43,7 +43,9 @@ class Evaluator:
         self.size = len(image_set.labels)
         self.batch_size = min(BATCH_SIZE, self.size)
         self.batches = evaluation_batches(image_set, task, self.batch_size)
-        self._compiled: dict[str, Any] = {}
+        # With the model, so that what was compiled for one split serves the next; not
+        # as an attribute, which Keras would track and save.
+        self._compiled = model.__dict__.setdefault("_evaluated_by", {})
         self.jit_compile = jit_compile
         self.on_batch = on_batch
 
@@ -104,7 +106,8 @@ class Evaluator:
         return first, exploration
 
     def _function(self, policy: str) -> Any:
-        if policy not in self._compiled:
+        key = policy, self.jit_compile
+        if key not in self._compiled:
             model = self.model
 
             def classify(images: Any, first: Any, exploration: Any) -> Any:
@@ -115,7 +118,7 @@ class Evaluator:
                 return tf.nn.softmax(rollout.step_logits), rollout.locations
 
             is_ram = isinstance(model, RecurrentAttentionModel)
-            self._compiled[policy] = tf.function(
+            self._compiled[key] = tf.function(
                 look if is_ram else classify, jit_compile=self.jit_compile
             )
-        return self._compiled[policy]
+        return self._compiled[key]

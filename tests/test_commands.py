@@ -118,6 +118,19 @@ def test_train_leaves_a_curve_and_tensorboard_logs(tiny_run):
         "gradient/norm",
         "learning_rate",
         "images_per_second",
+        "policy/border_share",
+        "policy/step_length",
+        "policy/glimpse_distance",
+        "policy/accuracy_learned",
+        "policy/accuracy_random",
+        "policy/accuracy_center",
+        "gradient/cross_entropy_glimpse_network",
+        "gradient/cross_entropy_core",
+        "gradient/cross_entropy_action_network",
+        "gradient/baseline_mse_baseline_network",
+        "gradient/reinforce_location_network",
+        "gradient/reinforce_core",
+        "gradient/reinforce_glimpse_network",
     }
 
 

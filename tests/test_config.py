@@ -38,7 +38,7 @@ def other_value(name: str):
     if isinstance(default, bool):
         return not default
     if isinstance(default, str):
-        return "mnist" if name == "dataset" else "other"
+        return {"dataset": "mnist", "background": "black"}.get(name, "other")
     step = 0.25 if isinstance(default, float) else 1
     high = field.metadata["high"]
     beyond = high is not None and default + step > high

@@ -170,3 +170,14 @@ def test_layer_keeps_its_types_under_mixed_bfloat16(case):
 
 def test_layer_survives_a_keras_file(case, tmp_path):
     layer_checks.check_save_and_load(case, tmp_path)
+
+
+def test_core_loads_by_the_name_that_older_files_give_it():
+    older = {
+        "module": "ram_tf.layers.no_core",
+        "class_name": "NoCore",
+        "config": {"name": "core"},
+        "registered_name": "ram_tf>NoCore",
+    }
+    core = keras.saving.deserialize_keras_object(older)
+    assert type(core) is ram_tf.layers.IdentityCore

@@ -8,16 +8,17 @@ import json
 import os
 import pathlib
 from collections.abc import Iterable
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from ram_tf.errors import RamError, one_line
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def read_arrays(
     path: pathlib.Path, expected: str, names: Iterable[str] | None = None
-) -> dict[str, np.ndarray]:
+) -> "dict[str, np.ndarray]":
     """Returns arrays of an archive; nothing in it is unpickled.
 
     Args:
@@ -28,6 +29,8 @@ def read_arrays(
     Raises:
       RamError: when the file is missing, damaged, or lacks one of `names`.
     """
+    import numpy as np  # Every command imports this module; --help needs no NumPy.
+
     try:
         # Opened here: np.load leaves a file that it cannot read open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:

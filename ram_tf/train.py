@@ -11,7 +11,6 @@ import sys
 from typing import Any
 
 from ram_tf.errors import Interrupted, WorkerLost
-from ram_tf.evaluation.metrics import summary_lines
 from ram_tf.flags import Arguments, config_settings, entry_point, experiment_name
 from ram_tf.runtime.stop_signals import StopRequest, answering
 from ram_tf.training.run import give_up, train
@@ -27,6 +26,8 @@ resumes an unfinished run."""
 
 def summary(results: dict[str, Any]) -> str:
     """Returns the lines that a finished run prints."""
+    from ram_tf.evaluation.metrics import summary_lines
+
     first = (
         f"{results['experiment'] or 'run'}, seed {results['seed']}: test accuracy "
         f"{100 * results['test_accuracy']:.2f} %, validation "

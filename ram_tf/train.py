@@ -48,7 +48,7 @@ def _command(arguments: Arguments) -> int:
     stop = StopRequest()
     try:
         with answering(stop):
-            results = train(config, stop)
+            results = train(config, stop, lambda text: print(text, flush=True))
             print(summary(results) if results else "done; the chief has the results")
     except Interrupted as interrupted:
         print(f"{interrupted}; the same command continues", file=sys.stderr)

@@ -56,6 +56,7 @@ def read_files(
     paths: Sequence[str],
     background: picture.Color,
     image_size: int = 0,
+    num_threads: int = 1,
 ) -> list[PictureFile]:
     """Reads files in parallel; the order is that of the paths.
 
@@ -63,6 +64,7 @@ def read_files(
       paths: the files.
       background: behind what is transparent.
       image_size: side that pictures are resized to; 0 keeps their size.
+      num_threads: how many read side by side.
     """
     resize = _resizer(image_size) if image_size else None
     chunks = [paths[at : at + _CHUNK] for at in range(0, len(paths), _CHUNK)]
@@ -73,8 +75,7 @@ def read_files(
             _resize_together(files, resize)
         return files
 
-    workers = len(os.sched_getaffinity(0))
-    pool = concurrent.futures.ThreadPoolExecutor(workers, "pictures")
+    pool = concurrent.futures.ThreadPoolExecutor(num_threads, "pictures")
     try:
         with picture.quiet():
             return list(itertools.chain.from_iterable(pool.map(read_chunk, chunks)))
@@ -134,8 +135,3 @@ def _resizer(side: int) -> Callable[[Any], np.ndarray]:
         return pixels if pixels.shape[1:3] == (side, side) else compiled(pixels).numpy()
 
     return run
-
-
-def shown(name: str) -> str:
-    """Returns a file's name as text to print; bytes of no text as hexadecimal."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")

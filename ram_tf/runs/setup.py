@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from typing import Any
 
 from ram_tf.config import Config
 from ram_tf.data.sources.base import Source
@@ -98,14 +99,19 @@ def checkpoint_folder(config: Config, directory: RunDirectory) -> CheckpointFold
     )
 
 
-def check_source(source: Source, directory: RunDirectory) -> None:
+def check_source(source: Source, directory: RunDirectory) -> dict[str, Any]:
     """Checks that a folder holds no run, or one of these very data.
+
+    Returns:
+      The records of the data, for `RunDirectory.begin`.
 
     Raises:
       RamError: when it holds a run of other ones; the message names what changed.
     """
     directory.check_classes(source.class_names)
-    directory.check_data(source.records(), source.image_names)
+    records = source.records()
+    directory.check_data(records, source.image_names)
+    return records
 
 
 def select_weights(experiment: Experiment, directory: RunDirectory) -> None:

@@ -14,13 +14,19 @@ from ram_tf.runtime.quiet_import import import_tensorflow
 from ram_tf.runtime.stop_signals import StopRequest
 
 
-def train(config: Config, stop: StopRequest | None = None) -> dict[str, Any]:
+def train(
+    config: Config,
+    stop: StopRequest | None = None,
+    report: Callable[[str], None] = lambda summary: None,
+) -> dict[str, Any]:
     """Runs, resumes or merely reads a run, and returns its results.
 
     Args:
       config: the run.
       stop: a request to stop, as `answering` sets it; None handles signals itself
         while it trains.
+      report: called with lines on the data, when nothing is left to refuse and the
+        training begins; not for data that everybody has alike.
 
     Returns:
       What results.json holds; of several workers, only the chief's call returns it, and
@@ -45,13 +51,17 @@ def train(config: Config, stop: StopRequest | None = None) -> dict[str, Any]:
                 "--validation_size=0: expected at least 1 image, or -1 for the usual "
                 "number: training measures itself on validation"
             )
-        return _train(config, directory, cluster, stop or StopRequest())
+        return _train(config, directory, cluster, stop or StopRequest(), report)
     finally:
         directory.release()
 
 
 def _train(
-    config: Config, directory: RunDirectory, cluster: Cluster | None, stop: StopRequest
+    config: Config,
+    directory: RunDirectory,
+    cluster: Cluster | None,
+    stop: StopRequest,
+    report: Callable[[str], None],
 ) -> dict[str, Any]:
     # TensorFlow takes seconds to import: only once there is work for it.
     import_tensorflow()
@@ -82,11 +92,11 @@ def _train(
     checkpoints = checkpoint_folder(config, directory)
     if is_chief:
         checkpoints.check()
-        check_source(source, directory)
+        records = check_source(source, directory)
         # Reads all splits: a broken image is better reported before the training.
         summary = "\n".join(source.summary_lines())
         # Only now: a Config whose data or model fails must not take the folder.
-        directory.begin(config, source.class_names, source.records())
+        directory.begin(config, source.class_names, records)
     validation = Evaluator(
         model,
         source.split("validation"),
@@ -115,13 +125,13 @@ def _train(
     callbacks: list[Any] = []
     if is_chief:
         logger = RunLogger(trainer, directory.curve, directory.logs)
-        # Said when nothing is left to refuse: a command that refuses says one line.
-        found = keras.callbacks.LambdaCallback(
-            on_train_begin=lambda logs: print(summary, flush=True)
-        )
-        callbacks = [logger, found, ProgressBar(trainer)]
-        if config.dataset == "mnist_sample":
-            callbacks.remove(found)  # Everybody has the same.
+        callbacks = [logger, ProgressBar(trainer)]
+        if summary:
+            # Above the bar.
+            found = keras.callbacks.LambdaCallback(
+                on_train_begin=lambda logs: report(summary)
+            )
+            callbacks.insert(1, found)
     results: dict[str, Any] = {}
     try:
         trainer.run(callbacks)

@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ram_tf.data.picture_files import shown
 from ram_tf.errors import RamError
+from ram_tf.files import shown
 
 SPLITS: tuple["SplitName", ...] = ("train", "validation", "test")
 FOLDER_PREFIX = "folder:"

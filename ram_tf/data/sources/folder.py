@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 
 from ram_tf.data.picture import background_color
-from ram_tf.data.picture_files import PictureFile, read_files, shown
+from ram_tf.data.picture_files import PictureFile, read_files
 from ram_tf.data.sources.base import (
     FOLDER_PREFIX,
     SPLITS,
@@ -22,6 +22,8 @@ from ram_tf.data.sources.base import (
 )
 from ram_tf.data.sources.folder_layout import Layout, Listing
 from ram_tf.errors import RamError
+from ram_tf.files import shown
+from ram_tf.runtime.cpu_affinity import usable_cores
 
 _LEAST_IMAGES = 3
 
@@ -77,7 +79,8 @@ class FolderSource(Source):
                 "given"
             )
         entries = [entry for listing in listings.values() for entry in listing]
-        read = read_files([str(file) for file, _ in entries], color, image_size)
+        paths = [str(file) for file, _ in entries]
+        read = read_files(paths, color, image_size, len(usable_cores()))
         self._files: dict[str, _Files] = {}
         self.split_description = {}
         done = 0

@@ -12,9 +12,9 @@ import pathlib
 from collections.abc import Iterable
 
 from ram_tf.data.picture import SUFFIXES
-from ram_tf.data.picture_files import shown
 from ram_tf.data.sources.base import SPLITS
 from ram_tf.errors import RamError
+from ram_tf.files import shown
 
 _SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),

@@ -4,7 +4,7 @@ The headline is rollout 0 at the policy's means, from first locations that depen
 the image's index and the rollout alone, never on the run's seed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,24 +59,40 @@ class Evaluator:
           rollout: which first locations (and draws) to use.
           sample: draw locations from the learned policy instead of taking its means.
         """
-        parts = []
-        first, exploration = self._draws(policy, rollout, sample)
+        return self.predict_each((policy,), rollout, sample)[policy]
+
+    def predict_each(
+        self, policies: Sequence[str], rollout: int = 0, sample: bool = False
+    ) -> dict[str, Predictions]:
+        """Returns the predictions of several policies, in one pass over the images.
+
+        Args:
+          policies: as `policy` of `predict`.
+          rollout: as of `predict`.
+          sample: as of `predict`.
+        """
+        draws = {policy: self._draws(policy, rollout, sample) for policy in policies}
+        parts: dict[str, list[tuple[Any, ...]]] = {policy: [] for policy in policies}
         for images, labels, index in self.batches:
             self.on_batch()
             missing = self.batch_size - len(labels)
             if missing:  # One shape, one compilation.
                 images = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
                 index = tf.pad(index, [[0, missing]])
-            given = [
-                None if draws is None else tf.gather(draws, index)
-                for draws in (first, exploration)
-            ]
-            probabilities, locations = self._function(policy)(images, *given)
             kept = slice(0, len(labels))
-            parts.append((probabilities.numpy()[kept], locations.numpy()[kept], labels))
-        return Predictions(
-            *(np.concatenate(column) for column in zip(*parts, strict=True))
-        )
+            for policy in policies:
+                given = [
+                    None if drawn is None else tf.gather(drawn, index)
+                    for drawn in draws[policy]
+                ]
+                found = self._function(policy)(images, *given)
+                parts[policy].append((*(each.numpy()[kept] for each in found), labels))
+        return {
+            policy: Predictions(
+                *(np.concatenate(column) for column in zip(*of_policy, strict=True))
+            )
+            for policy, of_policy in parts.items()
+        }
 
     def accuracy(self, sample: bool = False) -> float:
         """Returns the headline accuracy, a fraction, of the model's own policy.

@@ -11,11 +11,16 @@ from ram_tf.data.pipeline import evaluation_batches
 from ram_tf.data.sources.base import ImageSet
 from ram_tf.data.tasks import Task
 from ram_tf.evaluation.evaluator import Evaluator
-from ram_tf.evaluation.metrics import border_share, glimpse_distance, step_length
-from ram_tf.models.recurrent_attention import RecurrentAttentionModel
+from ram_tf.evaluation.metrics import (
+    border_share,
+    glimpse_distance,
+    is_right,
+    step_length,
+)
+from ram_tf.models.recurrent_attention import POLICIES, RecurrentAttentionModel
 
 SLICE = 1000  # Validation images that are looked at.
-_GRADIENT_IMAGES = 100
+_GRADIENT_IMAGES = 32  # Enough for a size; more take memory at every evaluation.
 
 # The terms of the loss, and the networks that each may train.
 ROUTES = {
@@ -63,17 +68,16 @@ class PolicyMonitor:
         weights with other glimpses; `gradient_<term>_<network>` are norms of the
         gradient of each term of the loss by network, weights of the terms not applied.
         """
-        found = self.evaluator.predict("learned")
+        found = self.evaluator.predict_each(POLICIES)
+        locations = found["learned"].locations
         measures = {
-            "border_share": border_share(found.locations),
-            "step_length": step_length(found.locations),
-            "glimpse_distance": glimpse_distance(found.locations),
+            "border_share": border_share(locations),
+            "step_length": step_length(locations),
+            "glimpse_distance": glimpse_distance(locations),
         }
-        for policy in ("learned", "random", "center"):
-            if policy != "learned":
-                found = self.evaluator.predict(policy)
-            predictions = found.step_probabilities[:, -1].argmax(-1)
-            measures[f"accuracy_{policy}"] = float(np.mean(predictions == found.labels))
+        for policy, predictions in found.items():
+            right = is_right(predictions.step_probabilities[:, -1], predictions.labels)
+            measures[f"accuracy_{policy}"] = float(np.mean(right))
         norms = {name: float(norm) for name, norm in self._norms().items()}
         return {**measures, **norms}
 

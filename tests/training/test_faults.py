@@ -11,6 +11,7 @@ import pathlib
 import random
 import resource
 import signal
+import statistics
 import time
 
 import pytest
@@ -183,7 +184,6 @@ def test_memory_of_a_long_run_is_flat(tmp_path):
     run = tmp_path / "run"
     flags = (
         "--train_steps=20000",
-        # The first evaluation, which compiles, lies in the first 1,000 steps.
         "--eval_every=500",
         "--checkpoint_every=500",
         "--steps_per_call=100",
@@ -202,6 +202,9 @@ def test_memory_of_a_long_run_is_flat(tmp_path):
         time.sleep(0.02)
     status, errors = end(process)
     assert status == 0, errors
-    settled = [size for step, size in found.items() if step >= 1000]
-    assert len(settled) > 10
-    assert max(settled) - settled[0] < 20, found
+    # A leak grows with the steps. The allocator alone adds some 5 MB from the second
+    # quarter to the last, and single readings differ by up to 8 MB: hence medians.
+    second = [size for step, size in found.items() if 5_000 <= step < 10_000]
+    last = [size for step, size in found.items() if step >= 15_000]
+    assert min(len(second), len(last)) > 4
+    assert statistics.median(last) - statistics.median(second) < 15, found

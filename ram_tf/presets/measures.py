@@ -10,6 +10,7 @@ import numpy as np
 from ram_tf.config import Config
 from ram_tf.data.sources.base import FOLDER_PREFIX
 from ram_tf.data.sources.open import open_source
+from ram_tf.data.tasks import Task
 from ram_tf.evaluation.evaluator import Evaluator
 from ram_tf.evaluation.metrics import wilson_interval
 from ram_tf.flags import config_settings, parse
@@ -94,20 +95,27 @@ def measured(experiment: Experiment, folder: pathlib.Path) -> dict[str, Any]:
     source, config = experiment.source, experiment.config
     count = len(source.split("test").labels)
     test_accuracy = accuracy(from_centre, source)
+    probe = probe_images(experiment.image_shape)
+    if config.pixel_range == "byte":
+        probe = probe.astype(np.float32)  # uint8 would become fractions.
+    probabilities = from_centre(probe).numpy()
     found = {
         "initial_location": "center",
         "test_accuracy": test_accuracy,
         "test_interval": wilson_interval(test_accuracy, count),
         "accuracy_of_float32": accuracy(experiment.model, source),
         "accuracy_of_float16": accuracy(as_run, source),
-        "probe_probabilities": from_centre(
-            probe_images(experiment.image_shape)
-        ).numpy().round(4).astype(float).tolist(),
-    }  # fmt: skip
+        "probe_probabilities": probabilities.astype(float).round(4).tolist(),
+    }
     if config.dataset in _DIGITS:  # Everybody has these, and a test reads them.
         sample = open_source("mnist_sample", image_size=config.image_size)
         found["accuracy_on_mnist_sample"] = accuracy(from_centre, sample)
     return found
+
+
+def task_of(config: Config) -> Task:
+    """Returns the task of a Config."""
+    return Task(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Task)})
 
 
 def train_command(config: Config, experiments_dir: str = "experiments") -> str:

@@ -1,6 +1,5 @@
 """Glimpse paths of a preset: on test images, or on images that people give."""
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,8 +7,8 @@ import tensorflow as tf
 
 from ram_tf.data.pipeline import evaluation_batches
 from ram_tf.data.sources.open import open_source
-from ram_tf.data.tasks import Task
 from ram_tf.models.presets import Preset
+from ram_tf.presets.measures import task_of
 from ram_tf.serving.image_files import read_images
 from ram_tf.viz.geometry import UNKNOWN, GlimpsePath, PathRecord
 
@@ -38,8 +37,7 @@ def paths_on_test(preset: Preset, data_dir: str = "") -> PathRecord:
         config.image_size,
         config.background,
     )
-    names = [field.name for field in dataclasses.fields(Task)]
-    task = Task(**{name: getattr(config, name) for name in names})
+    task = task_of(config)
     split = source.split("test")
     chosen = range(min(NUM_IMAGES, len(split.labels)))
     batches = evaluation_batches(split, task, NUM_IMAGES, chosen)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ram_tf.errors import RamError
 from ram_tf.viz.geometry import (
+    UNKNOWN,
     GlimpsePath,
     PathRecord,
     centre_px,
@@ -106,9 +107,11 @@ def _short(name: str) -> str:
 
 
 def _verdict(path: GlimpsePath, names: Sequence[str]) -> tuple[str, str]:
-    """What the model predicts, and the colour of right or wrong."""
+    """What the model predicts, and the colour of right, wrong or not known."""
     percent = 100 * path.probabilities[-1, path.prediction]
     said = f"predicts {names[path.prediction]} ({percent:.0f} %)"
+    if path.label == UNKNOWN:
+        return said, _INK
     if path.is_right:
         return f"✓ {said}", _RIGHT
     return f"✗ {said}, is {names[path.label]}", _WRONG
@@ -176,8 +179,9 @@ def _draw_probabilities(axes: Any, path: GlimpsePath, names: Sequence[str]) -> N
     """How likely each class was after each glimpse: the area of a disc."""
     shown = _shown_classes(path)
     for row, label in enumerate(shown):
-        wrong = _WRONG if label == path.prediction else _PALE
-        colour = _RIGHT if label == path.label else wrong
+        predicted = _INK if path.label == UNKNOWN else _WRONG
+        other = predicted if label == path.prediction else _PALE
+        colour = _RIGHT if label == path.label else other
         axes.axhline(row, color="#e6eaee", lw=1, zorder=1)
         sizes = path.probabilities[:, label]
         axes.scatter(
@@ -202,7 +206,8 @@ def _draw_probabilities(axes: Any, path: GlimpsePath, names: Sequence[str]) -> N
 def _shown_classes(path: GlimpsePath) -> list[int]:
     """The classes to chart: all, or of many the true one and the most likely."""
     best = path.probabilities.max(axis=0)
-    best[path.label] = np.inf
+    if path.label != UNKNOWN:
+        best[path.label] = np.inf
     return sorted(int(label) for label in np.argsort(-best)[:MAX_CLASSES])
 
 

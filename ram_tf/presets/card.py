@@ -1,0 +1,241 @@
+"""The card of a preset, README.md, written from its metadata alone.
+
+Its front matter is as the Hugging Face Hub reads it.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ram_tf.config import Config
+from ram_tf.data.sources.base import FOLDER_PREFIX
+from ram_tf.evaluation.metrics import wilson_interval
+from ram_tf.evaluation.pixel_budget import PixelBudget
+from ram_tf.presets.words import data_of, data_words, percent, with_interval
+
+_POLICIES = {
+    "learned": "where it learned to look",
+    "random": "the same weights, looking at random places",
+    "center": "the same weights, looking at the centre only",
+}
+
+
+def card(metadata: dict[str, Any]) -> str:
+    """Returns the text of README.md of a preset."""
+    config = Config.from_dict(metadata["config"])
+    parts = [
+        _front_matter(metadata, config),
+        f"# {metadata['name']}",
+        metadata["description"],
+        _facts(metadata, config),
+        _use(metadata),
+        _data(metadata, config),
+        _accuracy(metadata),
+        _limits(metadata, config),
+        _training(metadata, config),
+        _licence(metadata, config),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    head, *rest = rows
+    lines = [head, ["---"] * len(head), *rest]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _front_matter(metadata: dict[str, Any], config: Config) -> str:
+    lines = ["---", "library_name: keras", "pipeline_tag: image-classification"]
+    if metadata["license"]:
+        lines.append(f"license: {metadata['license'].lower()}")
+    dataset = "mnist" if config.dataset == "mnist_sample" else config.dataset
+    if dataset.startswith(FOLDER_PREFIX):
+        dataset = "imagefolder"
+    else:
+        lines += ["datasets:", f"- {dataset}"]
+    lines += ["metrics:", "- accuracy", "tags:"]
+    tags = ("ram_tf", "recurrent-attention", "hard-attention", "reinforce")
+    lines += [f"- {tag}" for tag in tags]
+    lines += [
+        "model-index:",
+        f"- name: {json.dumps(metadata['name'])}",
+        "  results:",
+        "  - task:",
+        "      type: image-classification",
+        "    dataset:",
+        f"      name: {json.dumps(data_words(config))}",
+        f"      type: {dataset}",
+        "      split: test",
+        "    metrics:",
+        "    - type: accuracy",
+        f"      value: {metadata['test_accuracy']:.4f}",
+    ]
+    return "\n".join([*lines, "---"])
+
+
+def _facts(metadata: dict[str, Any], config: Config) -> str:
+    height, width, channels = metadata["image_shape"]
+    pixels = PixelBudget.of(config, (height, width, channels))
+    byte = config.pixel_range == "byte"
+    names = ", ".join(metadata["class_names"])
+    rows = [
+        ["", ""],
+        ["Images", f"{height}x{width}, {'gray' if channels == 1 else 'colour'}"],
+        ["Pixels", f"float32 in {'0..255' if byte else '[0, 1]'}, or uint8 0..255"],
+        ["Behind transparent pixels", metadata["background"]],
+        ["Classes", names],
+        [
+            "Test accuracy",
+            with_interval(metadata["test_accuracy"], metadata["test_interval"]),
+        ],
+        [
+            "Pixel values read",
+            f"{pixels.read_product} = {pixels.read:,} of {pixels.image_product} = "
+            f"{pixels.image:,} ({pixels.share:.0f} %)",
+        ],
+        ["Parameters", f"{metadata['params']:,}"],
+        [
+            "Size",
+            f"{metadata['weights_bytes'] / 1e6:.2f} MB, {metadata['weights_dtype']}; "
+            "float32 when loaded",
+        ],
+    ]
+    return _table(rows)
+
+
+def _use(metadata: dict[str, Any]) -> str:
+    name = metadata["name"]
+    return f"""## Use
+
+```python
+from ram_tf import RecurrentAttentionModel
+
+model = RecurrentAttentionModel.from_preset("{name}")
+probabilities = model.predict(images)
+```
+
+```sh
+python -m ram_tf.predict --model=preset:{name} image.png
+python -m ram_tf.figures --model=preset:{name} --out=paths.png image.png
+```
+
+A preset that does not come with the package is named by its folder, or by its address
+on the Hugging Face Hub, `hf://user/name`."""
+
+
+def _data(metadata: dict[str, Any], config: Config) -> str:
+    data, splits = data_of(config), metadata["results"]["splits"]
+    select = "was best on validation" if config.select == "best" else "was the last"
+    return f"""## Data and protocol
+
+- Data: {data_words(config)}. Origin: {data.origin}. Licence: {data.license_name}.
+- Training: {splits["train"]}. Validation: {splits["validation"]}.
+- Test: {splits["test"]}.
+- The weights are the checkpoint that {select}; test chose nothing.
+- Accuracy of results: one rollout at the means of the policy, its first glimpse
+  {"at the centre" if config.initial_location == "center" else "at a random place"}. \
+Intervals are Wilson's, 95 %."""
+
+
+def _accuracy(metadata: dict[str, Any]) -> str:
+    results = metadata["results"]
+    own, count = results["policies"][results["policy"]], results["num_images"]
+    rows = [["Glimpses", "Test accuracy", "Mean of rollouts"]]
+    for name, found in results["policies"].items():
+        rollouts = found["num_rollouts"]
+        rows.append(
+            [
+                _POLICIES[name],
+                with_interval(found["accuracy"], found["interval"]),
+                f"{percent(found['accuracy_mean'])} ({rollouts})",
+            ]
+        )
+    steps = own["accuracy_by_glimpse"]
+    by_glimpse = [
+        ["After glimpse", *(str(step + 1) for step in range(len(steps)))],
+        ["Test accuracy %", *(f"{100 * step:.2f}" for step in steps)],
+    ]
+    full, half = metadata["accuracy_of_float32"], metadata["accuracy_of_float16"]
+    centre = metadata["test_accuracy"]
+    stored = [
+        ["Weights, first glimpse", "Test accuracy"],
+        ["float32 as trained, as in training", _measured(full, count)],
+        ["float16 as stored, as in training", _measured(half, count)],
+        ["float16 as stored, at the centre", _measured(centre, count)],
+    ]
+    return f"""## Accuracy
+
+As the run was measured, on {count:,} test images:
+
+{_table(rows)}
+
+{_table(by_glimpse)}
+
+{_seeds(metadata["seeds"])}
+
+Measured again when this preset was made. Loaded, the model looks at the centre first:
+
+{_table(stored)}"""
+
+
+def _measured(accuracy: float, count: int) -> str:
+    return with_interval(accuracy, wilson_interval(accuracy, count))
+
+
+def _seeds(seeds: dict[str, float]) -> str:
+    if len(seeds) == 1:
+        return f"One seed was trained ({next(iter(seeds))}), so no spread is known."
+    values = ", ".join(
+        f"seed {seed}: {percent(accuracy)}" for seed, accuracy in seeds.items()
+    )
+    low, high = min(seeds.values()), max(seeds.values())
+    mean = sum(seeds.values()) / len(seeds)
+    return (
+        f"{len(seeds)} seeds were trained: {values}. Mean {percent(mean)}, from "
+        f"{percent(low)} to {percent(high)}."
+    )
+
+
+def _limits(metadata: dict[str, Any], config: Config) -> str:
+    by_class = metadata["results"]["accuracy_by_class"]
+    worst = min(range(len(by_class)), key=by_class.__getitem__)
+    best = max(range(len(by_class)), key=by_class.__getitem__)
+    names = metadata["class_names"]
+    height, width, _ = metadata["image_shape"]
+    return f"""## Intended use and limits
+
+- For research and teaching of hard attention, as a start for training on like images,
+  and for demonstrations. It was tested on nothing but the test images above.
+- Every image gets one of the {len(names)} classes, also an image of none of them. The
+  probabilities are not calibrated.
+- Images have to look as those of training: {height}x{width} pixels, of \
+{data_words(config)}.
+- Right by class: from {100 * by_class[worst]:.1f} % ({names[worst]}) to \
+{100 * by_class[best]:.1f} % ({names[best]}) of the test images."""
+
+
+def _training(metadata: dict[str, Any], config: Config) -> str:
+    results = metadata["results"]
+    versions = ", ".join(f"{name} {v}" for name, v in results["versions"].items())
+    minutes = results["wall_seconds"] / 60
+    lines = [
+        "## Training",
+        "",
+        f"- Experiment `{metadata['experiment']}`, seed {metadata['seed']}, "
+        f"config_digest `{metadata['config_digest']}`: {results['train_steps']:,} "
+        f"steps of {config.batch_size} images, {minutes:.0f} minutes.",
+    ]
+    lines.append(f"- Again: `{metadata['command']}`.")
+    if versions:
+        lines.append(f"- Versions: {versions}.")
+    if results["commit"]:
+        lines.append(f"- Commit of ram_tf: `{results['commit']}`.")
+    lines.append("- Every setting is in `metadata.json`, under `config`.")
+    return "\n".join(lines)
+
+
+def _licence(metadata: dict[str, Any], config: Config) -> str:
+    stated = metadata["license"] or "none is stated; ask whoever trained them"
+    return f"""## Licence
+
+Weights: {stated}. The images of training are under their own licence, see above."""

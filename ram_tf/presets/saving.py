@@ -1,0 +1,142 @@
+"""From a finished run to the folder of a preset, measured as it will be loaded."""
+
+import io
+import pathlib
+import shutil
+import tempfile
+from typing import Any
+
+import h5py
+import keras
+
+from ram_tf.errors import RamError, one_line
+from ram_tf.files import to_json
+from ram_tf.models.preset_files import CARD, CONFIG, METADATA, WEIGHTS
+from ram_tf.presets.card import card
+from ram_tf.presets.measures import measured, stated
+from ram_tf.presets.seeds import seed_accuracies
+from ram_tf.presets.words import description
+from ram_tf.runs.directory import RunDirectory
+from ram_tf.runs.results_json import read_results
+from ram_tf.runs.setup import Experiment, load_run
+
+STORED = "float16"
+# By what share of test images, at least two images, a run's accuracy may differ when it
+# is measured again: arithmetic of another machine, or of XLA, moves single images.
+_ROUNDING = 0.001
+
+
+def save_preset(
+    run: str | pathlib.Path,
+    folder: str | pathlib.Path,
+    data_dir: str = "",
+    results_dir: str | pathlib.Path = "",
+    license_name: str = "",
+    replace: bool = False,
+) -> dict[str, Any]:
+    """Writes the chosen weights of a finished run as a preset, whole or not at all.
+
+    The same run gives the same bytes. Reads the run's data, to measure the stored
+    weights on its test split.
+
+    Args:
+      run: the run's folder.
+      folder: to write; its name is the preset's name.
+      data_dir: where the run's data are now; "" keeps what the run was given.
+      results_dir: where results of other seeds of the experiment are; "" is nowhere.
+      license_name: of the weights, as "Apache-2.0"; "" says that none is stated.
+      replace: whether a folder that exists is replaced.
+
+    Returns:
+      The metadata.
+
+    Raises:
+      RamError: when there is no finished run of a recurrent attention model whose
+        predictions are deterministic; its data are missing; it has not the accuracy
+        that its results say; or the folder exists or cannot be written.
+    """
+    folder = pathlib.Path(folder)
+    if folder.exists() and not replace:
+        raise RamError(f"{folder}: expected a folder that does not exist yet")
+    experiment = load_run(run, data_dir)
+    config = experiment.config
+    if config.model != "ram" or config.policy == "random":
+        raise RamError(
+            f"--run_dir={run}: expected a run of --model=ram with a learned or center "
+            f"policy, found --model={config.model} --policy={config.policy}"
+        )
+    results = read_results(RunDirectory(run).results)
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        (temporary / CONFIG).write_text(to_json(_settings(experiment)))
+        weights = _stored_weights(experiment)
+        (temporary / WEIGHTS).write_bytes(weights)
+        metadata = {
+            "name": folder.name,
+            "description": description(config, experiment.image_shape),
+            **stated(experiment, results),
+            **measured(experiment, temporary),
+            "seeds": seed_accuracies(results, results_dir),
+            "license": license_name,
+            "params": experiment.model.count_params(),
+            "weights_dtype": STORED,
+            "weights_bytes": len(weights),
+        }
+        _require_same(metadata, run)
+        (temporary / METADATA).write_text(to_json(metadata))
+        (temporary / CARD).write_text(card(metadata))
+        if replace:
+            shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    except OSError as error:
+        raise RamError(
+            f"{folder}: expected a folder to write to, found: {one_line(error)}"
+        ) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return metadata
+
+
+def _settings(experiment: Experiment) -> dict[str, Any]:
+    saved = dict(keras.saving.serialize_keras_object(experiment.model))
+    del saved["compile_config"]  # Of its training; loaded, it is for predictions.
+    return saved
+
+
+def _stored_weights(experiment: Experiment) -> bytes:
+    """Returns what Keras writes of the weights, every array as float16."""
+    model = experiment.model
+    plain = type(model).from_config(model.get_config())  # Without an optimizer.
+    plain.build((None, *experiment.image_shape))
+    for variable, trained in zip(plain.weights, model.weights, strict=True):
+        variable.assign(trained)
+    with tempfile.TemporaryDirectory() as scratch:
+        path = pathlib.Path(scratch) / WEIGHTS
+        plain.save_weights(path)
+        buffer = io.BytesIO()
+        # track_times: the same weights are the same bytes.
+        with h5py.File(path) as whole, h5py.File(buffer, "w") as half:
+
+            def copy(name: str, found: Any) -> None:
+                if isinstance(found, h5py.Dataset):
+                    values = found[()].astype(STORED)
+                    half.create_dataset(name, data=values, track_times=False)
+                else:
+                    half.require_group(name).attrs.update(found.attrs)
+
+            whole.visititems(copy)
+    return buffer.getvalue()
+
+
+def _require_same(metadata: dict[str, Any], run: str | pathlib.Path) -> None:
+    results, accuracy = metadata["results"], metadata["accuracy_of_float32"]
+    if results["eval_locations"] != "mean":
+        return  # Sampled locations are not what is measured here.
+    expected = results["test_accuracy"]
+    if abs(accuracy - expected) > max(_ROUNDING, 2.5 / results["num_images"]):
+        raise RamError(
+            f"--run_dir={run}: expected the test accuracy of its results, "
+            f"{100 * expected:.2f} %, found {100 * accuracy:.2f} %"
+        )

@@ -1,0 +1,218 @@
+"""A preset made from a run."""
+
+import json
+import shlex
+import shutil
+
+import numpy as np
+import pytest
+
+from ram_tf import train
+from ram_tf.errors import RamError
+from ram_tf.files import read_json
+from ram_tf.models.preset_files import CARD, CONFIG, METADATA, WEIGHTS
+from ram_tf.models.presets import load_preset
+from ram_tf.presets.command import main
+from ram_tf.presets.measures import probe_images, train_command
+from ram_tf.presets.saving import save_preset
+from ram_tf.presets.seeds import seed_accuracies
+from ram_tf.runs.setup import load_run
+
+
+@pytest.fixture(scope="module")
+def saved(tiny_run, tmp_path_factory):
+    """The folder of a preset of the small run."""
+    folder = tmp_path_factory.mktemp("saved") / "tiny"
+    save_preset(tiny_run, folder)
+    return folder
+
+
+def test_a_preset_predicts_as_its_run(saved, tiny_run):
+    trained = load_run(tiny_run).model
+    preset = load_preset(saved)
+    images = probe_images((28, 28, 1))
+    found, expected = preset.model(images).numpy(), trained(images).numpy()
+    np.testing.assert_allclose(found, expected, atol=5e-3)
+    assert not np.array_equal(found, expected)  # float16 is between them.
+    for mine, theirs in zip(preset.model.weights, trained.weights, strict=True):
+        np.testing.assert_array_equal(
+            mine.numpy(), theirs.numpy().astype(np.float16).astype(np.float32)
+        )
+
+
+def test_it_states_what_the_run_left(saved, tiny_run):
+    metadata, results = (
+        read_json(saved / METADATA),
+        read_json(tiny_run / "results.json"),
+    )
+    assert metadata["results"]["test_accuracy"] == results["test_accuracy"]
+    assert metadata["accuracy_of_float32"] == pytest.approx(
+        results["test_accuracy"], abs=0.001
+    )
+    assert metadata["name"] == "tiny" and metadata["license"] == ""
+    assert metadata["seeds"] == {"0": results["test_accuracy"]}
+    assert metadata["config"] == {**results["config"], "run_dir": "", "data_dir": ""}
+    assert str(tiny_run) not in (saved / METADATA).read_text()
+    confusion = np.array(
+        results["evaluation"]["policies"]["learned"]["confusion_matrix"]
+    )
+    np.testing.assert_allclose(
+        metadata["results"]["accuracy_by_class"],
+        np.diag(confusion) / confusion.sum(axis=1),
+        atol=1e-4,
+    )
+    card = (saved / CARD).read_text()
+    assert f"{100 * results['test_accuracy']:.2f} %" in card
+    assert "Weights: none is stated" in card and "\nlicense:" not in card
+    assert "One seed was trained (0)" in card
+
+
+def test_the_same_run_gives_the_same_bytes(saved, tiny_run, tmp_path):
+    save_preset(tiny_run, tmp_path / "tiny")
+    names = {path.name for path in saved.iterdir()}
+    assert names == {CARD, CONFIG, METADATA, WEIGHTS}
+    for name in names:
+        assert (saved / name).read_bytes() == (tmp_path / "tiny" / name).read_bytes()
+
+
+def test_a_folder_that_exists_is_kept(saved, tiny_run, tmp_path):
+    folder = tmp_path / "x"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine")
+    with pytest.raises(RamError, match="expected a folder that does not exist yet"):
+        save_preset(tiny_run, folder)
+    assert [path.name for path in tmp_path.rglob("*")] == ["x", "mine.txt"]
+
+
+def test_a_run_with_another_accuracy_than_its_results_is_refused(tiny_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    results = read_json(run / "results.json")
+    measures = results["evaluation"]["policies"]["learned"]
+    results["test_accuracy"] = measures["accuracy"] = 0.99
+    (run / "results.json").write_text(json.dumps(results))
+    with pytest.raises(RamError, match="expected the test accuracy of its results, 99"):
+        save_preset(run, tmp_path / "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("flag", ["--model=fc", "--policy=random"])
+def test_a_run_without_a_path_of_its_own_is_refused(tmp_path, capsys, flag):
+    flags = ["--train_steps=2", "--eval_every=2", "--eval_rollouts=1", "--core_units=8"]
+    run = tmp_path / "run"
+    assert train.main([*flags, flag, f"--run_dir={run}"]) == 0
+    capsys.readouterr()
+    assert main([f"--run_dir={run}", f"--out={tmp_path / 'x'}"]) == 1
+    error = capsys.readouterr().err
+    assert flag in error and error.count("\n") == 1
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_command_says_what_it_made(tiny_run, tmp_path, capsys):
+    folder = tmp_path / "presets" / "mine"
+    capsys.readouterr()
+    words = [f"--run_dir={tiny_run}", f"--out={folder}", "--license=MIT"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    metadata = read_json(folder / METADATA)
+    assert f"{100 * metadata['test_accuracy']:.2f} % with the first glimpse" in said
+    assert "license: mit\n" in (folder / CARD).read_text()
+
+
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        ([], "--run_dir is required"),
+        (["--run_dir=x"], "--out is required"),
+        (["--run_dir=nowhere", "--out=x"], "--run_dir=nowhere: expected a run"),
+        (["--shipped", "--out=x"], "--shipped: expected neither --run_dir nor --out"),
+    ],
+)
+def test_wrong_words_are_one_line(words, expected, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 1
+    error = capsys.readouterr().err
+    assert expected in error and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_runs_the_shipped_presets_are_kept(tmp_path, capsys):
+    assert main(["--shipped", f"--runs_dir={tmp_path}"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert f"demo: kept, there is no finished run {tmp_path}/demo" in said
+
+
+def test_shipped_presets_are_made_from_the_runs_of_the_catalogue(
+    tiny_run, tmp_path, monkeypatch, capsys
+):
+    from ram_tf.models import preset_files
+    from ram_tf.presets import catalogue, page
+
+    runs, presets = tmp_path / "runs", tmp_path / "presets"
+    runs.mkdir()
+    (runs / "mine").symlink_to(tiny_run)
+    monkeypatch.setattr(catalogue, "CATALOGUE", {"a": "mine", "b": "other"})
+    monkeypatch.setattr(preset_files, "PRESETS_DIR", presets)
+    monkeypatch.setattr(page, "fill_page", lambda: False)
+    for _ in range(2):  # The second time it takes the place of the first.
+        assert main(["--shipped", f"--runs_dir={runs}"]) == 0
+        said = capsys.readouterr().out
+        assert f"{presets / 'a'}: preset, test accuracy" in said
+        assert "b: not made, there is no finished run" in said
+        assert [path.name for path in presets.iterdir()] == ["a"]
+
+
+def write_seed(folder, results, seed, accuracy):
+    from ram_tf.config import Config
+
+    config = Config.from_dict({**results["config"], "seed": seed})
+    changed = {
+        **results,
+        "seed": seed,
+        "test_accuracy": accuracy,
+        "config": config.to_dict(),
+        "config_digest": config.digest(),
+    }
+    path = folder / results["experiment"] / f"seed{seed}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(changed))
+    return changed
+
+
+def test_other_seeds_of_the_same_config_are_stated(tiny_run, tmp_path):
+    results = read_json(tiny_run / "results.json")
+    own = results["test_accuracy"]
+    write_seed(tmp_path, results, 2, 0.7)
+    write_seed(tmp_path, results, 10, 0.8)
+    other = {**results, "config": {**results["config"], "num_glimpses": 2}}
+    write_seed(tmp_path, other, 3, 0.9)  # Of another Config: no seed of this one.
+    found = seed_accuracies(results, tmp_path)
+    assert found == {"0": own, "2": 0.7, "10": 0.8}
+    assert list(found) == ["0", "2", "10"]
+    assert seed_accuracies(results) == {"0": own}
+    write_seed(tmp_path, results, 0, 0.5)
+    with pytest.raises(RamError, match="seed0.json: expected the result of the run"):
+        seed_accuracies(results, tmp_path)
+
+
+def test_the_command_of_a_card_trains_the_same_config(tmp_path):
+    from ram_tf.config import Config
+    from ram_tf.flags import config_settings, parse
+
+    def config_of(command):
+        words = shlex.split(command)
+        assert words[:3] == ["python", "-m", "ram_tf.train"]
+        return parse(config_settings(), words[3:]).config()
+
+    config = Config(dataset="folder:my cats", num_glimpses=3, experiment="a/b", seed=4)
+    command = train_command(config, str(tmp_path))
+    assert "--flagfile" not in command
+    assert config_of(command).digest() == config.digest()
+    (tmp_path / "a").mkdir()
+    flagfile = tmp_path / "a" / "b.cfg"
+    flagfile.write_text("--dataset=folder:my cats\n--num_glimpses=3\n")
+    command = train_command(config, str(tmp_path))
+    assert f"--flagfile={flagfile}" in command
+    assert config_of(command).digest() == config.digest()
+    flagfile.write_text("--dataset=folder:my cats\n--num_glimpses=5\n")
+    assert "--flagfile" not in train_command(config, str(tmp_path))

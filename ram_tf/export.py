@@ -35,6 +35,13 @@ SETTINGS = [
         choices=("center", "random"),
     ),
     Setting(
+        "format",
+        "saved_model",
+        "saved_model, for TensorFlow and TensorFlow Serving; litert, a file for phones "
+        "and small computers; onnx, a file for other runtimes.",
+        choices=("saved_model", "litert", "onnx"),
+    ),
+    Setting(
         "rollouts",
         0,
         "R, how many rollouts an image a prediction is the mean of; more are better "
@@ -50,6 +57,9 @@ SETTINGS = [
         low=0.0,
     ),
 ]
+
+
+_FORMATS = {"saved_model": "SavedModel", "litert": "LiteRT", "onnx": "ONNX"}
 
 
 def _command(arguments: Arguments) -> None:
@@ -73,16 +83,24 @@ def _command(arguments: Arguments) -> None:
             arguments.initial_location,
             arguments.rollouts or default_rollouts(experiment.config),
             arguments.threshold,
-            bar,
+            arguments.format,
+            on_batch=bar,
         )
     run = read_results(RunDirectory(arguments.run_dir).results)
     print("\n".join(_lines(path, metadata, 100 * run["test_accuracy"])))
 
 
 def _lines(path: pathlib.Path, metadata: dict[str, Any], run: float) -> list[str]:
-    line = f"{path}: SavedModel, test {_measures(metadata)}"
+    line = f"{path}: {_FORMATS[metadata['format']]}, test {_measures(metadata)}"
+    reloaded = metadata["reloaded"]
+    checked = (
+        f"  read again in a fresh process: {reloaded['images']:,} test images, largest "
+        f"difference {reloaded['largest']:.1g}"
+    )
+    if reloaded["beyond"]:
+        checked += f", {reloaded['beyond']} beyond 1e-5, see docs/serving.md"
     if "by_rollouts" not in metadata:
-        return [line]
+        return [line, checked]
     start = _START[metadata["initial_location"]]
     count = metadata["rollouts"]
     rollouts = "one rollout" if count == 1 else f"the mean of {count} rollouts"
@@ -108,6 +126,12 @@ def _lines(path: pathlib.Path, metadata: dict[str, Any], run: float) -> list[str
                 f"{row['mean_glimpses']:.1f} of {glimpses} glimpses an image on test, "
                 f"accuracy {100 * row['accuracy']:.2f} %"
             )
+    lines.append(checked)
+    if not metadata.get("warmup_requests", True):
+        lines.append(
+            "  no warm-up requests for TensorFlow Serving: tensorflow-serving-api is "
+            "not installed: pip install 'ram-tf[serving]'"
+        )
     return lines
 
 

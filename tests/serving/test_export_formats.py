@@ -1,0 +1,240 @@
+"""Tests of LiteRT, ONNX and the requests that warm TensorFlow Serving up."""
+
+import dataclasses
+import importlib.util
+import subprocess
+import sys
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ram_tf.config import Config
+from ram_tf.data.sources.open import open_source
+from ram_tf.errors import RamError
+from ram_tf.models.factory import build_model
+from ram_tf.serving import formats, reload
+from ram_tf.serving.signatures import Predictor, first_locations
+from ram_tf.serving.warmup import RECORDS, write_warmup
+
+NEEDS = {"litert": "ai_edge_litert", "onnx": "tf2onnx"}
+FORMATS = list(NEEDS)
+DIGITS, COLOUR = (28, 28, 1), (16, 16, 3)
+# Core, glimpse network, shape of an image, what else differs from the defaults.
+MODELS = [
+    pytest.param("rnn", "fc", DIGITS, {}, id="rnn-fc"),
+    *(
+        pytest.param(core, network, shape, more, id=f"{core}-{network}", marks=slow)
+        for slow in [pytest.mark.slow]
+        for core, network, shape, more in [
+            ("rnn", "fc", COLOUR, {"pixel_range": "byte", "num_scales": 3}),
+            ("lstm", "fc", DIGITS, {"location_hidden_units": 8, "num_scales": 2}),
+            ("lstm", "conv", COLOUR, {"location_bound": 0.0}),
+            ("conv_lstm", "inception", COLOUR, {"num_scales": 2, "location_maps": 2}),
+            ("rnn", "inception", COLOUR, {"policy": "center"}),
+            ("none", "conv", DIGITS, {"location_input_scale": 0.1}),
+        ]
+    ),
+]
+
+
+def need(model_format):
+    """Skips where a format's packages are not installed."""
+    pytest.importorskip(NEEDS[model_format], reason=f"no extra {model_format}")
+
+
+def predictor_of(shape, rollouts=2, threshold=0.0, **settings):
+    """A predictor of a small fresh model that looks about."""
+    small = {"num_glimpses": 3, "patch_size": 4, "core_units": 8, "glimpse_units": 8}
+    if settings.get("model", "ram") != "ram":
+        small = {"fc_units": 8}
+    if settings.get("core") == "none":
+        small["core_units"] = 0
+    config = Config(dataset="mnist_sample", **{**small, **settings})
+    keras.utils.set_random_seed(1)
+    model = build_model(config, 5, shape)
+    for variable in model.trainable_variables:  # Fresh biases would all be 0.
+        noise = tf.random.stateless_normal(variable.shape, (1, variable.shape.rank))
+        variable.assign_add(0.3 * noise)
+    experiment = types.SimpleNamespace(model=model, config=config, image_shape=shape)
+    starts = first_locations("center", rollouts)
+    return Predictor(experiment, starts, threshold)
+
+
+def images_of(shape):
+    if shape == DIGITS:
+        return open_source("mnist_sample").split("test").images[:1000]
+    return np.random.default_rng(0).integers(0, 256, (1000, *shape), np.uint8)
+
+
+@pytest.mark.parametrize("model_format", FORMATS)
+@pytest.mark.parametrize("core, network, shape, more", MODELS)
+def test_converted_model_answers_as_the_model(
+    model_format, core, network, shape, more, tmp_path
+):
+    need(model_format)
+    predictor = predictor_of(shape, core=core, glimpse_network=network, **more)
+    formats.write_model(predictor, tmp_path, model_format)
+    images = images_of(shape)
+    found = formats.reloaded_difference(predictor, tmp_path, model_format, images)
+    assert found.images == 1000
+    # One image in hundreds has a mean so near to the edge of a pixel that the last bit
+    # of a sum moves the patch.
+    assert found.beyond <= 2
+    if not found.beyond:
+        assert found.largest <= formats.TOLERANCE
+    labels = predictor.signatures["serving_uint8"](tf.constant(images))["label"]
+    assert len(set(labels.numpy())) > 1, "not one answer for every image"
+
+
+@pytest.mark.parametrize("model_format", FORMATS)
+def test_converted_model_stops_when_it_is_sure(model_format, tmp_path):
+    need(model_format)
+    predictor = predictor_of(DIGITS, threshold=0.5, core="rnn")
+    formats.write_model(predictor, tmp_path, model_format)
+    images = images_of(DIGITS)
+    glimpses = predictor.signatures["serving_uint8"](tf.constant(images))["glimpses"]
+    assert len(set(glimpses.numpy())) > 1, "it stops at several places"
+    found = formats.reloaded_difference(predictor, tmp_path, model_format, images)
+    assert found.beyond <= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model_format", FORMATS)
+@pytest.mark.parametrize("model", ["fc", "conv"])
+def test_converted_whole_image_classifier_answers_as_the_model(
+    model_format, model, tmp_path
+):
+    need(model_format)
+    predictor = predictor_of(DIGITS, 1, model=model)
+    formats.write_model(predictor, tmp_path, model_format)
+    images = images_of(DIGITS)
+    found = formats.reloaded_difference(predictor, tmp_path, model_format, images)
+    assert found.beyond == 0
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A small model in every format that is installed, and its predictor."""
+    predictor = predictor_of(DIGITS, core="rnn")
+    folders = {}
+    for model_format, package in NEEDS.items():
+        if importlib.util.find_spec(package):
+            folders[model_format] = tmp_path_factory.mktemp(model_format)
+            formats.write_model(predictor, folders[model_format], model_format)
+    return predictor, folders
+
+
+@pytest.mark.parametrize("model_format", FORMATS)
+def test_converted_model_needs_its_runtime_alone(model_format, written, tmp_path):
+    """Neither TensorFlow nor ram_tf, and batches of any size."""
+    need(model_format)
+    predictor, folders = written
+    code = (
+        "import runpy, sys\n"
+        "sys.modules.update(dict.fromkeys(['tensorflow', 'keras', 'ram_tf']))\n"
+        "runpy.run_path(sys.argv[1], run_name='reload')['main'](*sys.argv[2:])\n"
+    )
+    images = images_of(DIGITS)
+    for count in (1, 7):
+        asked, answers = tmp_path / "asked.npz", tmp_path / "answers.npz"
+        np.savez(asked, images=images[:count])
+        words = [reload.__file__, model_format, folders[model_format], asked, answers]
+        command = [sys.executable, "-I", "-c", code, *map(str, words)]
+        subprocess.run(command, check=True)
+        expected = predictor.signatures["serving_uint8"](tf.constant(images[:count]))
+        with np.load(answers) as found:
+            assert set(found) == set(expected)
+            for key, value in expected.items():
+                np.testing.assert_allclose(found[key], value, atol=1e-5)
+
+
+@pytest.mark.parametrize("model_format", FORMATS)
+def test_model_with_other_answers_is_refused(model_format, written):
+    need(model_format)
+    predictor, folders = written
+    predictor = Predictor(
+        types.SimpleNamespace(
+            model=predictor.model,
+            config=Config(),
+            image_shape=DIGITS,
+        ),
+        first_locations("random", 2),
+    )
+    with pytest.raises(RamError, match="found [0-9]+ of 50 images with others"):
+        formats.reloaded_difference(
+            predictor, folders[model_format], model_format, images_of(DIGITS)[:50]
+        )
+
+
+@pytest.mark.parametrize("model_format", FORMATS)
+def test_model_that_cannot_be_read_is_refused(model_format, written, tmp_path):
+    need(model_format)
+    (tmp_path / reload.FILES[model_format]).write_bytes(b"no model")
+    with pytest.raises(RamError, match="a model that a fresh process can read, found"):
+        formats.reloaded_difference(
+            written[0], tmp_path, model_format, images_of(DIGITS)[:1]
+        )
+
+
+@pytest.mark.parametrize("model_format", FORMATS)
+def test_converter_s_refusal_names_the_operation(model_format, tmp_path):
+    need(model_format)
+
+    @dataclasses.dataclass
+    class Strange:
+        signatures: dict
+
+        def module(self):
+            return tf.Module()
+
+    spec = tf.TensorSpec([None, 2], tf.float32, "images")
+    serve = tf.function(
+        lambda images: {"label": tf.math.lgamma(images)},
+        input_signature=[spec],
+        autograph=False,
+    )
+    with pytest.raises(RamError, match=f"--format={model_format}: .* Lgamma|tf.Lgamma"):
+        formats.write_model(Strange({"serving_uint8": serve}), tmp_path, model_format)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("model_format", FORMATS)
+def test_extra_that_is_not_installed_is_named(model_format, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(RamError, match=rf"pip install 'ram-tf\[{model_format}\]'"):
+        formats.require_converter(model_format)
+    formats.require_converter("saved_model")
+
+
+# --- TensorFlow Serving ---------------------------------------------------------------
+
+
+def test_warm_up_requests_are_what_the_signatures_take(tmp_path):
+    pytest.importorskip("tensorflow_serving", reason="no extra serving")
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    signatures = predictor_of(DIGITS, core="rnn").signatures
+    assert write_warmup(signatures, tmp_path)
+    records = tf.data.TFRecordDataset(str(tmp_path / RECORDS)).as_numpy_iterator()
+    names = []
+    for record in records:
+        request = prediction_log_pb2.PredictionLog.FromString(
+            record
+        ).predict_log.request
+        names.append(request.model_spec.signature_name)
+        inputs = {
+            name: tf.constant(tf.make_ndarray(value))
+            for name, value in request.inputs.items()
+        }
+        answer = signatures[names[-1]](**inputs)
+        assert answer["locations"].shape == (1, 3, 2)
+    assert names == ["serving_default", "serving_uint8", "serving_path"]
+
+
+def test_warm_up_requests_are_left_out_without_their_package(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert not write_warmup({}, tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -25,6 +25,7 @@ ORDER = (
     ("ram_tf.training",),
     ("ram_tf.serving",),
     ("ram_tf.tables",),
+    ("ram_tf.presets",),
     ("ram_tf.viz",),
     ("ram_tf.benchmarks",),
 )

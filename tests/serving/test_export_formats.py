@@ -2,6 +2,10 @@
 
 import dataclasses
 import importlib.util
+import json
+import pathlib
+import re
+import shutil
 import subprocess
 import sys
 import types
@@ -14,8 +18,9 @@ import tensorflow as tf
 from ram_tf.config import Config
 from ram_tf.data.sources.open import open_source
 from ram_tf.errors import RamError
+from ram_tf.evaluation.anytime import THRESHOLDS
 from ram_tf.models.factory import build_model
-from ram_tf.serving import formats, reload
+from ram_tf.serving import formats, page, reload
 from ram_tf.serving.signatures import Predictor, first_locations
 from ram_tf.serving.warmup import RECORDS, write_warmup
 
@@ -242,3 +247,108 @@ def test_warm_up_requests_are_left_out_without_their_package(tmp_path, monkeypat
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert not write_warmup({}, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def rest_answer(body, signatures):
+    """What TensorFlow Serving's REST API answers to a predict request."""
+    request = json.loads(body)
+    signature = signatures[request.get("signature_name", "serving_default")]
+    specs = signature.structured_input_signature[1]
+    in_rows = "instances" in request
+    if in_rows:
+        rows = request["instances"]
+        if not isinstance(rows[0], dict):  # Only where there is one input.
+            (name,) = specs
+            rows = [{name: row} for row in rows]
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+    else:
+        columns = request["inputs"]
+    inputs = {name: tf.constant(columns[name], specs[name].dtype) for name in specs}
+    outputs = {
+        key: value.numpy().tolist() for key, value in signature(**inputs).items()
+    }
+    if not in_rows:
+        return json.dumps({"outputs": outputs})
+    rows = zip(*outputs.values(), strict=True)
+    return json.dumps(
+        {"predictions": [dict(zip(outputs, row, strict=True)) for row in rows]}
+    )
+
+
+@pytest.fixture(scope="module")
+def rest_signatures(written, tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved_model")
+    formats.write_model(written[0], path, "saved_model")
+    loaded = tf.saved_model.load(str(path))
+    return {"loaded": loaded, **loaded.signatures}
+
+
+def test_rest_requests_of_the_page_are_answered(rest_signatures, written):
+    images = images_of(DIGITS)[:3]
+    expected = written[0].signatures["serving_uint8"](tf.constant(images))
+    bodies = [{"instances": images.tolist()}, {"inputs": {"images": images.tolist()}}]
+    rows, columns = (
+        json.loads(
+            rest_answer(
+                json.dumps({"signature_name": "serving_uint8", **body}), rest_signatures
+            )
+        )
+        for body in bodies
+    )
+    rows, columns = rows["predictions"], columns["outputs"]
+    assert len(rows) == 3 and set(rows[0]) == {"probabilities", "label", "locations"}
+    for key, value in expected.items():
+        np.testing.assert_allclose([row[key] for row in rows], value, atol=1e-6)
+        np.testing.assert_allclose(columns[key], value, atol=1e-6)
+    fractions = (images / np.float32(255)).tolist()
+    body = json.dumps({"instances": fractions})
+    rows = json.loads(rest_answer(body, rest_signatures))["predictions"]
+    assert [row["label"] for row in rows] == expected["label"].numpy().tolist()
+
+
+def test_rest_request_for_a_path_is_answered(rest_signatures):
+    image = images_of(DIGITS)[0].tolist()
+    instance = {"images": image, "initial_locations": [0, 0]}
+    body = json.dumps({"signature_name": "serving_path", "instances": [instance]})
+    (row,) = json.loads(rest_answer(body, rest_signatures))["predictions"]
+    assert np.shape(row["probabilities_by_glimpse"]) == (3, 5)
+    assert row["locations"][0] == [0.0, 0.0]
+
+
+# --- the page -------------------------------------------------------------------------
+
+PAGE = pathlib.Path(__file__).parents[2] / "docs" / "serving.md"
+
+
+@pytest.mark.parametrize("model_format", FORMATS)
+def test_example_of_the_page_runs(model_format, written, tmp_path):
+    need(model_format)
+    shutil.copytree(written[1][model_format], tmp_path / "exported" / model_format)
+    text = PAGE.read_text(encoding="utf-8")
+    codes = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    (code,) = [each for each in codes if f"exported/{model_format}/" in each]
+    (expected,) = re.findall(r"^print\(.*\)  # (.+)$", code, re.M)
+    command = [sys.executable, "-I", "-c", code]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == expected
+
+
+def test_figures_of_the_page_are_those_of_the_exports(tmp_path):
+    exports = json.loads(PAGE.with_suffix(".json").read_text(encoding="utf-8"))
+    text = PAGE.read_text(encoding="utf-8")
+    assert text.split(page.BEGIN)[1].split(page.END)[0].strip() == page.tables(exports)
+    for number, export in enumerate(exports):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        config = {"num_glimpses": export.pop("num_glimpses")}
+        metadata = json.dumps({**export, "config": config, "more": 1})
+        (folder / "metadata.json").write_text(metadata)
+    copy, figures = tmp_path / "page.md", tmp_path / "figures.json"
+    copy.write_text(f"{page.BEGIN}{page.END}")
+    words = [f"--page={copy}", f"--figures={figures}"]
+    words += [str(tmp_path / str(number)) for number in range(len(exports))]
+    assert page.main(words) == 0
+    assert figures.read_bytes() == PAGE.with_suffix(".json").read_bytes()
+    assert copy.read_text().count("| demo |") == 3 + len(THRESHOLDS)

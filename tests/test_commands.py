@@ -379,6 +379,19 @@ def test_export_refuses_a_threshold_that_nothing_reaches(tiny_run, refused):
     assert "--threshold=1.0: expected a probability below 1" in refused(export, *flags)
 
 
+def test_export_takes_a_run_or_a_preset(tiny_run, refused):
+    target = "--export_dir=x"
+    expected = "expected --run_dir, a finished run, or --model=preset:NAME, found"
+    assert f"{expected} neither" in refused(export, target)
+    both = (f"--run_dir={tiny_run}", "--model=preset:demo")
+    assert f"{expected} both" in refused(export, target, *both)
+    assert "--model=demo: expected preset:NAME" in refused(
+        export, target, "--model=demo"
+    )
+    line = refused(export, target, "--model=preset:none")
+    assert "preset 'none': expected one of " in line and "demo" in line
+
+
 def test_export_needs_a_folder(tiny_run, refused):
     assert "--export_dir is required" in refused(export, f"--run_dir={tiny_run}")
 

@@ -1,4 +1,4 @@
-"""The SavedModel of a run: written, loaded, and what stands beside it."""
+"""The export of a run: measured, written as a whole, and loaded again."""
 
 import pathlib
 import shutil
@@ -23,7 +23,7 @@ from ram_tf.serving.signatures import Predictor, first_locations
 from ram_tf.serving.warmup import write_warmup
 
 METADATA = "metadata.json"
-ROLLOUTS = 4
+_ROLLOUTS = 4
 _VERIFIED = 1000  # Images of test that what was written is asked.
 
 
@@ -34,7 +34,7 @@ def default_rollouts(config: Config) -> int:
     anywhere gains by beginning at several places.
     """
     starts_anywhere = config.initial_location == "random" and config.policy != "center"
-    return ROLLOUTS if config.model == "ram" and starts_anywhere else 1
+    return _ROLLOUTS if config.model == "ram" and starts_anywhere else 1
 
 
 def export(

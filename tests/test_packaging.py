@@ -14,11 +14,15 @@ ROOT = pathlib.Path(__file__).parents[1]
 # What a module is imported as, where that is not the name of its distribution.
 DISTRIBUTIONS = {
     "absl": "absl-py",
+    "ai_edge_litert": "ai-edge-litert",
     "tensorflow_datasets": "tensorflow-datasets",
     "tensorflow_probability": "tensorflow-probability",
+    "tensorflow_serving": "tensorflow-serving-api",
     "PIL": "pillow",
     "setuptools": "",
 }
+# Extras of what the package itself imports.
+OF_THE_PACKAGE = ("figures", "report", "litert", "onnx", "serving")
 
 
 def manifest() -> configparser.ConfigParser:
@@ -46,7 +50,8 @@ def test_manifest_declares_every_package_that_is_imported():
     config = manifest()
     declared = config["options"]["install_requires"]
     extras = config["options.extras_require"]
-    declared += extras["figures"] + extras["report"]
+    for extra in OF_THE_PACKAGE:
+        declared += extras[extra]
     names = {requirement.name.lower() for requirement in requirements(declared)}
     missing = set()
     for path in (ROOT / "ram_tf").rglob("*.py"):
@@ -65,8 +70,8 @@ def test_constraints_lie_in_the_ranges_of_the_manifest():
         pins[pin.name.lower().replace("_", "-")] = exact.version
     config = manifest()
     extras = config["options.extras_require"]
-    wanted = [config["options"]["install_requires"], extras["figures"]]
-    wanted += [extras["report"], extras["docs"]]
+    wanted = [config["options"]["install_requires"], extras["docs"]]
+    wanted += [extras[extra] for extra in OF_THE_PACKAGE]
     for requirement in requirements("\n".join(wanted)):
         version = pins[requirement.name.lower().replace("_", "-")]
         assert requirement.specifier.contains(version), requirement

@@ -16,17 +16,17 @@ from ram_tf.runs.examples import read_examples
 
 
 class GlimpsePath(NamedTuple):
-    """One test image and what the model did on it.
+    """One image and what the model did on it.
 
     Attributes:
       image: uint8 [H, W, C].
-      label: the true class.
+      label: the true class; None when it is not known.
       locations: float32 [T, 2], (y, x) in [-1, 1].
       probabilities: float32 [T, N], of each class after each glimpse.
     """
 
     image: np.ndarray
-    label: int
+    label: int | None
     locations: np.ndarray
     probabilities: np.ndarray
 
@@ -99,7 +99,7 @@ def choose_paths(paths: list[GlimpsePath], count: int) -> list[GlimpsePath]:
       wrong ones follow only when the right ones are not enough.
     """
     wrong = [path for path in paths if not path.is_right]
-    seen: set[int] = set()
+    seen: set[int | None] = set()
     first: list[GlimpsePath] = []
     again: list[GlimpsePath] = []
     for path in paths:

@@ -374,6 +374,11 @@ def test_export_that_cannot_write_leaves_nothing(tiny_run, refused, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_export_refuses_a_threshold_that_nothing_reaches(tiny_run, refused):
+    flags = (f"--run_dir={tiny_run}", "--export_dir=x", "--threshold=1")
+    assert "--threshold=1.0: expected a probability below 1" in refused(export, *flags)
+
+
 def test_export_needs_a_folder(tiny_run, refused):
     assert "--export_dir is required" in refused(export, f"--run_dir={tiny_run}")
 
@@ -535,11 +540,13 @@ def test_export_tells_its_accuracy_beside_the_run_s(folder_run, capsys):
     words = [f"--run_dir={folder / 'run'}", f"--export_dir={folder / 'beside'}"]
     assert export.main(words) == 0
     run = json.loads((folder / "run" / "results.json").read_text())
-    line = capsys.readouterr().out
+    line, *others = capsys.readouterr().out.splitlines()
     assert line.endswith(
-        "with the first glimpse at the centre; the run has "
-        f"{100 * run['test_accuracy']:.2f} %\n"
+        "the mean of 4 rollouts, the first from the centre; one rollout of the run has "
+        f"{100 * run['test_accuracy']:.2f} %"
     )
+    for others_line, count in zip(others, (1, 4, 10), strict=False):
+        assert others_line.startswith(f"  --rollouts={count}: test accuracy ")
 
 
 @pytest.mark.parametrize(

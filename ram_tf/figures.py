@@ -3,6 +3,7 @@
 Reads config.json, examples.npz and results.json; needs matplotlib and no TensorFlow.
 """
 
+import io
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from ram_tf.flags import Arguments, Setting, config_settings, entry_point
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.viz.geometry import GlimpsePath, PathRecord, choose_paths, read_paths
-from ram_tf.viz.path_figure import draw_paths, title_of, to_png
+from ram_tf.viz.path_figure import draw_paths
 
 USAGE = """Draws where a run's model looked, what it saw and what it predicted.
 
@@ -37,6 +38,13 @@ def _captions(
 ) -> tuple[str, str]:
     """Returns title and subtitle: what is drawn, the accuracy and the pixel budget."""
     config = record.config
+    scales = f" at {config.num_scales} scales" if config.num_scales > 1 else ""
+    side = config.patch_size
+    glimpses = "glimpse" if config.num_glimpses == 1 else "glimpses"
+    title = (
+        f"Where the model looks: {config.num_glimpses} {glimpses} of "
+        f"{side}×{side} pixels{scales}"
+    )
     pixels = PixelBudget.of(config, record.paths[0].image.shape)
     subtitle = (
         f"{_choice(record.paths, paths)}.  An image has "
@@ -45,7 +53,7 @@ def _captions(
     if directory.results.exists():
         accuracy = 100 * read_results(directory.results)["test_accuracy"]
         subtitle = f"Test accuracy {accuracy:.2f} %.  {subtitle}"
-    return title_of(config), subtitle
+    return title, subtitle
 
 
 def _choice(kept: Sequence[GlimpsePath], drawn: Sequence[GlimpsePath]) -> str:
@@ -65,7 +73,10 @@ def _command(arguments: Arguments) -> None:
     record = read_paths(directory)
     paths = choose_paths(record.paths, arguments.num_examples)
     figure = draw_paths(paths, record, *_captions(record, paths, directory))
-    write_atomic(out, to_png(figure))
+    buffer = io.BytesIO()
+    # Without the version of matplotlib, which would make equal pictures differ.
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    write_atomic(out, buffer.getvalue())
     print(f"{out}: {_choice(record.paths, paths)}")
 
 

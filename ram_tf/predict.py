@@ -193,7 +193,7 @@ def _draw(tally: _Tally, predictor: "Predictor", arguments: Arguments) -> None:
     import numpy as np
 
     from ram_tf.config import Config
-    from ram_tf.viz.geometry import GlimpsePath, PathRecord
+    from ram_tf.viz.geometry import UNKNOWN, GlimpsePath, PathRecord
     from ram_tf.viz.path_animation import animate_paths
     from ram_tf.viz.path_figure import draw_paths, title_of, to_png
 
@@ -202,16 +202,18 @@ def _draw(tally: _Tally, predictor: "Predictor", arguments: Arguments) -> None:
     found = predictor.path(images, starts)
     rows = zip(tally.first, found.locations, found.probabilities, strict=True)
     paths = [
-        GlimpsePath(image, truth, locations, probabilities)
+        GlimpsePath(
+            image, UNKNOWN if truth is None else truth, locations, probabilities
+        )
         for (image, truth), locations, probabilities in rows
     ]
     settings = ("num_glimpses", "patch_size", "num_scales")
     config = Config(**{name: getattr(predictor, name) for name in settings})
     record = PathRecord(config, paths, predictor.class_names)
     rollouts = arguments.rollouts or predictor.num_rollouts
-    subtitle = f"{predictor.name}."
+    subtitle = predictor.name
     if rollouts > 1:
-        subtitle += f"  The first of {rollouts} rollouts, whose mean is the answer."
+        subtitle += f".  The first of {rollouts} rollouts, whose mean is the answer."
     if tally.count > len(paths):
         _note(f"the first {len(paths)} of {tally.count} images are drawn")
     captions = title_of(config), subtitle

@@ -136,7 +136,7 @@ def read_images(
         if not resize:
             raise RamError(
                 f"{path}: expected {shape[0]}x{shape[1]} pixels, found "
-                f"{height}x{width} (height x width; --resize resizes)"
+                f"{height}x{width} (height x width; --resize=true resizes)"
             )
         if not images.size:
             raise RamError(f"{path}: expected pixels, found none in {images.shape}")

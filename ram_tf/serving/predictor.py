@@ -127,6 +127,10 @@ class Predictor:
             parts.append([np.asarray(value) for value in found])
         return Path(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
+    def as_model_takes(self, images: np.ndarray) -> tf.Tensor:
+        """Returns uint8 images as `model` takes them."""
+        return _as_model_takes(tf.constant(images), self.metadata)
+
     def check_path(self) -> None:
         """Raises RamError, in one line, when `path` cannot be asked."""
         if not self.num_glimpses:
@@ -175,7 +179,6 @@ def _of_preset(name: str) -> Predictor:
 
     preset = load_preset(name.removeprefix(PRESET))
     model, metadata = preset.model, preset.metadata
-    in_bytes = metadata["config"].get("pixel_range") == "byte"
 
     @tf.function(
         input_signature=[
@@ -185,9 +188,7 @@ def _of_preset(name: str) -> Predictor:
         autograph=False,
     )
     def look(images: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        # Else the model takes bytes for fractions of 255.
-        images = tf.cast(images, tf.float32) if in_bytes else images
-        rollout = model.rollout(images, starts)
+        rollout = model.rollout(_as_model_takes(images, metadata), starts)
         return tf.nn.softmax(rollout.step_logits), rollout.locations
 
     def answer(images: np.ndarray) -> _Answer:
@@ -195,6 +196,12 @@ def _of_preset(name: str) -> Predictor:
         return _answer_of(probabilities[:, -1].numpy(), locations.numpy())
 
     return Predictor(name, metadata, answer, look, model)
+
+
+def _as_model_takes(images: tf.Tensor, metadata: dict[str, Any]) -> tf.Tensor:
+    # Of uint8 a model makes fractions of 255, but for one that was trained on bytes.
+    in_bytes = metadata.get("config", {}).get("pixel_range") == "byte"
+    return tf.cast(images, tf.float32) if in_bytes else images
 
 
 def _answer_of(probabilities: np.ndarray, locations: np.ndarray) -> _Answer:

@@ -14,19 +14,21 @@ from ram_tf.errors import RamError
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.examples import read_examples
 
+UNKNOWN = -1  # The label of an image of which nobody says what it is.
+
 
 class GlimpsePath(NamedTuple):
     """One image and what the model did on it.
 
     Attributes:
       image: uint8 [H, W, C].
-      label: the true class; None when it is not known.
+      label: the true class, or UNKNOWN.
       locations: float32 [T, 2], (y, x) in [-1, 1].
       probabilities: float32 [T, N], of each class after each glimpse.
     """
 
     image: np.ndarray
-    label: int | None
+    label: int
     locations: np.ndarray
     probabilities: np.ndarray
 
@@ -99,7 +101,7 @@ def choose_paths(paths: list[GlimpsePath], count: int) -> list[GlimpsePath]:
       wrong ones follow only when the right ones are not enough.
     """
     wrong = [path for path in paths if not path.is_right]
-    seen: set[int | None] = set()
+    seen: set[int] = set()
     first: list[GlimpsePath] = []
     again: list[GlimpsePath] = []
     for path in paths:

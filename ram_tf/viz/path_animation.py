@@ -31,11 +31,16 @@ def animate_paths(
     for shown in range(1, record.config.num_glimpses + 1):
         figure = draw_paths(paths, record, title, subtitle, shown)
         frames.append(Image.open(io.BytesIO(to_png(figure))).convert("RGB"))
-    # One palette, of the frame that has every colour: what stands still must not
-    # flicker. Dithering would make noise of the flat areas.
-    palette = frames[-1].quantize(256, dither=Image.Dither.NONE)
+    width, height = frames[0].size
+    # Quantized as one picture: with a palette for each, what stands still would
+    # flicker. Dithering would make noise of flat areas.
+    strip = Image.new("RGB", (width, height * len(frames)))
+    for index, frame in enumerate(frames):
+        strip.paste(frame, (0, height * index))
+    strip = strip.quantize(256, dither=Image.Dither.NONE)
     frames = [
-        frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames
+        strip.crop((0, height * index, width, height * (index + 1)))
+        for index in range(len(frames))
     ]
     buffer = io.BytesIO()
     frames[0].save(

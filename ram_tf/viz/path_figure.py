@@ -12,6 +12,7 @@ import numpy as np
 from ram_tf.config import Config
 from ram_tf.errors import RamError
 from ram_tf.viz.geometry import (
+    UNKNOWN,
     GlimpsePath,
     PathRecord,
     centre_px,
@@ -28,7 +29,7 @@ _INK, _FAINT, _PALE = "#1c2733", "#77838f", "#a9b4be"
 _RIGHT, _WRONG, _OUTSIDE = "#0a8f6c", "#d1495b", "#3a4654"
 _ANSWER = "#2f6fde"  # Of a prediction, where the truth is not known.
 # From the first glimpse to the last; readable on black pixels and for most eyes.
-_ORDER = ("#ffd166", "#f78c6b", "#ef476f", "#b05fd0", "#5b8def", "#22c1c3")
+ORDER = ("#ffd166", "#f78c6b", "#ef476f", "#b05fd0", "#5b8def", "#22c1c3")
 
 
 def check_matplotlib() -> None:
@@ -88,7 +89,7 @@ def draw_paths(
     from matplotlib.figure import Figure
 
     scales, steps = record.config.num_scales, record.config.num_glimpses
-    spectrum = LinearSegmentedColormap.from_list("order", _ORDER)
+    spectrum = LinearSegmentedColormap.from_list("order", ORDER)
     colours = spectrum(np.linspace(0, 1, max(steps, 2)))
     chart = min(len(record.class_names), MAX_CLASSES) * _ROW
     # Of the image: as high as what is beside it.
@@ -149,7 +150,7 @@ def _verdict(path: GlimpsePath, names: Sequence[str], step: int) -> tuple[str, s
     prediction = int(path.probabilities[step].argmax())
     percent = 100 * path.probabilities[step, prediction]
     said = f"predicts {names[prediction]} ({percent:.0f} %)"
-    if path.label is None:
+    if path.label == UNKNOWN:
         return said, _INK
     if prediction == path.label:
         return f"✓ {said}", _RIGHT
@@ -220,7 +221,7 @@ def _draw_probabilities(
     """How likely each class was after each glimpse: the area of a disc."""
     shown = _shown_classes(path)
     prediction = int(path.probabilities[last].argmax())
-    unknown = path.label is None
+    unknown = path.label == UNKNOWN
     for row, label in enumerate(shown):
         predicted = _ANSWER if unknown else _WRONG
         colour = predicted if label == prediction else _PALE
@@ -249,7 +250,7 @@ def _draw_probabilities(
 def _shown_classes(path: GlimpsePath) -> list[int]:
     """The classes to chart: all, or of many the most likely, and the true one."""
     best = path.probabilities.max(axis=0)
-    if path.label is not None:
+    if path.label != UNKNOWN:
         best[path.label] = np.inf
     return sorted(int(label) for label in np.argsort(-best)[:MAX_CLASSES])
 

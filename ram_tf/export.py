@@ -10,12 +10,14 @@ from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.quiet_import import import_tensorflow
 
+PRESET = "preset:"
 # First locations of initial_location=random: one draw, the same for every image.
 _START = {"center": "the centre", "random": "one random location"}
 
 USAGE = """Writes the chosen weights of a finished run as a SavedModel.
 
   python -m ram_tf.export --run_dir=runs/x --export_dir=exported/x
+  python -m ram_tf.export --model=preset:demo --export_dir=exported/x
 
 It loads where TensorFlow is and ram_tf is not. Signatures: serving_default (images:
 float32 [B, H, W, C] in [0, 1]) and serving_uint8 (images: uint8 0..255); both return
@@ -26,6 +28,7 @@ expects, its classes, and its accuracy, calibration and time."""
 
 SETTINGS = [
     *config_settings(["run_dir", "data_dir"]),
+    Setting("model", "", "preset:NAME, a trained model, in place of a run."),
     Setting("export_dir", "", "Folder to write; must not exist yet."),
     Setting(
         "initial_location",
@@ -33,6 +36,13 @@ SETTINGS = [
         "Where the first rollout of every image starts: the centre, or one fixed "
         "random location.",
         choices=("center", "random"),
+    ),
+    Setting(
+        "format",
+        "saved_model",
+        "saved_model, for TensorFlow and TensorFlow Serving; litert, a file for phones "
+        "and small computers; onnx, a file for other runtimes.",
+        choices=("saved_model", "litert", "onnx"),
     ),
     Setting(
         "rollouts",
@@ -52,6 +62,9 @@ SETTINGS = [
 ]
 
 
+_FORMATS = {"saved_model": "SavedModel", "litert": "LiteRT", "onnx": "ONNX"}
+
+
 def _command(arguments: Arguments) -> None:
     if not arguments.export_dir:
         raise RamError("--export_dir is required: a folder to write")
@@ -59,12 +72,28 @@ def _command(arguments: Arguments) -> None:
         raise RamError(
             f"--threshold={arguments.threshold}: expected a probability below 1"
         )
+    if bool(arguments.model) == bool(arguments.run_dir):
+        found = "both" if arguments.model else "neither"
+        raise RamError(
+            f"expected --run_dir, a finished run, or --model=preset:NAME, found {found}"
+        )
+    if arguments.model and not arguments.model.startswith(PRESET):
+        raise RamError(f"--model={arguments.model}: expected preset:NAME")
     import_tensorflow()
     from ram_tf.evaluation.progress_bar import EvaluationBar
     from ram_tf.runs.setup import load_run
+    from ram_tf.serving.preset_run import load_preset_run
     from ram_tf.serving.saved_model import default_rollouts, export
 
-    experiment = load_run(arguments.run_dir, arguments.data_dir)
+    if arguments.model:
+        experiment, accuracy = load_preset_run(
+            arguments.model.removeprefix(PRESET), arguments.data_dir
+        )
+    else:
+        experiment = load_run(arguments.run_dir, arguments.data_dir)
+        accuracy = read_results(RunDirectory(arguments.run_dir).results)[
+            "test_accuracy"
+        ]
     path = pathlib.Path(arguments.export_dir)
     with EvaluationBar("validation, test") as bar:
         metadata = export(
@@ -73,23 +102,28 @@ def _command(arguments: Arguments) -> None:
             arguments.initial_location,
             arguments.rollouts or default_rollouts(experiment.config),
             arguments.threshold,
-            bar,
+            arguments.format,
+            on_batch=bar,
         )
-    run = read_results(RunDirectory(arguments.run_dir).results)
-    print("\n".join(_lines(path, metadata, 100 * run["test_accuracy"])))
+    whose = "the preset" if arguments.model else "the run"
+    print("\n".join(_lines(path, metadata, f"{whose} has {100 * accuracy:.2f} %")))
 
 
-def _lines(path: pathlib.Path, metadata: dict[str, Any], run: float) -> list[str]:
-    line = f"{path}: SavedModel, test {_measures(metadata)}"
+def _lines(path: pathlib.Path, metadata: dict[str, Any], before: str) -> list[str]:
+    line = f"{path}: {_FORMATS[metadata['format']]}, test {_measures(metadata)}"
+    reloaded = metadata["reloaded"]
+    checked = (
+        f"  read again in a fresh process: {reloaded['images']:,} test images, largest "
+        f"difference {reloaded['largest']:.1g}"
+    )
+    if reloaded["beyond"]:
+        checked += f", {reloaded['beyond']} beyond 1e-5, see docs/serving.md"
     if "by_rollouts" not in metadata:
-        return [line]
+        return [line, checked]
     start = _START[metadata["initial_location"]]
     count = metadata["rollouts"]
     rollouts = "one rollout" if count == 1 else f"the mean of {count} rollouts"
-    lines = [
-        f"{line}: {rollouts}, the first from {start}; one rollout of the run has "
-        f"{run:.2f} %"
-    ]
+    lines = [f"{line}: {rollouts}, the first from {start}; one rollout of {before}"]
     lines += [
         f"  --rollouts={row['rollouts']}: test {_measures(row)}"
         for row in metadata["by_rollouts"]
@@ -108,6 +142,12 @@ def _lines(path: pathlib.Path, metadata: dict[str, Any], run: float) -> list[str
                 f"{row['mean_glimpses']:.1f} of {glimpses} glimpses an image on test, "
                 f"accuracy {100 * row['accuracy']:.2f} %"
             )
+    lines.append(checked)
+    if not metadata.get("warmup_requests", True):
+        lines.append(
+            "  no warm-up requests for TensorFlow Serving: tensorflow-serving-api is "
+            "not installed: pip install 'ram-tf[serving]'"
+        )
     return lines
 
 

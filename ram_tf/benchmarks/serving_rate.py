@@ -32,7 +32,7 @@ def export_fresh(config: Config, budget: Budget, folder: str) -> dict[str, Any]:
     experiment = assemble(config)
     # One rollout, from the centre.
     predictor = Predictor(experiment, first_locations("center", 1))
-    write(predictor, {}, pathlib.Path(folder))
+    write(predictor, {"format": "saved_model"}, pathlib.Path(folder))
     return {
         "image_shape": list(experiment.image_shape),
         "operations": forward_operations(experiment.model),

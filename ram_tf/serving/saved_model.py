@@ -5,17 +5,26 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from ram_tf.config import Config
 from ram_tf.errors import RamError
 from ram_tf.files import read_json, to_json
 from ram_tf.runs.setup import Experiment
-from ram_tf.serving.measures import measure
+from ram_tf.serving.formats import (
+    reloaded_difference,
+    require_converter,
+    write_model,
+)
+from ram_tf.serving.measures import measure, test_images
+from ram_tf.serving.reload import FILES
 from ram_tf.serving.signatures import Predictor, first_locations
+from ram_tf.serving.warmup import write_warmup
 
 METADATA = "metadata.json"
 ROLLOUTS = 4
+_VERIFIED = 1000  # Images of test that what was written is asked.
 
 
 def default_rollouts(config: Config) -> int:
@@ -34,9 +43,11 @@ def export(
     initial_location: str = "center",
     rollouts: int = 1,
     threshold: float = 0.0,
+    model_format: str = "saved_model",
+    verify: bool = True,
     on_batch: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Measures a run and writes a SavedModel of it.
+    """Measures a run, writes a model of it, and asks what it has written.
 
     Its predictions depend on nothing but the image.
 
@@ -46,6 +57,8 @@ def export(
       initial_location: where the first rollout starts: center or random.
       rollouts: R, of which the mean is taken.
       threshold: as of `Predictor`.
+      model_format: saved_model, litert or onnx.
+      verify: ask what was written in a fresh process, and compare.
       on_batch: called with the batches of its measures done and in all.
 
     Returns:
@@ -53,8 +66,9 @@ def export(
 
     Raises:
       RamError: when export_dir exists or cannot be written; when the run's policy is
-        random: its predictions would be too; and when rollouts or a threshold are asked
-        of a whole-image classifier.
+        random: its predictions would be too; when rollouts or a threshold are asked of
+        a whole-image classifier; and when the format's converter is not installed,
+        refuses the model, or writes one that answers otherwise.
     """
     config = experiment.config
     if config.model == "ram" and config.policy == "random":
@@ -71,6 +85,7 @@ def export(
         raise RamError(
             f"--export_dir={export_dir}: expected a folder that does not exist yet"
         )
+    require_converter(model_format)
     starts = first_locations(initial_location, rollouts)
     predictor = Predictor(experiment, starts, threshold)
     found = measure(experiment, predictor, initial_location, on_batch)
@@ -81,6 +96,7 @@ def export(
         "class_names": experiment.source.class_names,
         "initial_location": initial_location,
         "first_locations": starts.tolist(),
+        "format": model_format,
         "rollouts": rollouts,
         "threshold": threshold,
         "test_accuracy": found["test"]["accuracy"],
@@ -88,24 +104,44 @@ def export(
         # Where it was made belongs to the machine, not to the model.
         "config": {**config.to_dict(), "run_dir": "", "data_dir": ""},
     }
-    write(predictor, metadata, export_dir)
-    return metadata
+    images = test_images(experiment, _VERIFIED) if verify else None
+    return write(predictor, metadata, export_dir, images)
 
 
 def write(
-    predictor: Predictor, metadata: dict[str, Any], export_dir: pathlib.Path
-) -> None:
-    """Writes a SavedModel and its metadata, whole or not at all.
+    predictor: Predictor,
+    metadata: dict[str, Any],
+    export_dir: pathlib.Path,
+    images: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Writes a model and its metadata, whole or not at all.
+
+    Args:
+      predictor: the model.
+      metadata: with its `format`.
+      export_dir: must not exist.
+      images: uint8 [n, H, W, C], what a fresh process is asked; None asks nothing.
+
+    Returns:
+      The metadata, with how far the answers of the fresh process were, `reloaded`, and
+      of a SavedModel whether TensorFlow Serving finds `warmup_requests`.
 
     Raises:
-      RamError: when export_dir cannot be written.
+      RamError: when export_dir cannot be written, and as of `export`.
     """
+    model_format = metadata["format"]
     # Written beside, then renamed.
     temporary = export_dir.with_name(f".{export_dir.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        temporary.parent.mkdir(parents=True, exist_ok=True)
-        tf.saved_model.save(predictor.module(), str(temporary), predictor.signatures)
+        temporary.mkdir(parents=True)
+        write_model(predictor, temporary, model_format)
+        if model_format == "saved_model":
+            warm = write_warmup(predictor.signatures, temporary)
+            metadata = {**metadata, "warmup_requests": warm}
+        if images is not None:
+            difference = reloaded_difference(predictor, temporary, model_format, images)
+            metadata = {**metadata, "reloaded": difference._asdict()}
         (temporary / METADATA).write_text(to_json(metadata))
         temporary.rename(export_dir)
     except (OSError, tf.errors.OpError) as error:
@@ -115,6 +151,7 @@ def write(
         ) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    return metadata
 
 
 def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
@@ -127,6 +164,12 @@ def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
       RamError: when the folder holds no whole export, or metadata of another model.
     """
     if not (path / "saved_model.pb").exists():
+        for name in FILES.values():
+            if (path / name).exists():
+                raise RamError(
+                    f"--model={path}: expected an export of --format=saved_model, "
+                    f"found {name}"
+                )
         raise RamError(
             f"--model={path}: expected a folder of ram_tf.export, found none"
         )

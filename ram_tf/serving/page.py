@@ -1,0 +1,113 @@
+"""Writes the figures of exports into docs/serving.md.
+
+python -m ram_tf.serving.page exported/demo exported/cluttered60_8g
+"""
+
+import pathlib
+import sys
+from typing import Any
+
+from ram_tf.errors import RamError
+from ram_tf.files import read_json, replace_between, to_json, write_atomic
+from ram_tf.flags import Arguments, Setting, entry_point
+
+BEGIN, END = "<!-- exports: begin -->", "<!-- exports: end -->"
+USAGE = (__doc__ or "").strip()
+SETTINGS = [
+    Setting("page", "docs/serving.md", "The page to write into."),
+    Setting("figures", "docs/serving.json", "Where the figures are kept."),
+    Setting("latency", True, "Whether the machine was idle: keep the milliseconds."),
+]
+_KEPT = ("experiment", "by_rollouts", "by_threshold", "suggested_threshold", "rollouts")
+
+
+def _command(arguments: Arguments) -> None:
+    if not arguments.positional:
+        raise RamError("the folder of at least one export is required")
+    exports = []
+    for folder in arguments.positional:
+        metadata = read_json(pathlib.Path(folder) / "metadata.json")
+        if "by_rollouts" not in metadata:
+            raise RamError(f"{folder}: expected an export of --model=ram with figures")
+        kept = {name: metadata[name] for name in _KEPT}
+        kept["num_glimpses"] = metadata["config"]["num_glimpses"]
+        if not arguments.latency:
+            for row in kept["by_rollouts"]:
+                row.pop("latency_ms", None)
+        exports.append(kept)
+    page = pathlib.Path(arguments.page)
+    text = page.read_text(encoding="utf-8")
+    found = replace_between(text, BEGIN, END, f"\n\n{tables(exports)}\n\n")
+    if found is None:
+        raise RamError(f"--page: expected the marks {BEGIN} and {END}, found none")
+    write_atomic(pathlib.Path(arguments.figures), to_json(exports))
+    write_atomic(page, found)
+
+
+def tables(exports: list[dict[str, Any]]) -> str:
+    """Returns figures of exports as two Markdown tables: rollouts, then thresholds.
+
+    Args:
+      exports: with the keys of metadata.json that `measure` finds, and num_glimpses.
+    """
+    lines = _head(
+        "Model",
+        "R",
+        "Validation %",
+        "Test %",
+        "Calibration error %",
+        "Brier score",
+        "Milliseconds",
+    )
+    for export in exports:
+        for row in export["by_rollouts"]:
+            test, latency = row["test"], row.get("latency_ms")
+            lines.append(
+                _line(
+                    export["experiment"],
+                    row["rollouts"],
+                    _percent(row["validation"]["accuracy"]),
+                    _percent(test["accuracy"]),
+                    _percent(test["calibration_error"]),
+                    f"{test['brier_score']:.3f}",
+                    "to be measured" if latency is None else f"{latency:.1f}",
+                )
+            )
+    lines += [
+        "",
+        *_head("Model", "R", "Threshold", "Glimpses", "Validation %", "Test %"),
+    ]
+    for export in exports:
+        curves = export["by_threshold"]
+        for validation, test in zip(curves["validation"], curves["test"], strict=True):
+            chosen = test["threshold"] == export["suggested_threshold"]
+            lines.append(
+                _line(
+                    export["experiment"],
+                    export["rollouts"],
+                    f"{test['threshold']:g}" + (", chosen" if chosen else ""),
+                    f"{test['mean_glimpses']:.1f} of {export['num_glimpses']}",
+                    _percent(validation["accuracy"]),
+                    _percent(test["accuracy"]),
+                )
+            )
+    return "\n".join(lines)
+
+
+def _head(model: str, *names: str) -> list[str]:
+    return [_line(model, *names), _line("---", *["---:"] * len(names))]
+
+
+def _line(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}"
+
+
+main = entry_point(_command, SETTINGS, USAGE, positional=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

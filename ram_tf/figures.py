@@ -1,9 +1,9 @@
-"""Draws glimpse paths of a run: python -m ram_tf.figures --run_dir=... --out=x.png.
+"""Draws glimpse paths: python -m ram_tf.figures --run_dir=... --out=x.png.
 
-Reads config.json, examples.npz and results.json; needs matplotlib and no TensorFlow.
+Of a run it reads config.json, examples.npz and results.json, and needs no TensorFlow; a
+preset looks at the images itself. Needs matplotlib.
 """
 
-import io
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -14,50 +14,63 @@ from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting, config_settings, entry_point
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
-from ram_tf.viz.geometry import GlimpsePath, PathRecord, choose_paths, read_paths
-from ram_tf.viz.path_figure import draw_paths
+from ram_tf.runtime.quiet_import import import_tensorflow
+from ram_tf.viz.geometry import (
+    UNKNOWN,
+    GlimpsePath,
+    PathRecord,
+    choose_paths,
+    read_paths,
+)
+from ram_tf.viz.path_figure import draw_paths, title_of, to_png
 
-USAGE = """Draws where a run's model looked, what it saw and what it predicted.
+_PRESET = "preset:"
+_MOST_FILES = 20  # Images of files drawn when --num_examples does not say.
+
+USAGE = """Draws where a model looked, what it saw and what it predicted.
 
   python -m ram_tf.figures --run_dir=runs/x --out=x.png [--num_examples=6]
+  python -m ram_tf.figures --model=preset:demo --out=x.png [image.png ...]
 
 For every image: the path of its glimpses, the patches that each of them saw, and the
 probability of every class after each of them. The images are chosen from those that the
-run kept: right predictions of different classes, and the first
-wrong one."""
+run kept: right predictions of different classes, and the first wrong one. A preset
+(docs/presets.md) looks at the images of the files, in their order, or without files at
+the first 20 test images of its data."""
 
 SETTINGS = [
-    *config_settings(["run_dir"]),
-    Setting("out", "", "PNG file to write; empty is glimpses.png in run_dir."),
+    *config_settings(["run_dir", "data_dir"]),
+    Setting("model", "", "preset:NAME, preset:FOLDER or preset:hf://USER/NAME."),
+    Setting(
+        "out", "", "PNG file to write; empty is glimpses.png in run_dir, if given."
+    ),
     Setting("num_examples", 6, "Images to draw; a run keeps 20.", low=1),
+    Setting(
+        "resize", False, "Resize images of files that are not of the model's size."
+    ),
 ]
 
 
 def _captions(
-    record: PathRecord, paths: Sequence[GlimpsePath], directory: RunDirectory
+    record: PathRecord, paths: Sequence[GlimpsePath], accuracy: float | None
 ) -> tuple[str, str]:
     """Returns title and subtitle: what is drawn, the accuracy and the pixel budget."""
     config = record.config
-    scales = f" at {config.num_scales} scales" if config.num_scales > 1 else ""
-    side = config.patch_size
-    glimpses = "glimpse" if config.num_glimpses == 1 else "glimpses"
-    title = (
-        f"Where the model looks: {config.num_glimpses} {glimpses} of "
-        f"{side}×{side} pixels{scales}"
-    )
     pixels = PixelBudget.of(config, record.paths[0].image.shape)
     subtitle = (
         f"{_choice(record.paths, paths)}.  An image has "
         f"{pixels.image:,} values, the glimpses read {pixels.read:,}."
     )
-    if directory.results.exists():
-        accuracy = 100 * read_results(directory.results)["test_accuracy"]
-        subtitle = f"Test accuracy {accuracy:.2f} %.  {subtitle}"
-    return title, subtitle
+    if accuracy is not None:
+        subtitle = f"Test accuracy {100 * accuracy:.2f} %.  {subtitle}"
+    return title_of(config), subtitle
 
 
 def _choice(kept: Sequence[GlimpsePath], drawn: Sequence[GlimpsePath]) -> str:
     """Says how many right and wrong predictions are drawn, of those that were kept."""
+    if any(path.label == UNKNOWN for path in kept):
+        some = f" of {len(kept)}" if len(drawn) < len(kept) else ""
+        return f"Shown: {len(drawn)}{some} image{'s' if len(kept) > 1 else ''}"
     right, all_right = (sum(path.is_right for path in some) for some in (drawn, kept))
     wrong, all_wrong = len(drawn) - right, len(kept) - all_right
     return (
@@ -65,22 +78,60 @@ def _choice(kept: Sequence[GlimpsePath], drawn: Sequence[GlimpsePath]) -> str:
     )
 
 
-def _command(arguments: Arguments) -> None:
+def _of_run(arguments: Arguments) -> tuple[PathRecord, list[GlimpsePath], float | None]:
+    """Returns what a run kept, what of it is drawn, and the run's test accuracy."""
+    if arguments.positional:
+        raise RamError(
+            f"{arguments.positional[0]}: expected no images with --run_dir, which "
+            "keeps its own; --model=preset:NAME looks at them"
+        )
     directory = RunDirectory(arguments.run_dir)
-    out = pathlib.Path(arguments.out or directory.path / "glimpses.png")
+    record = read_paths(directory)
+    accuracy = None
+    if directory.results.exists():
+        accuracy = read_results(directory.results)["test_accuracy"]
+    return record, choose_paths(record.paths, arguments.num_examples), accuracy
+
+
+def _of_preset(
+    arguments: Arguments,
+) -> tuple[PathRecord, list[GlimpsePath], float | None]:
+    """Returns what a preset did on the images, what is drawn, and its test accuracy."""
+    if not arguments.model.startswith(_PRESET):
+        raise RamError(f"--model={arguments.model}: expected preset:NAME")
+    import_tensorflow()
+    from ram_tf.models.presets import load_preset
+    from ram_tf.viz.preset_paths import paths_on_files, paths_on_test
+
+    preset = load_preset(arguments.model.removeprefix(_PRESET))
+    accuracy = preset.metadata["test_accuracy"]
+    count = arguments.num_examples
+    if not arguments.positional:
+        record = paths_on_test(preset, arguments.data_dir)
+        return record, choose_paths(record.paths, count), accuracy
+    record = paths_on_files(preset, arguments.positional, arguments.resize)
+    if "num_examples" not in arguments.given:
+        count = _MOST_FILES
+    return record, record.paths[:count], accuracy
+
+
+def _command(arguments: Arguments) -> None:
+    if arguments.model and arguments.run_dir:
+        raise RamError("--model: expected one of --run_dir and --model, found both")
+    if arguments.model and not arguments.out:
+        raise RamError("--out is required with --model: the name of a PNG file")
+    run = None if arguments.model else RunDirectory(arguments.run_dir).path
+    out = pathlib.Path(arguments.out or f"{run}/glimpses.png")
     if out.suffix != ".png":
         raise RamError(f"--out={out}: expected the name of a PNG file, *.png")
-    record = read_paths(directory)
-    paths = choose_paths(record.paths, arguments.num_examples)
-    figure = draw_paths(paths, record, *_captions(record, paths, directory))
-    buffer = io.BytesIO()
-    # Without the version of matplotlib, which would make equal pictures differ.
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    write_atomic(out, buffer.getvalue())
+    make = _of_preset if arguments.model else _of_run
+    record, paths, accuracy = make(arguments)
+    figure = draw_paths(paths, record, *_captions(record, paths, accuracy))
+    write_atomic(out, to_png(figure))
     print(f"{out}: {_choice(record.paths, paths)}")
 
 
-main = entry_point(_command, SETTINGS, USAGE)
+main = entry_point(_command, SETTINGS, USAGE, positional=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from ram_tf.playground import inputs, looks, scene
 from ram_tf.serving.predictor import PRESET, Predictor, load_predictor
 
 _CANVAS = 280  # Pixels of a side of the pad.
+_BRUSH = 16  # As thick, when the digit has shrunk, as the pens of MNIST.
 _STEP_SECONDS = 0.55  # Between two glimpses.
 _WELCOME = "Draw a digit, or choose an image, and press Look."
 _INTRODUCTION = """# Where does it look?
@@ -25,6 +26,14 @@ _NO_COMPARISON = (
     "An export holds the learned policy alone. Comparing it with random and central "
     "glimpses takes a preset; here the sliders move the first glimpse."
 )
+# The pad begins with no tool in the hand; its buttons are there a moment later.
+_TAKE_THE_BRUSH = """() => {
+  const take = () => {
+    const brush = document.querySelector('#pad button[aria-label="Brush"]');
+    if (brush) brush.click(); else setTimeout(take, 100);
+  };
+  take();
+}"""
 
 # Arguments of launch: fonts of the system, as pages of other machines are not asked.
 LOOK_OF_PAGE: dict[str, Any] = {
@@ -117,7 +126,7 @@ def make_page(model: str = "") -> gr.Blocks:
                         transforms=(),
                         buttons=[],
                         brush=gr.Brush(
-                            default_size=20, colors=["#000000"], color_mode="fixed"
+                            default_size=_BRUSH, colors=["#000000"], color_mode="fixed"
                         ),
                         elem_id="pad",
                     )
@@ -161,6 +170,7 @@ def make_page(model: str = "") -> gr.Blocks:
                 else:
                     gr.Markdown(_NO_COMPARISON)
                 table = gr.HTML(elem_id="policies")
+        page.load(None, js=_TAKE_THE_BRUSH)
         draw_tab.select(lambda: "draw", None, source)
         image_tab.select(lambda: "image", None, source)
         given = [source, drawing, upload, preset, y, x]

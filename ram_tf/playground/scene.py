@@ -19,10 +19,12 @@ CSS = """
 .ram-scene { display: grid; grid-template-columns: minmax(240px, 1.15fr) 1fr;
   gap: 28px; align-items: start; color: var(--body-text-color); }
 .ram-scene h3 { margin: 0 0 2px; font-size: 30px; line-height: 1.2; }
+.ram-scene small { font-size: 20px; font-weight: 400; }
 .ram-scene p { margin: 0 0 12px; color: var(--body-text-color-subdued); }
 .ram-picture { width: 100%; display: block; border-radius: 10px; background: #3a4654; }
-.ram-tiles { display: flex; flex-wrap: wrap; gap: 6px; margin-bottom: 18px; }
-.ram-tile { width: 46px; border: 3px solid; border-radius: 6px; overflow: hidden; }
+.ram-tiles { display: grid; gap: 5px; margin-bottom: 18px;
+  grid-template-columns: repeat(8, minmax(0, 52px)); }
+.ram-tile { border: 3px solid; border-radius: 6px; overflow: hidden; }
 .ram-tile.ram-to-come { border-style: dashed; opacity: .35; }
 .ram-tile img { display: block; width: 100%; aspect-ratio: 1;
   image-rendering: pixelated; }
@@ -41,8 +43,9 @@ CSS = """
   border: 1px solid var(--border-color-primary); color: var(--body-text-color); }
 .ram-message[role=alert] { border-color: #d1495b; }
 .ram-policies { border-collapse: collapse; width: 100%; }
-.ram-policies th, .ram-policies td { text-align: left; padding: 7px 14px 7px 0;
-  border-bottom: 1px solid var(--border-color-primary); }
+.ram-policies th, .ram-policies td { text-align: left !important;
+  border: 0 !important; padding: 8px 14px 8px 2px !important;
+  border-bottom: 1px solid var(--border-color-primary) !important; }
 @media (max-width: 760px) { .ram-scene { grid-template-columns: 1fr; } }
 """
 
@@ -66,7 +69,7 @@ def scene(image: np.ndarray, path: Path, step: int, model: Predictor, said: str)
  data-label="{html.escape(model.class_names[label])}">
 <div>{_picture(image, path.locations, step, model)}
 <p style="margin-top:8px">{html.escape(said)}</p></div>
-<div><h3>{html.escape(model.class_names[label])} <small>{percent:.0f} %</small></h3>
+<div><h3>{html.escape(model.class_names[label])} <small>({percent:.0f} %)</small></h3>
 <p aria-live="polite">after glimpse {step + 1} of {model.num_glimpses}{mean}</p>
 <div class="ram-tiles">{_tiles(image, path.locations[0], step, model)}</div>
 <div class="ram-bars">{_bars(path.probabilities.mean(0), step, model)}</div>

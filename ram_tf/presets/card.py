@@ -3,115 +3,21 @@
 Its front matter is as the Hugging Face Hub reads it.
 """
 
-import pathlib
+import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ram_tf.config import Config
 from ram_tf.data.sources.base import FOLDER_PREFIX
 from ram_tf.evaluation.metrics import wilson_interval
 from ram_tf.evaluation.pixel_budget import PixelBudget
+from ram_tf.presets.words import data_of, data_words, percent, with_interval
 
-
-class Data(NamedTuple):
-    """What a card says of a data set.
-
-    Attributes:
-      name: as its authors call it.
-      origin: who made it, and where it is described.
-      license_name: its licence, or that its authors state none.
-    """
-
-    name: str
-    origin: str
-    license_name: str
-
-
-_MNIST_ORIGIN = (
-    "Yann LeCun, Corinna Cortes and Christopher J.C. Burges, "
-    "http://yann.lecun.com/exdb/mnist/"
-)
-_CIFAR_ORIGIN = (
-    "Alex Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009, "
-    "https://www.cs.toronto.edu/~kriz/cifar.html"
-)
-DATA = {
-    "mnist": Data("MNIST", _MNIST_ORIGIN, "CC BY-SA 3.0"),
-    "mnist_sample": Data(
-        "the first 12,000 digits of MNIST", _MNIST_ORIGIN, "CC BY-SA 3.0"
-    ),
-    "cifar10": Data("CIFAR-10", _CIFAR_ORIGIN, "none stated by its author"),
-    "cifar100": Data("CIFAR-100", _CIFAR_ORIGIN, "none stated by its author"),
-}
-_TASKS = {
-    "plain": "",
-    "translated": ", at a random place of a black {size}x{size} canvas",
-    "cluttered": ", at a random place of a black {size}x{size} canvas with "
-    "{pieces} pieces of other images around",
-}
 _POLICIES = {
     "learned": "where it learned to look",
     "random": "the same weights, looking at random places",
     "center": "the same weights, looking at the centre only",
 }
-_CORES = {
-    "rnn": "a ReLU RNN core",
-    "lstm": "an LSTM core",
-    "conv_lstm": "a ConvLSTM core",
-    "none": "no recurrent core",
-}
-_NETWORKS = {
-    "fc": "a fully connected glimpse network",
-    "inception": "an Inception glimpse network",
-    "conv": "a convolutional glimpse network",
-}
-
-
-def description(config: Config, image_shape: Sequence[int]) -> str:
-    """Returns what a model is, in a sentence.
-
-    Args:
-      config: of its run.
-      image_shape: (H, W, C) that the model sees.
-    """
-    height, width, channels = image_shape
-    glimpses = "glimpse" if config.num_glimpses == 1 else "glimpses"
-    scales = f" at {config.num_scales} scales" if config.num_scales > 1 else ""
-    colour = "gray" if channels == 1 else "colour"
-    return (
-        f"Recurrent attention model of {config.num_glimpses} {glimpses} of "
-        f"{config.patch_size}x{config.patch_size} pixels{scales}, with "
-        f"{_NETWORKS[config.glimpse_network]} "
-        f"and {_CORES[config.core]}, for {height}x{width} {colour} images, trained on "
-        f"{data_words(config)}."
-    )
-
-
-def data_words(config: Config) -> str:
-    """Returns the name of a Config's data and what its task makes of them."""
-    size, pieces = config.canvas_size, config.num_clutter
-    return data_of(config).name + _TASKS[config.task].format(size=size, pieces=pieces)
-
-
-def data_of(config: Config) -> Data:
-    """Returns what is known of the data set of a Config."""
-    if config.dataset in DATA:
-        return DATA[config.dataset]
-    name = config.dataset.removeprefix(FOLDER_PREFIX)
-    folder = config.dataset.startswith(FOLDER_PREFIX)
-    shown = f"images of a folder, {pathlib.PurePath(name).name}" if folder else name
-    return Data(shown, "not known to ram_tf", "not known to ram_tf")
-
-
-def percent(fraction: float) -> str:
-    """Returns "96.60 %"."""
-    return f"{100 * fraction:.2f} %"
-
-
-def with_interval(accuracy: float, interval: Sequence[float]) -> str:
-    """Returns "96.60 % [96.23, 96.94]"."""
-    low, high = (100 * bound for bound in interval)
-    return f"{percent(accuracy)} [{low:.2f}, {high:.2f}]"
 
 
 def card(metadata: dict[str, Any]) -> str:
@@ -142,12 +48,28 @@ def _front_matter(metadata: dict[str, Any], config: Config) -> str:
     lines = ["---", "library_name: keras", "pipeline_tag: image-classification"]
     if metadata["license"]:
         lines.append(f"license: {metadata['license'].lower()}")
-    if not config.dataset.startswith(FOLDER_PREFIX):
-        dataset = "mnist" if config.dataset == "mnist_sample" else config.dataset
+    dataset = "mnist" if config.dataset == "mnist_sample" else config.dataset
+    if dataset.startswith(FOLDER_PREFIX):
+        dataset = "imagefolder"
+    else:
         lines += ["datasets:", f"- {dataset}"]
     lines += ["metrics:", "- accuracy", "tags:"]
     tags = ("ram_tf", "recurrent-attention", "hard-attention", "reinforce")
     lines += [f"- {tag}" for tag in tags]
+    lines += [
+        "model-index:",
+        f"- name: {json.dumps(metadata['name'])}",
+        "  results:",
+        "  - task:",
+        "      type: image-classification",
+        "    dataset:",
+        f"      name: {json.dumps(data_words(config))}",
+        f"      type: {dataset}",
+        "      split: test",
+        "    metrics:",
+        "    - type: accuracy",
+        f"      value: {metadata['test_accuracy']:.4f}",
+    ]
     return "\n".join([*lines, "---"])
 
 
@@ -209,7 +131,7 @@ def _data(metadata: dict[str, Any], config: Config) -> str:
 - Data: {data_words(config)}. Origin: {data.origin}. Licence: {data.license_name}.
 - Training: {splits["train"]}. Validation: {splits["validation"]}.
 - Test: {splits["test"]}.
-- The weights are the checkpoint that {select}; test was read once, after that.
+- The weights are the checkpoint that {select}; test chose nothing.
 - Accuracy of results: one rollout at the means of the policy, its first glimpse
   {"at the centre" if config.initial_location == "center" else "at a random place"}. \
 Intervals are Wilson's, 95 %."""
@@ -286,7 +208,7 @@ def _limits(metadata: dict[str, Any], config: Config) -> str:
   and for demonstrations. It was tested on nothing but the test images above.
 - Every image gets one of the {len(names)} classes, also an image of none of them. The
   probabilities are not calibrated.
-- Images have to look as those of training: {height}x{width} pixels, \
+- Images have to look as those of training: {height}x{width} pixels, of \
 {data_words(config)}.
 - Right by class: from {100 * by_class[worst]:.1f} % ({names[worst]}) to \
 {100 * by_class[best]:.1f} % ({names[best]}) of the test images."""
@@ -303,8 +225,7 @@ def _training(metadata: dict[str, Any], config: Config) -> str:
         f"config_digest `{metadata['config_digest']}`: {results['train_steps']:,} "
         f"steps of {config.batch_size} images, {minutes:.0f} minutes.",
     ]
-    if metadata.get("command"):
-        lines.append(f"- Again: `{metadata['command']}`.")
+    lines.append(f"- Again: `{metadata['command']}`.")
     if versions:
         lines.append(f"- Versions: {versions}.")
     if results["commit"]:

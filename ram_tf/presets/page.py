@@ -6,7 +6,7 @@ from ram_tf.config import Config
 from ram_tf.evaluation.pixel_budget import PixelBudget
 from ram_tf.files import replace_between, write_atomic
 from ram_tf.models.preset_files import PRESETS_DIR, read_metadata, shipped_names
-from ram_tf.presets.card import data_words, percent, with_interval
+from ram_tf.presets.words import data_words, percent, with_interval
 
 PAGE = PRESETS_DIR.parents[1] / "docs" / "presets.md"  # In the repository alone.
 BEGIN, END = "<!-- presets:begin -->", "<!-- presets:end -->"

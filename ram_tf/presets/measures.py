@@ -1,0 +1,147 @@
+"""What a preset says of its model: what its run left, and what is measured of it."""
+
+import dataclasses
+import pathlib
+import shlex
+from typing import Any
+
+import numpy as np
+
+from ram_tf.config import Config
+from ram_tf.data.sources.base import FOLDER_PREFIX
+from ram_tf.data.sources.open import open_source
+from ram_tf.evaluation.evaluator import Evaluator
+from ram_tf.evaluation.metrics import wilson_interval
+from ram_tf.flags import config_settings, parse
+from ram_tf.models.recurrent_attention import RecurrentAttentionModel
+from ram_tf.runs.setup import Experiment
+
+_DIGITS = ("mnist", "mnist_sample")
+# Of a policy's measures in results.json; its confusion matrix is long.
+_KEPT = (
+    "accuracy",
+    "interval",
+    "accuracy_by_glimpse",
+    "num_rollouts",
+    "accuracy_mean",
+    "accuracy_ensemble",
+)
+
+
+def stated(experiment: Experiment, results: dict[str, Any]) -> dict[str, Any]:
+    """Returns what an export says of a run, and what the run's results say.
+
+    Args:
+      experiment: the run.
+      results: its results.json.
+    """
+    config = experiment.config
+    evaluation = results["evaluation"]
+    measures = evaluation["policies"][evaluation["policy"]]
+    confusion = np.array(measures["confusion_matrix"])
+    digest, splits = config.digest(), experiment.source.split_description
+    if config.dataset.startswith(FOLDER_PREFIX):  # Whose machine it was is private.
+        place = pathlib.PurePath(config.dataset.removeprefix(FOLDER_PREFIX))
+        splits = {k: text.replace(str(place), place.name) for k, text in splits.items()}
+        config = dataclasses.replace(config, dataset=f"{FOLDER_PREFIX}{place.name}")
+    config = dataclasses.replace(config, run_dir="", data_dir="")
+    return {
+        "experiment": config.experiment,
+        "seed": config.seed,
+        "config_digest": digest,
+        "image_shape": list(experiment.image_shape),
+        "class_names": experiment.source.class_names,
+        "pixel_range": config.pixel_range,
+        "background": config.background,
+        "results": {
+            "test_accuracy": results["test_accuracy"],
+            "validation_accuracy": results["validation_accuracy"],
+            "policy": evaluation["policy"],
+            "eval_locations": evaluation["eval_locations"],
+            "num_images": int(confusion.sum()),
+            "policies": {
+                name: {key: found[key] for key in _KEPT}
+                for name, found in evaluation["policies"].items()
+            },
+            "accuracy_by_class": [
+                round(float(row[label] / max(row.sum(), 1)), 4)
+                for label, row in enumerate(confusion)
+            ],
+            "splits": splits,
+            "train_steps": results["train_steps"],
+            "wall_seconds": results["wall_seconds"],
+            "versions": results.get("versions", {}),
+            "commit": results.get("commit"),
+        },
+        "command": train_command(config),
+        "config": config.to_dict(),
+    }
+
+
+def measured(experiment: Experiment, folder: pathlib.Path) -> dict[str, Any]:
+    """Measures weights on the test split: as they are loaded, and as they were trained.
+
+    Args:
+      experiment: the run, with its weights.
+      folder: the preset, with the weights that are stored.
+    """
+    stored = RecurrentAttentionModel.from_preset
+    as_run, from_centre = stored(folder), stored(folder, initial_location="center")
+
+    def accuracy(model: Any, source: Any) -> float:
+        return Evaluator(model, source.split("test"), experiment.task).accuracy()
+
+    source, config = experiment.source, experiment.config
+    count = len(source.split("test").labels)
+    test_accuracy = accuracy(from_centre, source)
+    found = {
+        "initial_location": "center",
+        "test_accuracy": test_accuracy,
+        "test_interval": wilson_interval(test_accuracy, count),
+        "accuracy_of_float32": accuracy(experiment.model, source),
+        "accuracy_of_float16": accuracy(as_run, source),
+        "probe_probabilities": from_centre(
+            probe_images(experiment.image_shape)
+        ).numpy().round(4).astype(float).tolist(),
+    }  # fmt: skip
+    if config.dataset in _DIGITS:  # Everybody has these, and a test reads them.
+        sample = open_source("mnist_sample", image_size=config.image_size)
+        found["accuracy_on_mnist_sample"] = accuracy(from_centre, sample)
+    return found
+
+
+def train_command(config: Config, experiments_dir: str = "experiments") -> str:
+    """Returns the command that trains a run of a Config again.
+
+    Args:
+      config: of the run.
+      experiments_dir: where its flagfile is looked for; without one that says the same,
+        the command has every flag that is not at its default.
+    """
+    run = f"--run_dir=runs/{config.experiment or 'again'}"
+    flagfile = pathlib.PurePath(experiments_dir) / f"{config.experiment}.cfg"
+    words = [f"--flagfile={flagfile}", f"--seed={config.seed}"]
+    if config.experiment and pathlib.Path(flagfile).exists():
+        if parse(config_settings(), words).config().digest() == config.digest():
+            return f"python -m ram_tf.train {' '.join(words)} {run}"
+    flags = [
+        shlex.quote(f"--{name}={value}") for name, value in config.identity().items()
+    ]
+    return f"python -m ram_tf.train {' '.join(flags)} {run}"
+
+
+def probe_images(image_shape: tuple[int, int, int]) -> np.ndarray:
+    """Returns two generated images, uint8 [2, H, W, C]: a ramp and a disc.
+
+    What a preset says of them is in its metadata, to check it where there are no data.
+    """
+    height, width, channels = image_shape
+    y, x, c = np.meshgrid(
+        np.linspace(-1, 1, height),
+        np.linspace(-1, 1, width),
+        np.arange(1, channels + 1),
+        indexing="ij",
+    )
+    ramp = (y + x + 2) / 4
+    disc = (y**2 + x**2 < 0.4) / c
+    return np.round(255 * np.stack([ramp, disc])).astype(np.uint8)

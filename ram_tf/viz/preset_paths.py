@@ -1,0 +1,89 @@
+"""Glimpse paths of a preset: on test images, or on images that people give."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from ram_tf.data.pipeline import evaluation_batches
+from ram_tf.data.sources.open import open_source
+from ram_tf.data.tasks import Task
+from ram_tf.models.presets import Preset
+from ram_tf.serving.image_files import read_images
+from ram_tf.viz.geometry import UNKNOWN, GlimpsePath, PathRecord
+
+NUM_IMAGES = 20  # As many as a run keeps.
+_DIGITS = ("mnist", "mnist_sample")  # Some of both come with the package.
+
+
+def paths_on_test(preset: Preset, data_dir: str = "") -> PathRecord:
+    """Returns paths on the first test images of a preset's data, shown by its task.
+
+    Of MNIST they are the digits that come with the package.
+
+    Args:
+      preset: the model.
+      data_dir: where its data are; "" is TFDS_DATA_DIR or TFDS's own default.
+
+    Raises:
+      RamError: when the data are missing.
+    """
+    config = preset.config
+    dataset = "mnist_sample" if config.dataset in _DIGITS else config.dataset
+    source = open_source(
+        dataset,
+        data_dir,
+        config.validation_size if dataset == config.dataset else -1,
+        config.image_size,
+        config.background,
+    )
+    names = [field.name for field in dataclasses.fields(Task)]
+    task = Task(**{name: getattr(config, name) for name in names})
+    split = source.split("test")
+    chosen = range(min(NUM_IMAGES, len(split.labels)))
+    batches = evaluation_batches(split, task, NUM_IMAGES, chosen)
+    images, labels, _ = next(iter(batches))
+    scale = 1.0 if config.pixel_range == "byte" else 255.0
+    pixels = np.rint(images.numpy() * scale).astype(np.uint8)
+    return _look(preset, pixels, labels.numpy())
+
+
+def paths_on_files(preset: Preset, files: Sequence[str], resize: bool) -> PathRecord:
+    """Returns paths on the images of files.
+
+    Args:
+      preset: the model.
+      files: pictures, or .npz files with `images` and perhaps `labels`.
+      resize: whether images of another size are resized.
+
+    Raises:
+      RamError: when a file is no image, or of another size and `resize` is False.
+    """
+    classes = len(preset.class_names)
+    parts, truths = [], []
+    for path in files:
+        images, labels, _ = read_images(
+            path, preset.image_shape, resize, classes, preset.metadata["background"]
+        )
+        parts.append(images)
+        unknown = np.full([len(parts[-1])], UNKNOWN)
+        truths.append(unknown if labels is None else labels)
+    return _look(preset, np.concatenate(parts), np.concatenate(truths))
+
+
+def _look(preset: Preset, images: np.ndarray, labels: np.ndarray) -> PathRecord:
+    """Looks at uint8 images, first at the centre."""
+    byte = preset.config.pixel_range == "byte"
+    pixels = tf.cast(images, tf.float32) if byte else tf.constant(images)
+    rollout = preset.model.rollout(pixels, tf.zeros([len(images), 2]))
+    probabilities = tf.nn.softmax(rollout.step_logits).numpy()
+    rows = zip(
+        images,
+        map(int, labels),
+        rollout.locations.numpy(),
+        probabilities,
+        strict=True,
+    )
+    paths = [GlimpsePath(*row) for row in rows]
+    return PathRecord(preset.config, paths, preset.class_names)

@@ -4,7 +4,6 @@ Of a run it reads config.json, examples.npz and results.json, and needs no Tenso
 preset looks at the images itself. Needs matplotlib.
 """
 
-import io
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from ram_tf.viz.geometry import (
     choose_paths,
     read_paths,
 )
-from ram_tf.viz.path_figure import draw_paths
+from ram_tf.viz.path_figure import draw_paths, title_of, to_png
 
 _PRESET = "preset:"
 _MOST_FILES = 20  # Images of files drawn when --num_examples does not say.
@@ -57,13 +56,6 @@ def _captions(
 ) -> tuple[str, str]:
     """Returns title and subtitle: what is drawn, the accuracy and the pixel budget."""
     config = record.config
-    scales = f" at {config.num_scales} scales" if config.num_scales > 1 else ""
-    side = config.patch_size
-    glimpses = "glimpse" if config.num_glimpses == 1 else "glimpses"
-    title = (
-        f"Where the model looks: {config.num_glimpses} {glimpses} of "
-        f"{side}×{side} pixels{scales}"
-    )
     pixels = PixelBudget.of(config, record.paths[0].image.shape)
     subtitle = (
         f"{_choice(record.paths, paths)}.  An image has "
@@ -71,7 +63,7 @@ def _captions(
     )
     if accuracy is not None:
         subtitle = f"Test accuracy {100 * accuracy:.2f} %.  {subtitle}"
-    return title, subtitle
+    return title_of(config), subtitle
 
 
 def _choice(kept: Sequence[GlimpsePath], drawn: Sequence[GlimpsePath]) -> str:
@@ -135,10 +127,7 @@ def _command(arguments: Arguments) -> None:
     make = _of_preset if arguments.model else _of_run
     record, paths, accuracy = make(arguments)
     figure = draw_paths(paths, record, *_captions(record, paths, accuracy))
-    buffer = io.BytesIO()
-    # Without the version of matplotlib, which would make equal pictures differ.
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    write_atomic(out, buffer.getvalue())
+    write_atomic(out, to_png(figure))
     print(f"{out}: {_choice(record.paths, paths)}")
 
 

@@ -625,16 +625,23 @@ def test_predict_prints_json_with_the_path_of_glimpses(
     assert len(answer["locations"]) == 3
 
 
-def test_predict_resizes_only_if_told(exported, digit, refused, tmp_path, capsys):
+def test_predict_resizes_unless_told_not_to(
+    exported, digit, refused, tmp_path, capsys
+):
     large = np.kron(digit, np.ones([2, 2, 1], np.uint8))
     path = write_image(tmp_path / "large.png", large)
-    line = refused(predict, f"--model={exported}", path)
+    words = [f"--model={exported}", "--resize=false", path]
+    line = refused(predict, *words)
     assert f"{path}: expected 28x28 pixels, found 56x56" in line
     small = write_image(tmp_path / "small.png", digit)
-    argv = [f"--model={exported}", "--resize", str(path), str(small)]
+    argv = [f"--model={exported}", str(path), str(small)]
     assert predict.main(argv) == 0
-    first, second = capsys.readouterr().out.splitlines()
+    found = capsys.readouterr()
+    first, second = found.out.splitlines()
     assert first.split(": ", 1)[1] == second.split(": ", 1)[1]
+    assert found.err == (
+        "1 of 2 images were resized to 28x28 (height x width): 1 of 56x56\n"
+    )
 
 
 @pytest.mark.parametrize("size", [(20, 20), (56, 56), (20, 56)])
@@ -728,7 +735,7 @@ def test_predict_refuses_arrays_that_do_not_fit(
 ):
     path = tmp_path / "arrays.npz"
     np.savez(path, **arrays)
-    line = refused(predict, f"--model={exported}", path)
+    line = refused(predict, f"--model={exported}", "--resize=false", path)
     assert str(path) in line and words in line
 
 

@@ -22,7 +22,7 @@ DISTRIBUTIONS = {
     "setuptools": "",
 }
 # Extras of what the package itself imports.
-OF_THE_PACKAGE = ("figures", "report", "litert", "onnx", "serving")
+OF_THE_PACKAGE = ("figures", "report", "litert", "onnx", "serving", "app", "hub")
 
 
 def manifest() -> configparser.ConfigParser:

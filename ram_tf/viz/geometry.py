@@ -18,7 +18,7 @@ UNKNOWN = -1  # The label of an image of which nobody says what it is.
 
 
 class GlimpsePath(NamedTuple):
-    """One test image and what the model did on it.
+    """One image and what the model did on it.
 
     Attributes:
       image: uint8 [H, W, C].

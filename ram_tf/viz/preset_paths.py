@@ -61,10 +61,10 @@ def paths_on_files(preset: Preset, files: Sequence[str], resize: bool) -> PathRe
     classes = len(preset.class_names)
     parts, truths = [], []
     for path in files:
-        images, labels = read_images(
+        images, labels, _ = read_images(
             path, preset.image_shape, resize, classes, preset.metadata["background"]
         )
-        parts.append(images.numpy())
+        parts.append(images)
         unknown = np.full([len(parts[-1])], UNKNOWN)
         truths.append(unknown if labels is None else labels)
     return _look(preset, np.concatenate(parts), np.concatenate(truths))

@@ -26,6 +26,7 @@ ORDER = (
     ("ram_tf.serving",),
     ("ram_tf.tables",),
     ("ram_tf.viz",),
+    ("ram_tf.sweeps",),
     ("ram_tf.benchmarks",),
 )
 # What a picture is, whoever reads it: the sources stand on these.

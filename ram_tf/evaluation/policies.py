@@ -123,18 +123,18 @@ class PolicyMonitor:
         patches = tf.stack(
             tf.split(sensor(self._images, rows), sensor.num_scales, axis=-1), 1
         )
-        return np.stack(
-            [
-                draw_path(*parts, *self._verdict(seen, index))
-                for index, *parts in zip(
-                    self._drawn,
-                    self._pixels(self._images),
-                    tf.reshape(corners, [*shape, 2]).numpy(),
-                    self._pixels(tf.reshape(patches, [*shape, *patches.shape[2:]])),
-                    strict=True,
-                )
-            ]
+        columns = zip(
+            self._drawn,
+            self._pixels(self._images),
+            tf.reshape(corners, [*shape, 2]).numpy(),
+            self._pixels(tf.reshape(patches, [*shape, *patches.shape[2:]])),
+            strict=True,
         )
+        pictures = [
+            draw_path(image, corner, patch, *self._verdict(seen, index))
+            for index, image, corner, patch in columns
+        ]
+        return np.stack(pictures)
 
     def draw_landing(self) -> np.ndarray:
         """Draws where the glimpses of the last call land, uint8 [h, w, 3]."""

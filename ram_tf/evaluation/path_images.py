@@ -27,7 +27,7 @@ _GAP = 8
 _TILE = 44  # Of a patch as drawn.
 _CELL = 7  # Of a cell of the heat map.
 _PATCH_COLUMNS = 4  # Glimpses side by side; more go on below.
-_MAP_COLUMNS = 8
+_MAP_COLUMNS = 4
 
 
 def draw_path(

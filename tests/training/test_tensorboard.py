@@ -6,6 +6,7 @@ import io
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.processes import ROOT
 from PIL import Image
 from tensorboard.plugins.hparams import plugin_data_pb2
 
@@ -109,6 +110,14 @@ def test_run_shows_paths_and_places_at_every_evaluation(whole):
         assert 0 <= tf.make_ndarray(entropy.tensor) <= 8
     written = sum(path.stat().st_size for path in event_files(whole[0] / "logs"))
     assert written / 3 < 200_000
+
+
+def test_metrics_page_explains_every_tag(whole):
+    text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    for tag, _ in events_of(whole[0]):
+        # One line explains the norms of all terms and networks.
+        if not tag.startswith(("gradient/", "_hparams_")) or tag == "gradient/norm":
+            assert f"`{tag}`" in text, tag
 
 
 def test_run_has_its_config_as_hyper_parameters(whole):

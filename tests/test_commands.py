@@ -121,6 +121,7 @@ def test_train_leaves_a_curve_and_tensorboard_logs(tiny_run):
         "policy/border_share",
         "policy/step_length",
         "policy/glimpse_distance",
+        "policy/location_entropy",
         "policy/accuracy_learned",
         "policy/accuracy_random",
         "policy/accuracy_center",
@@ -131,6 +132,11 @@ def test_train_leaves_a_curve_and_tensorboard_logs(tiny_run):
         "gradient/reinforce_location_network",
         "gradient/reinforce_core",
         "gradient/reinforce_glimpse_network",
+        "glimpses/paths",
+        "glimpses/landing",
+        "glimpses/y",
+        "glimpses/x",
+        "_hparams_/session_start_info",
     }
 
 

@@ -28,6 +28,7 @@ ORDER = (
     ("ram_tf.presets",),
     ("ram_tf.viz",),
     ("ram_tf.playground",),
+    ("ram_tf.sweeps",),
     ("ram_tf.benchmarks",),
 )
 # What a picture is, whoever reads it: the sources stand on these.

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 BORDER = 0.9  # A coordinate beyond it counts as at the border of the image.
+GRID = 16  # Cells a side, to count where glimpses land.
 _MANY = 0.25  # A share of coordinates there that is worth a warning.
 
 
@@ -119,6 +120,37 @@ def glimpse_distance(locations: np.ndarray) -> float:
     first, second = np.triu_indices(locations.shape[1], 1)
     apart = locations[:, first] - locations[:, second]
     return float(np.mean(np.linalg.norm(apart, axis=-1))) if apart.size else 0.0
+
+
+def landing_shares(locations: np.ndarray) -> np.ndarray:
+    """Returns where glimpses land: the share of locations in each cell of a grid.
+
+    Args:
+      locations: float32 [n, 2], (y, x) in [-1, 1]; n is at least 1.
+
+    Returns:
+      float64 [GRID, GRID], rows from top to bottom; the sum is 1.
+    """
+    sides = [[-1.0, 1.0], [-1.0, 1.0]]
+    counts, _, _ = np.histogram2d(locations[:, 0], locations[:, 1], GRID, sides)
+    return counts / len(locations)
+
+
+def location_entropy(locations: np.ndarray) -> float:
+    """Returns the entropy of where the chosen glimpses land, in bits.
+
+    Over all images and glimpses together, on the grid of `landing_shares`: 0 when all
+    land in one cell, log2(GRID^2) = 8 when they are spread evenly.
+
+    Args:
+      locations: float32 [n, T, 2]; the first is given, not chosen.
+    """
+    chosen = locations[:, 1:].reshape(-1, 2)
+    if not len(chosen):
+        return 0.0
+    shares = landing_shares(chosen)
+    shares = shares[shares > 0]
+    return float(np.sum(shares * -np.log2(shares)))
 
 
 def policy_warnings(evaluation: dict[str, Any]) -> list[str]:

@@ -9,9 +9,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 import tqdm
+from tensorboard.plugins.hparams import api as hparams
 
+from ram_tf.config import Config
 from ram_tf.errors import RamError, one_line
+from ram_tf.evaluation.policies import PolicyMonitor
 from ram_tf.files import write_atomic
+from ram_tf.training.event_files import cut_after, event_files
 from ram_tf.training.trainer import Trainer
 
 
@@ -53,16 +57,19 @@ class ProgressBar(keras.callbacks.Callback):
 
 
 class RunLogger(keras.callbacks.Callback):
-    """Writes curve.csv and TensorBoard scalars at every evaluation.
+    """Writes curve.csv and what TensorBoard shows at every evaluation.
 
     Scalars: loss/total, loss/cross_entropy, loss/baseline_mse (the baseline's error),
     loss/reinforce, reward/mean, accuracy/train, accuracy/validation, gradient/norm,
-    learning_rate, images_per_second.
+    learning_rate, images_per_second. Of a learned policy besides: its measures,
+    pictures of its glimpses and histograms of where they land. The hyper-parameters are
+    the Config.
 
     Args:
       trainer: the loop, for its curve.
       curve: the CSV file.
       logs: the folder of TensorBoard's files.
+      monitor: of the learned policy, when there is one.
 
     Raises:
       RamError: when logs is no folder that can be written to.
@@ -81,11 +88,17 @@ class RunLogger(keras.callbacks.Callback):
     }
 
     def __init__(
-        self, trainer: Trainer, curve: pathlib.Path, logs: pathlib.Path
+        self,
+        trainer: Trainer,
+        curve: pathlib.Path,
+        logs: pathlib.Path,
+        monitor: PolicyMonitor | None = None,
     ) -> None:
         super().__init__()
         self.trainer = trainer
         self.curve = curve
+        self.monitor = monitor
+        self._earlier = event_files(logs)
         try:
             self.writer = tf.summary.create_file_writer(str(logs))
         except tf.errors.OpError as error:
@@ -96,7 +109,13 @@ class RunLogger(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._before = (self.trainer.step, time.monotonic())
-        self._write()  # Resumed: rows behind the checkpoint are to come again.
+        # Resumed: what is behind the checkpoint is to come again.
+        self._write()
+        curve = self.trainer.curve
+        for path in self._earlier:
+            cut_after(path, int(curve[-1]["step"]) if curve else 0)
+        with self.writer.as_default(step=0):
+            hparams.hparams(_hyper_parameters(self.trainer.config))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         row = self.trainer.curve[-1]
@@ -107,6 +126,8 @@ class RunLogger(keras.callbacks.Callback):
                 if name != "step":
                     tf.summary.scalar(self.TAGS.get(name) or _policy_tag(name), value)
             tf.summary.scalar("images_per_second", images / (now - self._before[1]))
+            if self.monitor is not None:
+                _write_glimpses(self.monitor)
         self.writer.flush()
         self._before = (step, now)
         self._write()
@@ -116,6 +137,24 @@ class RunLogger(keras.callbacks.Callback):
 
     def _write(self) -> None:
         write_atomic(self.curve, curve_text(self.trainer.curve))
+
+
+def _write_glimpses(monitor: PolicyMonitor) -> None:
+    """Writes what TensorBoard shows of the glimpses at the monitor's last call."""
+    paths = monitor.draw_paths()
+    tf.summary.image("glimpses/paths", paths, max_outputs=len(paths))
+    tf.summary.image("glimpses/landing", monitor.draw_landing()[None])
+    assert monitor.predictions is not None
+    chosen = monitor.predictions.locations[:, 1:]
+    for axis, name in enumerate("yx"):
+        tf.summary.histogram(f"glimpses/{name}", chosen[..., axis])
+
+
+def _hyper_parameters(config: Config) -> dict[str, Any]:
+    """Returns what runs are compared by: the Config without the run's own folder."""
+    values = config.to_dict()
+    del values["run_dir"], values["data_dir"]
+    return values
 
 
 def _policy_tag(name: str) -> str:

@@ -106,9 +106,11 @@ def _train(
         on_batch=stop.check if cluster is None else lambda: None,
     )
     observe: Callable[[], dict[str, float]] = dict
+    monitor = None
     watched = config.model == "ram" and config.policy == "learned"
     if watched and config.distribution == "one":
-        observe = PolicyMonitor(model, source.split("validation"), task, jit_compile)
+        split, names = source.split("validation"), source.class_names
+        observe = monitor = PolicyMonitor(model, split, task, jit_compile, names)
     trainer = Trainer(
         config,
         model,
@@ -124,7 +126,7 @@ def _train(
     )
     callbacks: list[Any] = []
     if is_chief:
-        logger = RunLogger(trainer, directory.curve, directory.logs)
+        logger = RunLogger(trainer, directory.curve, directory.logs, monitor)
         callbacks = [logger, ProgressBar(trainer)]
         if summary:
             # Above the bar.

@@ -10,10 +10,13 @@ from ram_tf.data.tasks import Task
 from ram_tf.evaluation.metrics import (
     border_share,
     glimpse_distance,
+    landing_shares,
+    location_entropy,
     policy_warnings,
     step_length,
 )
 from ram_tf.evaluation.policies import ROUTES, PolicyMonitor
+from ram_tf.viz.geometry import cut_patches, top_left_px
 
 # Two images, three glimpses.
 LOCATIONS = np.array(
@@ -37,6 +40,35 @@ def test_glimpse_distance_is_over_all_pairs():
     pairs = [0.5, math.hypot(0.3, 1), 0.6, 0, math.hypot(1.95, 1)]
     expected = (sum(pairs) + pairs[-1]) / 6
     assert glimpse_distance(LOCATIONS) == pytest.approx(expected, rel=1e-6)
+
+
+def test_landing_shares_count_rows_from_the_top():
+    random = np.random.default_rng(0)
+    places = random.uniform(-1, 1, [500, 2]).astype(np.float32)
+    places[0] = (1, -1)  # The border belongs to the last cell.
+    expected = np.zeros([16, 16])
+    for y, x in places.astype(np.float64):
+        expected[min(int((y + 1) * 8), 15), min(int((x + 1) * 8), 15)] += 1 / 500
+    np.testing.assert_allclose(landing_shares(places), expected, atol=1e-12)
+
+
+def test_location_entropy_is_of_chosen_locations_in_bits():
+    # Half of them in one cell, a quarter in each of two: 1.5 bits, the first left out.
+    ends = [[-0.9, -0.9], [-0.9, -0.9], [0.9, 0.9], [0.1, 0.9]]
+    locations = np.array([[[0.5, 0.5], end] for end in ends], np.float32)
+    assert location_entropy(locations) == pytest.approx(1.5)
+    assert location_entropy(locations[:1]) == 0.0
+    assert location_entropy(locations[:, :1]) == 0.0
+
+
+def test_location_entropy_of_even_glimpses_is_eight_bits():
+    cells = (np.arange(16) + 0.5) / 8 - 1
+    grid = np.stack(np.meshgrid(cells, cells), -1).reshape(-1, 1, 2)
+    locations = np.concatenate([np.zeros_like(grid), grid], 1).astype(np.float32)
+    assert location_entropy(locations) == pytest.approx(8.0)
+    # What random glimpses give: of 1,000 images a little less.
+    random = np.random.default_rng(0).uniform(-1, 1, [1000, 6, 2])
+    assert 7.9 < location_entropy(random.astype(np.float32)) < 8.0
 
 
 def evaluation(learned, random, share):
@@ -76,6 +108,41 @@ def test_monitor_sees_a_policy_at_the_border(make_model):
     # All but the first glimpse are at one corner.
     assert after["step_length"] < before["glimpse_distance"] + 2
     assert after["accuracy_random"] == before["accuracy_random"]
+
+
+@pytest.mark.parametrize("channels, scales", [(1, 1), (3, 2)])
+def test_monitor_draws_what_the_model_saw(channels, scales, make_model, monkeypatch):
+    model = make_model((12, 12, channels), num_scales=scales)
+    model.compile()
+    numbers = np.random.default_rng(0)
+    images = numbers.integers(0, 256, (20, 12, 12, channels), np.uint8)
+    labels = np.arange(20, dtype=np.int32) % 5
+    names = ["ant", "bee", "cat", "dog", "eel"]
+    observe = PolicyMonitor(model, ImageSet(images, labels), Task(), False, names)
+    observe()
+    drawn = []
+
+    def keep(*given):
+        drawn.append(given)
+        return np.zeros([2, 2, 3], np.uint8)
+
+    monkeypatch.setattr("ram_tf.evaluation.policies.draw_path", keep)
+    assert observe.draw_paths().shape == (8, 2, 2, 3)
+    seen = observe.predictions
+    for (image, corners, patches, title, right), index in zip(
+        drawn, [0, 3, 5, 8, 11, 14, 16, 19], strict=True
+    ):
+        np.testing.assert_array_equal(image, images[index])
+        for t, location in enumerate(seen.locations[index]):
+            expected = cut_patches(images[index], location, 4, scales)
+            np.testing.assert_allclose(patches[t], expected, atol=1)
+            for k in range(scales):
+                corner = top_left_px(location, (12, 12), 4 * 2**k)
+                np.testing.assert_array_equal(corners[t, k], corner)
+        answer = seen.step_probabilities[index, -1].argmax()
+        assert title.startswith(f"predicts {names[answer]} (")
+        assert right == (answer == labels[index])
+        assert title.endswith(f", is {names[labels[index]]}") != right
 
 
 @pytest.mark.parametrize("scope", ["location", "core"])

@@ -17,7 +17,9 @@ from ram_tf.runtime.cpu_affinity import usable_cores
 
 def main(argv):
     arguments = parse(config_settings(), argv)
-    name, config = experiment_name(arguments.flagfile), arguments.config()
+    config = arguments.config()
+    flagfile = arguments.flagfile
+    name = experiment_name(flagfile) if flagfile else config.experiment
     with open(os.environ["CALLS"], "a") as calls:
         calls.write(f"{name} {config.seed} {config.data_dir}\n")
     if os.environ.get("FAIL") == name:

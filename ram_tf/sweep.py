@@ -1,0 +1,107 @@
+"""Trains every combination of some settings: python -m ram_tf.sweep --grid=...
+
+A failed run does not stop the others. Exit status: 0 when all are trained; 1 when runs
+failed, which are named; 130 or 143 after Ctrl-C or SIGTERM: the running trainings have
+saved their state, and the same command continues.
+"""
+
+import dataclasses
+import io
+import pathlib
+import sys
+
+from ram_tf.config import Config
+from ram_tf.errors import RamError
+from ram_tf.files import write_atomic
+from ram_tf.flags import Arguments, Setting, config_settings, entry_point
+from ram_tf.sweeps.figure import draw_sweep
+from ram_tf.sweeps.grid import read_grid
+from ram_tf.sweeps.ranking import Ranked, markdown, rank, table_csv
+from ram_tf.sweeps.runs import runs_of, train_all
+from ram_tf.tables.command import seeds_of
+from ram_tf.tables.train_processes import Trainings
+
+USAGE = """Trains every combination of some settings and ranks them on validation.
+
+  python -m ram_tf.sweep --flagfile=experiments/demo.cfg --out_dir=sweeps/demo \\
+      --grid='learning_rate=1e-3,3e-3 reinforce_weight=0.01,0.03' [--seeds=0,1]
+
+Leaves in out_dir: runs/<combination>/seed<k>, sweep.md and sweep.csv (a line a
+combination, the best first) and sweep.png. Finished runs are not trained again, and an
+unfinished one goes on. Test images decide nothing: the order is that of validation."""
+
+_NAMES = [f.name for f in dataclasses.fields(Config) if f.name != "run_dir"]
+
+SETTINGS = [
+    Setting("grid", "", "Fields and values: name=value,value name=value,value."),
+    Setting("out_dir", "", "Folder of the sweep."),
+    Setting("seeds", "", "Seeds, separated by commas; empty is --seed alone."),
+    Setting("jobs", 1, "Trainings at a time, each on its share of the cores.", low=1),
+    *config_settings(_NAMES),
+]
+
+
+def _write(out_dir: pathlib.Path, ranking: list[Ranked], title: str) -> None:
+    write_atomic(out_dir / "sweep.md", markdown(ranking))
+    write_atomic(out_dir / "sweep.csv", table_csv(ranking))
+    print(markdown(ranking), end="")
+    written = [str(out_dir / name) for name in ("sweep.md", "sweep.csv")]
+    if any(ranked.accuracies for ranked in ranking):
+        try:
+            figure = draw_sweep(ranking, title)
+        except RamError as error:  # The table is there without it.
+            print(f"no sweep.png: {error}", file=sys.stderr)
+        else:
+            picture = io.BytesIO()
+            # Without the version of matplotlib: the same sweep, the same bytes.
+            figure.savefig(picture, format="png", metadata={"Software": None})
+            write_atomic(out_dir / "sweep.png", picture.getvalue())
+            written.append(str(out_dir / "sweep.png"))
+    print("written: " + ", ".join(written))
+
+
+def _command(arguments: Arguments) -> int | None:
+    combinations = read_grid(arguments.grid)
+    if not arguments.out_dir:
+        raise RamError("--out_dir is required")
+    seeds = seeds_of(arguments.seeds) or [arguments.seed]
+    given = {name: arguments.values[name] for name in _NAMES if name in arguments.given}
+    for combination in combinations:  # Before anything trains.
+        combination.config(given)
+    out_dir = pathlib.Path(arguments.out_dir)
+    runs = runs_of(combinations, seeds, out_dir, given)
+    print(
+        f"{len(combinations)} combinations x {len(seeds)} seeds in {out_dir}, "
+        f"{arguments.jobs} at a time",
+        flush=True,
+    )
+    with Trainings(arguments.jobs) as trainings:
+        errors = train_all(
+            runs, trainings, arguments.jobs, lambda line: print(line, flush=True)
+        )
+    if trainings.stopped_by is not None:
+        print(
+            f"stopped by signal {trainings.stopped_by}, {len(errors)} of {len(runs)} "
+            "runs to go; the same command continues",
+            file=sys.stderr,
+        )
+        return 128 + trainings.stopped_by
+    ranking = rank(runs, errors)
+    name = arguments.experiment or (
+        arguments.flagfile.stem if arguments.flagfile else out_dir.name
+    )
+    _write(out_dir, ranking, f"Sweep of {name}")
+    best = ranking[0]
+    if best.mean is not None and not best.errors:
+        print(f"best: {best.combination.name}: validation {100 * best.mean:.2f} %")
+    if errors:
+        named = "; ".join(f"{run}: {error}" for run, error in errors.items())
+        raise RamError(f"{len(errors)} of {len(runs)} runs failed: {named}")
+    return None
+
+
+main = entry_point(_command, SETTINGS, USAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""The combinations of a sweep by their validation accuracy, as Markdown and CSV."""
+
+import csv
+import dataclasses
+import io
+import statistics
+from collections.abc import Mapping, Sequence
+
+from ram_tf.sweeps.grid import Combination
+from ram_tf.sweeps.runs import SweepRun
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranked:
+    """What a sweep found of one combination.
+
+    Attributes:
+      combination: its settings.
+      accuracies: the validation accuracy by seed, a fraction, of finished runs.
+      errors: by seed, why a run has none.
+    """
+
+    combination: Combination
+    accuracies: dict[int, float]
+    errors: dict[int, str]
+
+    @property
+    def mean(self) -> float | None:
+        """The mean over seeds; None without a finished run."""
+        values = self.accuracies.values()
+        return statistics.fmean(values) if values else None
+
+    @property
+    def spread(self) -> float | None:
+        """The sample standard deviation over seeds; None of fewer than two."""
+        values = list(self.accuracies.values())
+        return statistics.stdev(values) if len(values) > 1 else None
+
+
+def rank(runs: Sequence[SweepRun], errors: Mapping[str, str]) -> list[Ranked]:
+    """Orders the combinations, best first.
+
+    Those that lack a seed come after all others: their mean is of other seeds.
+
+    Args:
+      runs: of the sweep.
+      errors: by a run's name, why it did not finish.
+    """
+    found: dict[str, Ranked] = {}
+    for run in runs:
+        name = run.combination.name
+        ranked = found.setdefault(name, Ranked(run.combination, {}, {}))
+        accuracy = None if run.name in errors else run.accuracy()
+        if accuracy is None:
+            ranked.errors[run.seed] = errors.get(run.name, "not trained")
+        else:
+            ranked.accuracies[run.seed] = accuracy
+
+    def place(ranked: Ranked) -> tuple[int, float]:
+        mean = ranked.mean
+        return len(ranked.errors), 0.0 if mean is None else -mean
+
+    return sorted(found.values(), key=place)
+
+
+def markdown(ranking: Sequence[Ranked]) -> str:
+    """Returns the ranking as a Markdown table, percentages."""
+    fields = list(ranking[0].combination.values)
+    seeds = len(ranking[0].accuracies) + len(ranking[0].errors)
+    head = [*fields, "Validation, %", "Spread over seeds", "Seeds"]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for ranked in ranking:
+        mean, spread = ranked.mean, ranked.spread
+        notes = [f"seed {seed}: {why}" for seed, why in ranked.errors.items()]
+        lines.append(
+            _line(
+                [
+                    *ranked.combination.texts.values(),
+                    "-" if mean is None else f"{100 * mean:.2f}",
+                    "-" if spread is None else f"{100 * spread:.2f}",
+                    "; ".join([f"{len(ranked.accuracies)} of {seeds}", *notes]),
+                ]
+            )
+        )
+    return "\n".join(lines) + "\n"
+
+
+def table_csv(ranking: Sequence[Ranked]) -> str:
+    """Returns the ranking as CSV, fractions: the mean, the spread and every seed."""
+    seeds = sorted({*ranking[0].accuracies, *ranking[0].errors})
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    fields = list(ranking[0].combination.values)
+    columns = [f"validation_accuracy_seed{seed}" for seed in seeds]
+    head = ["validation_accuracy_mean", "validation_accuracy_std", *columns, "errors"]
+    writer.writerow([*fields, *head])
+    for ranked in ranking:
+        numbers = [ranked.mean, ranked.spread, *map(ranked.accuracies.get, seeds)]
+        errors = "; ".join(f"seed {seed}: {why}" for seed, why in ranked.errors.items())
+        shown = ["" if number is None else number for number in numbers]
+        writer.writerow([*ranked.combination.texts.values(), *shown, errors])
+    return text.getvalue()
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -20,7 +20,7 @@ unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install constraints demo clean-demo format lint type test test-all \
+.PHONY: help install constraints demo clean-demo app format lint type test test-all \
 	test-faults test-browser test-gpu docs doc-links benchmark check clean
 
 help:  ## List the targets.
@@ -63,6 +63,9 @@ demo: $(INSTALLED)  ## Train, evaluate, export, reload and draw a RAM on real di
 clean-demo:  ## Remove what make demo made.
 	rm -rf $(DEMO_RUN) $(DEMO_MODEL)
 
+app: $(INSTALLED)  ## Draw a digit in the browser and watch where a model looks.
+	$(PY) -m ram_tf.app --browser
+
 format: $(INSTALLED)  ## Format the code and mend what ruff can mend.
 	$(PY) -m ruff check --fix-only --quiet .
 	$(PY) -m ruff format .
@@ -83,7 +86,7 @@ test-all: $(INSTALLED)  ## Run every test: under 25 minutes.
 test-faults: $(INSTALLED)  ## Kill real runs, fill disks, break files.
 	$(PY) -m pytest -m faults $(PYTEST_ARGS)
 
-test-browser: $(INSTALLED)  ## Test the report in headless Chromium.
+test-browser: $(INSTALLED)  ## Test the report and the app in headless Chromium.
 	$(PY) -m pytest -m browser $(PYTEST_ARGS)
 
 test-gpu: $(INSTALLED)  ## Run the tests that need a GPU.

@@ -374,6 +374,11 @@ def test_export_that_cannot_write_leaves_nothing(tiny_run, refused, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_export_refuses_a_threshold_that_nothing_reaches(tiny_run, refused):
+    flags = (f"--run_dir={tiny_run}", "--export_dir=x", "--threshold=1")
+    assert "--threshold=1.0: expected a probability below 1" in refused(export, *flags)
+
+
 def test_export_needs_a_folder(tiny_run, refused):
     assert "--export_dir is required" in refused(export, f"--run_dir={tiny_run}")
 
@@ -535,11 +540,13 @@ def test_export_tells_its_accuracy_beside_the_run_s(folder_run, capsys):
     words = [f"--run_dir={folder / 'run'}", f"--export_dir={folder / 'beside'}"]
     assert export.main(words) == 0
     run = json.loads((folder / "run" / "results.json").read_text())
-    line = capsys.readouterr().out
+    line, *others = capsys.readouterr().out.splitlines()
     assert line.endswith(
-        "with the first glimpse at the centre; the run has "
-        f"{100 * run['test_accuracy']:.2f} %\n"
+        "the mean of 4 rollouts, the first from the centre; one rollout of the run has "
+        f"{100 * run['test_accuracy']:.2f} %"
     )
+    for others_line, count in zip(others, (1, 4, 10), strict=False):
+        assert others_line.startswith(f"  --rollouts={count}: test accuracy ")
 
 
 @pytest.mark.parametrize(
@@ -605,16 +612,23 @@ def test_predict_prints_json_with_the_path_of_glimpses(
     assert len(answer["locations"]) == 3
 
 
-def test_predict_resizes_only_if_told(exported, digit, refused, tmp_path, capsys):
+def test_predict_resizes_unless_told_not_to(
+    exported, digit, refused, tmp_path, capsys
+):
     large = np.kron(digit, np.ones([2, 2, 1], np.uint8))
     path = write_image(tmp_path / "large.png", large)
-    line = refused(predict, f"--model={exported}", path)
+    words = [f"--model={exported}", "--resize=false", path]
+    line = refused(predict, *words)
     assert f"{path}: expected 28x28 pixels, found 56x56" in line
     small = write_image(tmp_path / "small.png", digit)
-    argv = [f"--model={exported}", "--resize", str(path), str(small)]
+    argv = [f"--model={exported}", str(path), str(small)]
     assert predict.main(argv) == 0
-    first, second = capsys.readouterr().out.splitlines()
+    found = capsys.readouterr()
+    first, second = found.out.splitlines()
     assert first.split(": ", 1)[1] == second.split(": ", 1)[1]
+    assert found.err == (
+        "1 of 2 images were resized to 28x28 (height x width): 1 of 56x56\n"
+    )
 
 
 @pytest.mark.parametrize("size", [(20, 20), (56, 56), (20, 56)])
@@ -708,7 +722,7 @@ def test_predict_refuses_arrays_that_do_not_fit(
 ):
     path = tmp_path / "arrays.npz"
     np.savez(path, **arrays)
-    line = refused(predict, f"--model={exported}", path)
+    line = refused(predict, f"--model={exported}", "--resize=false", path)
     assert str(path) in line and words in line
 
 

@@ -46,7 +46,7 @@ def test_manifest_declares_every_package_that_is_imported():
     config = manifest()
     declared = config["options"]["install_requires"]
     extras = config["options.extras_require"]
-    declared += extras["figures"] + extras["report"]
+    declared += extras["figures"] + extras["report"] + extras["app"]
     names = {requirement.name.lower() for requirement in requirements(declared)}
     missing = set()
     for path in (ROOT / "ram_tf").rglob("*.py"):
@@ -66,7 +66,7 @@ def test_constraints_lie_in_the_ranges_of_the_manifest():
     config = manifest()
     extras = config["options.extras_require"]
     wanted = [config["options"]["install_requires"], extras["figures"]]
-    wanted += [extras["report"], extras["docs"]]
+    wanted += [extras["report"], extras["docs"], extras["app"]]
     for requirement in requirements("\n".join(wanted)):
         version = pins[requirement.name.lower().replace("_", "-")]
         assert requirement.specifier.contains(version), requirement

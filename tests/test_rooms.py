@@ -25,7 +25,9 @@ ORDER = (
     ("ram_tf.training",),
     ("ram_tf.serving",),
     ("ram_tf.tables",),
+    ("ram_tf.presets",),
     ("ram_tf.viz",),
+    ("ram_tf.playground",),
     ("ram_tf.benchmarks",),
 )
 # What a picture is, whoever reads it: the sources stand on these.

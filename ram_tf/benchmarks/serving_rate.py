@@ -17,7 +17,8 @@ from ram_tf.benchmarks.stopwatch import Budget, call_times, steady_rate
 from ram_tf.config import Config
 from ram_tf.models.cost import forward_operations
 from ram_tf.runs.setup import assemble
-from ram_tf.serving.saved_model import export as export_model
+from ram_tf.serving.saved_model import write
+from ram_tf.serving.signatures import Predictor, first_locations
 
 THROUGHPUT_BATCH = 256
 
@@ -29,7 +30,9 @@ def export_fresh(config: Config, budget: Budget, folder: str) -> dict[str, Any]:
       The shape of an image, and the operations of a prediction.
     """
     experiment = assemble(config)
-    export_model(experiment, pathlib.Path(folder))
+    # One rollout, from the centre.
+    predictor = Predictor(experiment, first_locations("center", 1))
+    write(predictor, {}, pathlib.Path(folder))
     return {
         "image_shape": list(experiment.image_shape),
         "operations": forward_operations(experiment.model),

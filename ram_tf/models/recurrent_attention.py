@@ -6,6 +6,7 @@ Over 250 lines: Keras asks one class for the rollout, its steps and its settings
 import dataclasses
 import inspect
 import itertools
+import pathlib
 from typing import Any, NamedTuple
 
 import keras
@@ -23,6 +24,12 @@ from ram_tf.layers import (
 )
 from ram_tf.models.image_classifier import ImageClassifier
 from ram_tf.models.losses import Losses, correct, glimpse_rewards, hybrid_loss
+from ram_tf.models.preset_files import (
+    ShippedPresets,
+    find_preset,
+    read_settings,
+    read_weights,
+)
 
 POLICIES = ("learned", "random", "center")
 
@@ -88,6 +95,42 @@ class RecurrentAttentionModel(ImageClassifier):
       >>> model(np.zeros([2, 28, 28, 1], "float32")).shape
       TensorShape([2, 10])
     """
+
+    presets = ShippedPresets()  # Metadata of the package's trained models, by name.
+
+    @classmethod
+    def from_preset(
+        cls,
+        preset: str | pathlib.Path,
+        load_weights: bool = True,
+        **settings: Any,
+    ) -> "RecurrentAttentionModel":
+        """Returns a trained model, built and not compiled.
+
+        Args:
+          preset: a name of `presets`, the folder of a preset, or "hf://user/name".
+          load_weights: False leaves the initial weights of the architecture.
+          **settings: arguments to change. Other num_classes leave the action network
+            with initial weights, for training on other classes.
+
+        Raises:
+          RamError: when there is none, it is broken, or its weights do not fit the
+            changed arguments.
+        """
+        folder = find_preset(preset)
+        saved, image_shape = read_settings(
+            folder, keras.saving.get_registered_name(RecurrentAttentionModel)
+        )
+        try:
+            model = cls(**{**saved, **settings})
+        except (TypeError, ValueError) as error:
+            raise RamError(f"preset {str(preset)!r}: {error}") from None
+        model.build((None, *image_shape))
+        if load_weights:
+            same_classes = model.num_classes == saved["num_classes"]
+            fresh = () if same_classes else (model.action_network,)
+            read_weights(model, folder, fresh)
+        return model
 
     def __init__(
         self,

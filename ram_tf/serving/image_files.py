@@ -1,10 +1,89 @@
-"""Reads image files for an exported model, as the data of its training were read."""
+"""Finds and reads image files for a model, as the data of its training were read."""
 
+import concurrent.futures
+import glob
+import os
 import pathlib
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
+import numpy as np
+
+from ram_tf.data import image_ops, picture
+from ram_tf.data.picture_files import read_content
 from ram_tf.errors import RamError, one_line
 from ram_tf.files import read_arrays
+
+_CHUNK = 64  # Files that are read ahead of their predictions.
+_PATTERN = set("*?[")
+
+
+class ReadImages(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+      images: uint8 [n, H, W, C], as the model takes them.
+      labels: integers [n], or None when the file has none.
+      stored_size: (h, w) of them in the file.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    stored_size: tuple[int, int]
+
+
+def find_images(word: str) -> tuple[list[str], int]:
+    """Returns the files that a word of a command line names, sorted.
+
+    A folder stands for the picture files in it and in its folders, without hidden ones;
+    a pattern with *, ** or ? for the files that match, as a shell's.
+
+    Returns:
+      The files, and how many others of a folder were left out.
+
+    Raises:
+      RamError: when a folder or pattern names none.
+    """
+    if os.path.isdir(word):
+        found, others = [], 0
+        for folder, folders, names in os.walk(word):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                if name.lower().endswith(picture.SUFFIXES) and name[0] != ".":
+                    found.append(os.path.join(folder, name))
+                else:
+                    others += 1
+        if not found:
+            kinds = f"expected a folder with images ({picture.KINDS})"
+            raise RamError(f"{word}: {kinds}, found {others} other files")
+        return found, others
+    if _PATTERN.isdisjoint(word) or os.path.lexists(word):
+        return [word], 0
+    matches = sorted(filter(os.path.isfile, glob.iglob(word, recursive=True)))
+    if not matches:
+        raise RamError(f"{word}: expected a pattern that matches files, found none")
+    return matches, 0
+
+
+def read_ahead(
+    paths: Sequence[str], read: Callable[[str], ReadImages]
+) -> Iterator[list[ReadImages | RamError]]:
+    """Reads files in parallel; yields what some of them hold, in their order.
+
+    Args:
+      paths: the files.
+      read: of one file, as `read_images`; what it raises stands in the file's place.
+    """
+
+    def try_read(path: str) -> ReadImages | RamError:
+        try:
+            return read(path)
+        except RamError as error:
+            return error
+
+    with concurrent.futures.ThreadPoolExecutor(thread_name_prefix="images") as pool:
+        for at in range(0, len(paths), _CHUNK):
+            yield list(pool.map(try_read, paths[at : at + _CHUNK]))
 
 
 def read_images(
@@ -13,15 +92,15 @@ def read_images(
     resize: bool,
     num_classes: int,
     background: str = "white",
-) -> Any:
-    """Reads a file into uint8 [n, H, W, C], and integer labels [n] or None.
+) -> ReadImages:
+    """Reads a file: a picture, or an .npz with `images` and perhaps `labels`.
 
     Images are made gray or colour, and resized, as the data of training were.
 
     Args:
-      path: the file: a picture, or an .npz.
+      path: the file.
       shape: (H, W, C) of the model.
-      resize: whether pictures of another size are resized.
+      resize: whether images of another size are resized; else they are refused.
       num_classes: N.
       background: behind what is transparent, as in training.
 
@@ -29,20 +108,9 @@ def read_images(
       RamError: when the file is no image, or of another size and `resize` is False, or
         its arrays are of other types.
     """
-    import numpy as np
-    import tensorflow as tf
-
-    from ram_tf.data import image_ops as images_lib
-    from ram_tf.data import picture
-    from ram_tf.data.picture_files import read_content
-
     labels = None
     if path.endswith(".npz"):
-        arrays = read_arrays(pathlib.Path(path), "an .npz with `images`")
-        if "images" not in arrays:
-            found = ", ".join(arrays) or "nothing"
-            raise RamError(f"{path}: expected an .npz with `images`, found {found}")
-        images, labels = arrays["images"], arrays.get("labels")
+        images, labels = _read_npz(path)
     else:
         color = picture.background_color(background)
         try:
@@ -54,31 +122,50 @@ def read_images(
                 said = f"expected an image ({picture.KINDS}), found: {said}"
             said = said.replace("), found", ") or an .npz with `images`, found", 1)
             raise RamError(f"{path}: {said}") from None
-        if images.shape[-1] != shape[-1]:
-            convert = images_lib.to_gray if shape[-1] == 1 else images_lib.to_color
-            images = convert(images)
+        images = with_channels(images, shape[-1])
     if images.dtype != np.uint8:  # Else fractions would be cut to 0 in silence.
         raise RamError(f"{path}: expected images of uint8, found {images.dtype}")
     if len(images.shape) != 4 or images.shape[-1] != shape[-1]:
         raise RamError(
             f"{path}: expected images [n, H, W, {shape[-1]}], found {images.shape}"
         )
-    count = images.shape[0]
-    if labels is not None and (
-        labels.shape != (count,) or labels.dtype.kind not in "iu"
-    ):
+    if labels is not None:
+        _check_labels(path, labels, len(images), num_classes)
+    height, width = images.shape[1:3]
+    if (height, width) != tuple(shape[:2]):
+        if not resize:
+            raise RamError(
+                f"{path}: expected {shape[0]}x{shape[1]} pixels, found "
+                f"{height}x{width} (height x width; --resize=true resizes)"
+            )
+        if not images.size:
+            raise RamError(f"{path}: expected pixels, found none in {images.shape}")
+        images = image_ops.resize(images, *shape[:2]).numpy()
+    return ReadImages(images, labels, (height, width))
+
+
+def with_channels(images: np.ndarray, channels: int) -> np.ndarray:
+    """Makes uint8 [..., 1 or 3] gray or colour, as the sources of training do."""
+    if images.shape[-1] == channels:
+        return images
+    convert = image_ops.to_gray if channels == 1 else image_ops.to_color
+    converted: np.ndarray = convert(images).numpy()
+    return converted
+
+
+def _read_npz(path: str) -> tuple[np.ndarray, np.ndarray | None]:
+    arrays = read_arrays(pathlib.Path(path), "an .npz with `images`")
+    if "images" not in arrays:
+        found = ", ".join(arrays) or "nothing"
+        raise RamError(f"{path}: expected an .npz with `images`, found {found}")
+    return arrays["images"], arrays.get("labels")
+
+
+def _check_labels(path: str, labels: np.ndarray, count: int, num_classes: int) -> None:
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise RamError(
             f"{path}: expected {count} integers as labels, found "
             f"{labels.dtype}{list(labels.shape)}"
         )
-    if labels is not None and not all(0 <= label < num_classes for label in labels):
+    if not all(0 <= label < num_classes for label in labels):
         raise RamError(f"{path}: expected labels from 0 to {num_classes - 1}")
-    if tuple(images.shape[1:3]) != tuple(shape[:2]):
-        if not resize:
-            raise RamError(
-                f"{path}: expected {shape[0]}x{shape[1]} pixels, found "
-                f"{images.shape[1]}x{images.shape[2]} "
-                "(height x width; --resize resizes)"
-            )
-        images = images_lib.resize(images, *shape[:2])
-    return tf.constant(images), labels

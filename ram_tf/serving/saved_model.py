@@ -5,84 +5,107 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+import tensorflow as tf
+
+from ram_tf.config import Config
 from ram_tf.errors import RamError
 from ram_tf.files import read_json, to_json
 from ram_tf.runs.setup import Experiment
+from ram_tf.serving.measures import measure
+from ram_tf.serving.signatures import Predictor, first_locations
 
 METADATA = "metadata.json"
+ROLLOUTS = 4
 
 
-_FIRST_SEED = (2014, 0)
+def default_rollouts(config: Config) -> int:
+    """Returns how many rollouts an export takes the mean of, if nothing else is said.
+
+    Measured on validation, see docs/serving.md. Only a model that has learned to begin
+    anywhere gains by beginning at several places.
+    """
+    starts_anywhere = config.initial_location == "random" and config.policy != "center"
+    return ROLLOUTS if config.model == "ram" and starts_anywhere else 1
 
 
 def export(
     experiment: Experiment,
     export_dir: pathlib.Path,
     initial_location: str = "center",
+    rollouts: int = 1,
+    threshold: float = 0.0,
     on_batch: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Writes a SavedModel whose predictions depend on nothing but the image.
+    """Measures a run and writes a SavedModel of it.
 
-    It looks at the policy's means, from one first location.
+    Its predictions depend on nothing but the image.
 
     Args:
       experiment: with the weights to export.
       export_dir: must not exist.
-      initial_location: center or random.
-      on_batch: called with the batches of its test done and in all.
+      initial_location: where the first rollout starts: center or random.
+      rollouts: R, of which the mean is taken.
+      threshold: as of `Predictor`.
+      on_batch: called with the batches of its measures done and in all.
 
     Returns:
       The metadata.
 
     Raises:
-      RamError: when export_dir exists or cannot be written, or the run's policy is
-        random: its predictions would be too.
+      RamError: when export_dir exists or cannot be written; when the run's policy is
+        random: its predictions would be too; and when rollouts or a threshold are asked
+        of a whole-image classifier.
     """
-    import numpy as np
-    import tensorflow as tf
-
-    from ram_tf.data.pipeline import evaluation_batches
-    from ram_tf.evaluation.evaluator import BATCH_SIZE
-
     config = experiment.config
     if config.model == "ram" and config.policy == "random":
         raise RamError(
             "--run_dir: expected a run whose policy is learned or center, found "
             "random, whose predictions are not deterministic"
         )
+    if config.model != "ram" and (rollouts > 1 or threshold):
+        flag = f"--rollouts={rollouts}" if rollouts > 1 else f"--threshold={threshold}"
+        raise RamError(
+            f"{flag}: expected a run of --model=ram, found --model={config.model}"
+        )
     if export_dir.exists():
         raise RamError(
             f"--export_dir={export_dir}: expected a folder that does not exist yet"
         )
-    module = _module(experiment, initial_location)
-    right = []
-    split = experiment.source.split("test")
-    total = -(-len(split.labels) // BATCH_SIZE)
-    for images, labels, _ in evaluation_batches(split, experiment.task, BATCH_SIZE):
-        if config.pixel_range == "byte":
-            images = images / 255.0  # The signature takes fractions of every model.
-        right.append((module.serve(images)["label"] == labels).numpy())
-        on_batch(len(right), total)
+    starts = first_locations(initial_location, rollouts)
+    predictor = Predictor(experiment, starts, threshold)
+    found = measure(experiment, predictor, initial_location, on_batch)
     metadata = {
         "experiment": config.experiment,
         "config_digest": config.digest(),
         "image_shape": list(experiment.image_shape),
         "class_names": experiment.source.class_names,
         "initial_location": initial_location,
-        "test_accuracy": float(np.mean(np.concatenate(right))),
+        "first_locations": starts.tolist(),
+        "rollouts": rollouts,
+        "threshold": threshold,
+        "test_accuracy": found["test"]["accuracy"],
+        **found,
         # Where it was made belongs to the machine, not to the model.
         "config": {**config.to_dict(), "run_dir": "", "data_dir": ""},
     }
-    # Whole or not at all: written beside, then renamed.
+    write(predictor, metadata, export_dir)
+    return metadata
+
+
+def write(
+    predictor: Predictor, metadata: dict[str, Any], export_dir: pathlib.Path
+) -> None:
+    """Writes a SavedModel and its metadata, whole or not at all.
+
+    Raises:
+      RamError: when export_dir cannot be written.
+    """
+    # Written beside, then renamed.
     temporary = export_dir.with_name(f".{export_dir.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        signatures = {
-            "serving_default": module.serve,
-            "serving_uint8": module.serve_uint8,
-        }
         temporary.parent.mkdir(parents=True, exist_ok=True)
-        tf.saved_model.save(module, str(temporary), signatures)
+        tf.saved_model.save(predictor.module(), str(temporary), predictor.signatures)
         (temporary / METADATA).write_text(to_json(metadata))
         temporary.rename(export_dir)
     except (OSError, tf.errors.OpError) as error:
@@ -92,60 +115,6 @@ def export(
         ) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return metadata
-
-
-def _module(experiment: Experiment, initial_location: str) -> Any:
-    import tensorflow as tf
-
-    model, config = experiment.model, experiment.config
-    shape = [None, *experiment.image_shape]
-    first = tf.zeros([2])
-    if initial_location == "random":
-        first = tf.random.stateless_uniform([2], _FIRST_SEED, -1.0, 1.0)
-    start = tf.constant(first.numpy())
-
-    def predict(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        # A loaded signature does not hold its caller to its shape, and a RAM would
-        # predict for images of any size.
-        images = tf.ensure_shape(images, shape)
-        batch = tf.shape(images)[0]
-        if config.model == "ram":
-            rollout = model.rollout(images, tf.tile(start[None], [batch, 1]))
-            probabilities = tf.nn.softmax(rollout.logits)
-            locations = rollout.locations
-        else:
-            probabilities = model(images)
-            locations = tf.zeros([batch, 0, 2])
-        label = tf.argmax(probabilities, -1, output_type=tf.int32)
-        return {"probabilities": probabilities, "label": label, "locations": locations}
-
-    class Served(tf.Module):
-        """The exported functions; holds the model so that its variables are saved."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.variables_of_model = [v.value for v in model.weights]
-
-        @tf.function(
-            input_signature=[tf.TensorSpec(shape, tf.float32, "images")],
-            autograph=False,
-        )
-        def serve(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-            if config.pixel_range == "byte":
-                images = images * 255.0
-            return predict(images)
-
-        @tf.function(
-            input_signature=[tf.TensorSpec(shape, tf.uint8, "images")],
-            autograph=False,
-        )
-        def serve_uint8(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-            if config.pixel_range == "byte":
-                return predict(tf.cast(images, tf.float32))
-            return predict(images)
-
-    return Served()
 
 
 def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
@@ -157,8 +126,6 @@ def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
     Raises:
       RamError: when the folder holds no whole export, or metadata of another model.
     """
-    import tensorflow as tf
-
     if not (path / "saved_model.pb").exists():
         raise RamError(
             f"--model={path}: expected a folder of ram_tf.export, found none"

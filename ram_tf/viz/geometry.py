@@ -14,13 +14,15 @@ from ram_tf.errors import RamError
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.examples import read_examples
 
+UNKNOWN = -1  # The label of an image of which nobody says what it is.
+
 
 class GlimpsePath(NamedTuple):
-    """One test image and what the model did on it.
+    """One image and what the model did on it.
 
     Attributes:
       image: uint8 [H, W, C].
-      label: the true class.
+      label: the true class, or UNKNOWN.
       locations: float32 [T, 2], (y, x) in [-1, 1].
       probabilities: float32 [T, N], of each class after each glimpse.
     """

@@ -3,13 +3,16 @@
 Needs matplotlib, the extra `figures`; draws without a screen.
 """
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ram_tf.config import Config
 from ram_tf.errors import RamError
 from ram_tf.viz.geometry import (
+    UNKNOWN,
     GlimpsePath,
     PathRecord,
     centre_px,
@@ -24,12 +27,46 @@ _COLUMNS = 2  # Images side by side.
 _TILE, _ROW = 0.5, 0.245  # Inches: of a patch, of a class in the chart.
 _INK, _FAINT, _PALE = "#1c2733", "#77838f", "#a9b4be"
 _RIGHT, _WRONG, _OUTSIDE = "#0a8f6c", "#d1495b", "#3a4654"
+_ANSWER = "#2f6fde"  # Of a prediction, where the truth is not known.
 # From the first glimpse to the last; readable on black pixels and for most eyes.
-_ORDER = ("#ffd166", "#f78c6b", "#ef476f", "#b05fd0", "#5b8def", "#22c1c3")
+ORDER = ("#ffd166", "#f78c6b", "#ef476f", "#b05fd0", "#5b8def", "#22c1c3")
+
+
+def check_matplotlib() -> None:
+    """Raises RamError when matplotlib is missing."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise RamError(
+            "matplotlib is not installed: pip install 'ram-tf[figures]'"
+        ) from None
+
+
+def title_of(config: Config) -> str:
+    """Returns the first line of a picture: how a model looks."""
+    scales = f" at {config.num_scales} scales" if config.num_scales > 1 else ""
+    side = config.patch_size
+    glimpses = "glimpse" if config.num_glimpses == 1 else "glimpses"
+    return (
+        f"Where the model looks: {config.num_glimpses} {glimpses} of "
+        f"{side}×{side} pixels{scales}"
+    )
+
+
+def to_png(figure: Any) -> bytes:
+    """Returns the PNG of a figure; equal figures have equal bytes."""
+    buffer = io.BytesIO()
+    # Without the version of matplotlib, which would make equal pictures differ.
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def draw_paths(
-    paths: Sequence[GlimpsePath], record: PathRecord, title: str, subtitle: str = ""
+    paths: Sequence[GlimpsePath],
+    record: PathRecord,
+    title: str,
+    subtitle: str = "",
+    shown: int | None = None,
 ) -> Any:
     """Draws examples, two side by side.
 
@@ -38,6 +75,8 @@ def draw_paths(
       record: the run they come from.
       title: the first line.
       subtitle: the second, smaller.
+      shown: how many glimpses of each; None shows all. Where things stand does not
+        depend on it: pictures of 1, 2, ... glimpses make an animation.
 
     Returns:
       A matplotlib Figure.
@@ -45,15 +84,12 @@ def draw_paths(
     Raises:
       RamError: when matplotlib is missing.
     """
-    try:
-        from matplotlib.colors import LinearSegmentedColormap
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise RamError(
-            "matplotlib is not installed: pip install 'ram-tf[figures]'"
-        ) from None
+    check_matplotlib()
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.figure import Figure
+
     scales, steps = record.config.num_scales, record.config.num_glimpses
-    spectrum = LinearSegmentedColormap.from_list("order", _ORDER)
+    spectrum = LinearSegmentedColormap.from_list("order", ORDER)
     colours = spectrum(np.linspace(0, 1, max(steps, 2)))
     chart = min(len(record.class_names), MAX_CLASSES) * _ROW
     # Of the image: as high as what is beside it.
@@ -65,8 +101,12 @@ def draw_paths(
     # In inches from the left and from the top: every part has its size.
     left, top, below = 0.4, 1.85, 1.3
     gap = 0.5 + 0.1 * max(map(len, names))  # The names stand in it.
-    verdicts = [_verdict(path, names) for path in paths]
-    longest = max(len(text) for text, _ in verdicts)
+    last = (steps if shown is None else shown) - 1
+    verdicts = [_verdict(path, names, last) for path in paths]
+    # Of every step, or the frames of an animation would differ in size.
+    timed = [last] if shown is None else range(steps)
+    said = [_verdict(path, names, step)[0] for path in paths for step in timed]
+    longest = max(map(len, said))
     block_width = max(side + gap + beside + 0.6, 0.4 + 0.135 * longest)
     width = max(left + columns * block_width, 2 * left + 0.19 * len(title))
     height = top + rows * (side + below) - 0.4
@@ -89,12 +129,12 @@ def draw_paths(
             x / width, 1 - (y - 0.38) / height, text, size=15, weight="bold",
             color=colour, va="bottom",
         )  # fmt: skip
-        _draw_image(place(x, y, side, side), path, record, colours)
+        _draw_image(place(x, y, side, side), path, record, colours[: last + 1])
         x += side + gap
         high = scales * _TILE
-        _draw_patches(place(x, y, beside, high), path, record, colours)
+        _draw_patches(place(x, y, beside, high), path, record, colours[: last + 1])
         y += high + 0.15
-        _draw_probabilities(place(x, y, beside, chart), path, names)
+        _draw_probabilities(place(x, y, beside, chart), path, names, last)
     return figure
 
 
@@ -105,11 +145,14 @@ def _short(name: str) -> str:
     return name[: _LONGEST_NAME - 1].rstrip() + "…"
 
 
-def _verdict(path: GlimpsePath, names: Sequence[str]) -> tuple[str, str]:
-    """What the model predicts, and the colour of right or wrong."""
-    percent = 100 * path.probabilities[-1, path.prediction]
-    said = f"predicts {names[path.prediction]} ({percent:.0f} %)"
-    if path.is_right:
+def _verdict(path: GlimpsePath, names: Sequence[str], step: int) -> tuple[str, str]:
+    """What the model predicts after a step, and the colour of right or wrong."""
+    prediction = int(path.probabilities[step].argmax())
+    percent = 100 * path.probabilities[step, prediction]
+    said = f"predicts {names[prediction]} ({percent:.0f} %)"
+    if path.label == UNKNOWN:
+        return said, _INK
+    if prediction == path.label:
         return f"✓ {said}", _RIGHT
     return f"✗ {said}, is {names[path.label]}", _WRONG
 
@@ -122,7 +165,7 @@ def _draw_image(axes: Any, path: GlimpsePath, record: PathRecord, colours: Any) 
     side = record.config.patch_size
     _show(axes, path.image)
     axes.set_facecolor(_OUTSIDE)
-    points = centre_px(path.locations, (height, width))
+    points = centre_px(path.locations[: len(colours)], (height, width))
     axes.plot(points[:, 1], points[:, 0], color="white", lw=1.5, alpha=0.8, zorder=3)
     for step, (y, x) in enumerate(points):
         for k in range(record.config.num_scales):
@@ -157,7 +200,7 @@ def _draw_patches(
     """What each glimpse saw: a column a glimpse, a row a scale."""
     scales = record.config.num_scales
     axes.set_axis_off()
-    for step, location in enumerate(path.locations):
+    for step, location in enumerate(path.locations[: len(colours)]):
         patches = cut_patches(path.image, location, record.config.patch_size, scales)
         for k, patch in enumerate(patches):
             box = axes.inset_axes(
@@ -172,14 +215,19 @@ def _draw_patches(
     axes.set_title("what each glimpse saw", size=11, color=_FAINT, loc="left", pad=5)
 
 
-def _draw_probabilities(axes: Any, path: GlimpsePath, names: Sequence[str]) -> None:
+def _draw_probabilities(
+    axes: Any, path: GlimpsePath, names: Sequence[str], last: int
+) -> None:
     """How likely each class was after each glimpse: the area of a disc."""
     shown = _shown_classes(path)
+    prediction = int(path.probabilities[last].argmax())
+    unknown = path.label == UNKNOWN
     for row, label in enumerate(shown):
-        wrong = _WRONG if label == path.prediction else _PALE
-        colour = _RIGHT if label == path.label else wrong
+        predicted = _ANSWER if unknown else _WRONG
+        colour = predicted if label == prediction else _PALE
+        colour = _RIGHT if label == path.label else colour
         axes.axhline(row, color="#e6eaee", lw=1, zorder=1)
-        sizes = path.probabilities[:, label]
+        sizes = path.probabilities[: last + 1, label]
         axes.scatter(
             np.arange(len(sizes)), np.full(len(sizes), row), s=250 * sizes,
             color=colour, linewidths=0, zorder=2,
@@ -189,8 +237,8 @@ def _draw_probabilities(axes: Any, path: GlimpsePath, names: Sequence[str]) -> N
     shown_names = [names[label] for label in shown]
     axes.set_yticks(range(len(shown)), shown_names, size=11, color=_FAINT)
     for text, label in zip(axes.get_yticklabels(), shown, strict=True):
-        if label == path.label:
-            text.set(color=_RIGHT, weight="bold")
+        if label == (prediction if unknown else path.label):
+            text.set(color=_ANSWER if unknown else _RIGHT, weight="bold")
     steps = range(len(path.probabilities))
     axes.set_xticks(steps, [str(step + 1) for step in steps], size=11, color=_FAINT)
     axes.set_xlabel("how likely after each glimpse", size=11, color=_FAINT, loc="left")
@@ -200,9 +248,10 @@ def _draw_probabilities(axes: Any, path: GlimpsePath, names: Sequence[str]) -> N
 
 
 def _shown_classes(path: GlimpsePath) -> list[int]:
-    """The classes to chart: all, or of many the true one and the most likely."""
+    """The classes to chart: all, or of many the most likely, and the true one."""
     best = path.probabilities.max(axis=0)
-    best[path.label] = np.inf
+    if path.label != UNKNOWN:
+        best[path.label] = np.inf
     return sorted(int(label) for label in np.argsort(-best)[:MAX_CLASSES])
 
 

@@ -10,10 +10,13 @@ import pytest
 import tensorflow as tf
 
 from ram_tf.errors import RamError
+from ram_tf.evaluation.anytime import anytime_curve, choose_threshold
+from ram_tf.evaluation.calibration import expected_calibration_error
 from ram_tf.export import main
 from ram_tf.models.factory import build_model
 from ram_tf.runs.setup import load_run
-from ram_tf.serving.saved_model import export
+from ram_tf.serving.saved_model import default_rollouts, export
+from ram_tf.serving.signatures import Predictor, first_locations
 
 # Runs where nothing of this package can be imported, also if it is installed.
 ELSEWHERE = """
@@ -48,9 +51,21 @@ def experiment(tiny_run):
 
 @pytest.fixture(scope="module")
 def exported(tiny_run, tmp_path_factory):
+    """With the defaults: the mean of four rollouts, all glimpses."""
     path = tmp_path_factory.mktemp("exported") / "deep" / "model"
     assert main([f"--run_dir={tiny_run}", f"--export_dir={path}"]) == 0
     return path
+
+
+def by_rollout(experiment, images, starts):
+    """Probabilities [R, n, T, N] and locations [R, n, T, 2], one rollout at a time."""
+    rollouts = [
+        experiment.model.rollout(images, tf.tile(start[None], [len(images), 1]))
+        for start in starts
+    ]
+    probabilities = [tf.nn.softmax(rollout.step_logits) for rollout in rollouts]
+    locations = [rollout.locations for rollout in rollouts]
+    return np.stack(probabilities), np.stack(locations)
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +90,9 @@ def test_savedmodel_answers_as_the_model_where_ram_tf_is_not(
         cwd=tmp_path,
         check=True,
     )
-    expected = experiment.model.rollout(digits.images, tf.zeros([2000, 2]))
-    probabilities = tf.nn.softmax(expected.logits).numpy()
+    starts = first_locations("center", 4)
+    probabilities, locations = by_rollout(experiment, digits.images, starts)
+    probabilities = probabilities[:, :, -1].mean(0)
     labels = probabilities.argmax(-1)
     with np.load(outputs) as found:
         for name in ("serving_uint8", "serving_default"):
@@ -85,7 +101,7 @@ def test_savedmodel_answers_as_the_model_where_ram_tf_is_not(
                 found[f"{name}/probabilities"], probabilities, atol=1e-5
             )
             np.testing.assert_allclose(
-                found[f"{name}/locations"], expected.locations, atol=1e-5
+                found[f"{name}/locations"], locations[0], atol=1e-5
             )
     metadata = json.loads((exported / "metadata.json").read_text())
     assert metadata["test_accuracy"] == pytest.approx(np.mean(labels == digits.labels))
@@ -124,6 +140,85 @@ def test_savedmodel_answer_does_not_depend_on_the_batch(name, signatures, digits
     assert signature(images=tf.constant(images[:0]))["label"].shape == (0,)
 
 
+def test_first_locations_fill_the_image_evenly():
+    for start in ("center", "random"):
+        found = first_locations(start, 64)
+        assert found.shape == (64, 2) and found.dtype == np.float32
+        assert np.abs(found).max() <= 1
+        np.testing.assert_array_equal(found[:10], first_locations(start, 10))
+        # As many in every quarter of the image, or one more or less.
+        quarters = np.unique(found > 0, axis=0, return_counts=True)[1]
+        assert quarters.min() >= 14 and quarters.max() <= 18
+        apart = np.linalg.norm(found[:, None] - found, axis=-1) + 9 * np.eye(64)
+        assert apart.min() > 0.1
+    assert not first_locations("center", 1).any()
+    assert first_locations("random", 1).any()
+
+
+@pytest.mark.parametrize("rollouts", [1, 3])
+@pytest.mark.parametrize("threshold", [0.4, 0.8])
+def test_an_image_is_looked_at_until_it_is_sure(
+    rollouts, threshold, experiment, digits
+):
+    images = digits.images[:200]
+    starts = first_locations("center", rollouts)
+    signatures = Predictor(experiment, starts, threshold).signatures
+    found = signatures["serving_uint8"](tf.constant(images))
+    probabilities, locations = by_rollout(experiment, images, starts)
+    probabilities, locations = probabilities.mean(0), locations[0]
+    glimpses = found["glimpses"].numpy()
+    assert set(glimpses) > {1} or set(glimpses) > {3}, "it stops at several places"
+    for image in range(200):
+        expected = next(
+            (t for t in (1, 2) if max(probabilities[image, t - 1]) >= threshold), 3
+        )
+        assert glimpses[image] == expected
+        at = slice(0, expected)
+        np.testing.assert_allclose(
+            found["locations"][image, at], locations[image, at], atol=1e-5
+        )
+        rest = found["locations"][image, expected:]
+        np.testing.assert_array_equal(
+            rest, np.tile(found["locations"][image, expected - 1], (len(rest), 1))
+        )
+    expected = probabilities[np.arange(200), glimpses - 1]
+    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
+    np.testing.assert_array_equal(found["label"], expected.argmax(-1))
+    # An image alone, whose batch ends with it, has the same answer.
+    for chosen in (slice(0, 1), slice(5, 6), slice(199, 150, -7), slice(0, 0)):
+        alone = signatures["serving_uint8"](tf.constant(images[chosen]))
+        for key, value in alone.items():
+            np.testing.assert_allclose(value, found[key][chosen], atol=1e-6)
+
+
+def test_glimpses_that_are_not_needed_are_not_computed(experiment, digits):
+    """A batch that is sure at once takes one round of the loop."""
+    sure = Predictor(experiment, first_locations("center", 2), 1e-3)
+    graph = sure.signatures["serving_uint8"].get_concrete_function()
+    names = {node.op for node in graph.graph.as_graph_def().node}
+    assert names & {"While", "StatelessWhile"}
+    found = sure.signatures["serving_uint8"](tf.constant(digits.images[:5]))
+    assert found["glimpses"].numpy().tolist() == [1] * 5
+
+
+def test_path_is_one_rollout_from_the_given_place(signatures, experiment, digits):
+    signature = signatures["serving_path"]
+    images = digits.images[:7]
+    starts = np.random.default_rng(0).uniform(-1, 1, (7, 2)).astype(np.float32)
+    found = signature(images=tf.constant(images), initial_locations=tf.constant(starts))
+    rollout = experiment.model.rollout(images, starts)
+    probabilities = tf.nn.softmax(rollout.step_logits)
+    assert set(found) == {"probabilities_by_glimpse", "locations"}
+    np.testing.assert_allclose(
+        found["probabilities_by_glimpse"], probabilities, atol=1e-5
+    )
+    np.testing.assert_allclose(found["locations"], rollout.locations, atol=1e-5)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        signature(
+            images=tf.zeros([1, 9, 9, 1], tf.uint8), initial_locations=tf.zeros([1, 2])
+        )
+
+
 @pytest.mark.parametrize("shape", [(2, 33, 28, 1), (2, 28, 14, 1), (2, 28, 28, 3)])
 @pytest.mark.parametrize("name", ["serving_uint8", "serving_default"])
 def test_savedmodel_refuses_images_of_another_shape(name, shape, signatures):
@@ -146,6 +241,53 @@ def test_export_starts_every_image_at_the_centre(signatures, digits):
     found = signatures["serving_uint8"](images=tf.constant(digits.images[:5]))
     assert found["locations"].shape == (5, 3, 2)
     assert not np.any(found["locations"][:, 0])
+
+
+def test_export_states_what_other_settings_would_give(exported, experiment, digits):
+    metadata = json.loads((exported / "metadata.json").read_text())
+    assert (metadata["rollouts"], metadata["threshold"]) == (4, 0.0)
+    starts = first_locations("center", 10)
+    np.testing.assert_allclose(metadata["first_locations"], starts[:4])
+    found, _ = by_rollout(experiment, digits.images, starts)
+    for row in metadata["by_rollouts"]:
+        mean = found[: row["rollouts"], :, -1].mean(0)
+        right = mean.argmax(-1) == digits.labels
+        test = row["test"]
+        # Two images may tie, which rounding decides.
+        assert test["accuracy"] == pytest.approx(np.mean(right), abs=1e-3)
+        error = expected_calibration_error(mean.max(-1), right)
+        assert test["calibration_error"] == pytest.approx(error, abs=1e-3)
+        brier = np.mean(np.sum((mean - np.eye(10)[digits.labels]) ** 2, -1))
+        assert test["brier_score"] == pytest.approx(brier, abs=1e-4)
+        assert row["latency_ms"] > 0
+        assert row["validation"] != test
+    assert [row["rollouts"] for row in metadata["by_rollouts"]] == [1, 4, 10]
+    mean = found[:4].mean(0)
+    right = mean.argmax(-1) == digits.labels[:, None]
+    curve = anytime_curve(mean.max(-1), right)
+    for row, expected in zip(metadata["by_threshold"]["test"], curve, strict=True):
+        assert row == pytest.approx(expected, abs=1e-3)
+    rows = metadata["by_threshold"]["validation"]
+    four = metadata["by_rollouts"][1]["validation"]["accuracy"]
+    assert metadata["suggested_threshold"] == choose_threshold(rows, four)
+    assert metadata["test"] == metadata["by_rollouts"][1]["test"]
+
+
+def test_export_that_stops_when_sure_states_its_own_measures(
+    experiment, digits, tmp_path
+):
+    metadata = export(experiment, tmp_path / "model", rollouts=2, threshold=0.6)
+    loaded = tf.saved_model.load(str(tmp_path / "model"))
+    found = loaded.signatures["serving_uint8"](images=tf.constant(digits.images))
+    test = metadata["test"]
+    accuracy = np.mean(found["label"].numpy() == digits.labels)
+    assert test["accuracy"] == pytest.approx(accuracy, abs=1e-3)
+    glimpses = np.mean(found["glimpses"])
+    assert test["mean_glimpses"] == pytest.approx(glimpses, abs=0.01)
+    assert 1 < glimpses < 3
+    assert [row["rollouts"] for row in metadata["by_rollouts"]] == [1, 2, 4, 10]
+    # These have taken all glimpses.
+    assert metadata["by_rollouts"][1]["test"]["mean_glimpses"] == 3
 
 
 def test_export_can_start_at_one_random_place(experiment, digits, tmp_path):
@@ -191,6 +333,27 @@ def test_export_of_a_model_of_byte_pixels_takes_fractions_all_the_same(
     probabilities = other.model(images.astype(np.float32))
     np.testing.assert_allclose(as_bytes["probabilities"], probabilities, atol=1e-4)
     np.testing.assert_allclose(as_fractions["probabilities"], probabilities, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "asked, found",
+    [({"rollouts": 2}, "--rollouts=2"), ({"threshold": 0.5}, "--threshold=0.5")],
+)
+def test_export_of_a_baseline_classifier_has_no_glimpses_to_set(
+    asked, found, experiment, tmp_path
+):
+    other = of_model(experiment, model="fc", fc_units=4)
+    with pytest.raises(RamError, match=f"{found}: expected a run of --model=ram"):
+        export(other, tmp_path / "model", **asked)
+    assert not list(tmp_path.iterdir())
+
+
+def test_rollouts_are_the_default_of_models_that_begin_anywhere(experiment):
+    config = experiment.config
+    assert default_rollouts(config) == 4
+    for settings in ({"initial_location": "center"}, {"policy": "center"}):
+        assert default_rollouts(dataclasses.replace(config, **settings)) == 1
+    assert default_rollouts(dataclasses.replace(config, model="fc")) == 1
 
 
 def test_export_refuses_a_random_policy(experiment, tmp_path):

@@ -1,0 +1,68 @@
+"""Accuracy against the number of glimpses, when a model stops as soon as it is sure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+# Thresholds of a curve; 1 is reached by none but a rounded probability.
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
+
+
+def last_glimpse(confidence: np.ndarray, threshold: float) -> np.ndarray:
+    """Returns the index int [n] of the glimpse after which each image is decided.
+
+    It is the first whose confidence is at least the threshold, or the last of all.
+
+    Args:
+      confidence: floats [n, T], the largest probability after each glimpse.
+      threshold: in (0, 1].
+    """
+    sure = np.asarray(confidence) >= np.float32(threshold)
+    sure[:, -1] = True
+    return sure.argmax(-1)
+
+
+def anytime_curve(
+    confidence: np.ndarray,
+    right: np.ndarray,
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> list[dict[str, Any]]:
+    """Returns a row for each threshold, ready for JSON.
+
+    Args:
+      confidence: floats [n, T], the largest probability after each glimpse.
+      right: bool [n, T], whether the most likely class then is the label.
+      thresholds: in (0, 1].
+
+    Returns:
+      Rows of threshold, accuracy and mean_glimpses.
+    """
+    images = np.arange(len(right))
+    rows = []
+    for threshold in thresholds:
+        last = last_glimpse(confidence, threshold)
+        rows.append(
+            {
+                "threshold": threshold,
+                "accuracy": float(np.mean(right[images, last])),
+                "mean_glimpses": float(np.mean(last + 1)),
+            }
+        )
+    return rows
+
+
+def choose_threshold(curve: list[dict[str, Any]], accuracy: float) -> float:
+    """Returns the threshold of the fewest glimpses that keeps an accuracy.
+
+    Args:
+      curve: of `anytime_curve`, on validation.
+      accuracy: what must be kept: that of all glimpses on the same images.
+
+    Returns:
+      A threshold; 0, which is never to stop early, when none keeps it.
+    """
+    rows = [row for row in curve if row["accuracy"] >= accuracy]
+    if not rows:
+        return 0.0
+    return float(min(rows, key=lambda row: row["mean_glimpses"])["threshold"])

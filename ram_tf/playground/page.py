@@ -1,0 +1,186 @@
+"""The page of the app: a pad, some sliders, and the look of a model."""
+
+import functools
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from ram_tf.data import picture
+from ram_tf.errors import RamError
+from ram_tf.models.recurrent_attention import RecurrentAttentionModel
+from ram_tf.playground import inputs, looks, scene
+from ram_tf.serving.predictor import PRESET, Predictor, load_predictor
+
+_CANVAS = 280  # Pixels of a side of the pad.
+_STEP_SECONDS = 0.55  # Between two glimpses.
+_WELCOME = "Draw a digit, or choose an image, and press Look."
+_INTRODUCTION = """# Where does it look?
+A recurrent attention model never sees the whole image. It takes a few small **glimpses**,
+one after the other, chooses by itself where the next one goes, and then names the class.
+Draw something and watch it."""
+_NO_COMPARISON = (
+    "An export holds the learned policy alone. Comparing it with random and central "
+    "glimpses takes a preset; here the sliders move the first glimpse."
+)
+
+# Arguments of launch: fonts of the system, as pages of other machines are not asked.
+LOOK_OF_PAGE: dict[str, Any] = {
+    "theme": gr.themes.Soft(
+        primary_hue="blue",
+        neutral_hue="slate",
+        font=[gr.themes.Font("system-ui"), gr.themes.Font("sans-serif")],
+        font_mono=[gr.themes.Font("ui-monospace"), gr.themes.Font("monospace")],
+    ),
+    "css": scene.CSS,
+}
+
+
+def make_page(model: str = "") -> gr.Blocks:
+    """Returns the page.
+
+    Args:
+      model: as of `load_predictor`; empty offers the presets.
+
+    Raises:
+      RamError: when the model cannot be loaded, or cannot tell where it looks.
+    """
+    load = functools.cache(load_predictor)
+    names = [model] if model else _presets()
+    load(names[0]).check_path()
+    can_compare = load(names[0]).model is not None
+
+    def picture_of(
+        source: str, drawing: dict[str, Any] | None, upload: str | None, name: str
+    ) -> tuple[Predictor, inputs.ModelInput]:
+        predictor = load(name)
+        if source == "image":
+            if not upload:
+                raise RamError("Choose an image first.")
+            pixels = inputs.read_upload(upload, predictor.background)
+        else:
+            pixels = _drawn(drawing)
+        return predictor, inputs.fit_to_model(pixels, predictor)
+
+    def watch(
+        source: str,
+        drawing: dict[str, Any] | None,
+        upload: str | None,
+        name: str,
+        y: float,
+        x: float,
+        rollouts: int,
+        noise: float,
+    ) -> Iterator[tuple[str, str]]:
+        try:
+            predictor, found = picture_of(source, drawing, upload, name)
+            image = inputs.add_noise(found.image, noise)
+            path = looks.look(predictor, image, (y, x), int(rollouts))
+        except RamError as error:
+            yield scene.message(str(error), is_error=True), ""
+            return
+        for step in range(predictor.num_glimpses):
+            yield scene.scene(image, path, step, predictor, found.said), ""
+            time.sleep(_STEP_SECONDS)
+
+    def compare(
+        source: str,
+        drawing: dict[str, Any] | None,
+        upload: str | None,
+        name: str,
+        y: float,
+        x: float,
+        noise: float,
+    ) -> str:
+        try:
+            predictor, found = picture_of(source, drawing, upload, name)
+            image = inputs.add_noise(found.image, noise)
+            answers = looks.compare_policies(predictor, image, (y, x))
+        except RamError as error:
+            return scene.message(str(error), is_error=True)
+        return scene.policy_table(answers, predictor.class_names)
+
+    with gr.Blocks(title="ram_tf: where does it look?", fill_width=False) as page:
+        gr.Markdown(_INTRODUCTION)
+        source = gr.State("draw")
+        with gr.Row():
+            with gr.Column(scale=2, min_width=320):
+                with gr.Tab("Draw") as draw_tab:
+                    drawing = gr.Sketchpad(
+                        show_label=False,
+                        image_mode="RGBA",
+                        canvas_size=(_CANVAS, _CANVAS),
+                        fixed_canvas=True,
+                        layers=False,
+                        transforms=(),
+                        buttons=[],
+                        brush=gr.Brush(
+                            default_size=20, colors=["#000000"], color_mode="fixed"
+                        ),
+                        elem_id="pad",
+                    )
+                with gr.Tab("Image") as image_tab:
+                    upload = gr.File(
+                        label="PNG, JPEG, GIF, BMP, WebP, TIFF or PNM, up to 20 MB",
+                        type="filepath",
+                        elem_id="upload",
+                    )
+                button = gr.Button("Look", variant="primary", elem_id="look")
+                preset = gr.Dropdown(
+                    names,
+                    value=names[0],
+                    label="Model",
+                    interactive=len(names) > 1,
+                    elem_id="model",
+                )
+                with gr.Row():
+                    y = gr.Slider(-1, 1, 0, step=0.05, label="First glimpse, y (down)")
+                    x = gr.Slider(-1, 1, 0, step=0.05, label="First glimpse, x (right)")
+                rollouts = gr.Slider(
+                    1,
+                    10,
+                    1,
+                    step=1,
+                    label="Rollouts",
+                    info="Further paths start elsewhere; the answer is their mean.",
+                )
+                noise = gr.Slider(
+                    0,
+                    120,
+                    0,
+                    step=5,
+                    label="Noise on the pixels",
+                    info="Standard deviation in grey levels. See what leads it astray.",
+                )
+            with gr.Column(scale=4, min_width=320):
+                shown = gr.HTML(scene.message(_WELCOME), elem_id="scene")
+                if can_compare:
+                    compared = gr.Button("What would other policies have said?")
+                else:
+                    gr.Markdown(_NO_COMPARISON)
+                table = gr.HTML(elem_id="policies")
+        draw_tab.select(lambda: "draw", None, source)
+        image_tab.select(lambda: "image", None, source)
+        given = [source, drawing, upload, preset, y, x]
+        button.click(
+            watch, [*given, rollouts, noise], [shown, table], show_progress="hidden"
+        )
+        if can_compare:
+            compared.click(compare, [*given, noise], table, show_progress="minimal")
+    return page
+
+
+def _presets() -> list[str]:
+    names = [f"{PRESET}{name}" for name in RecurrentAttentionModel.presets]
+    # Drawings fit the model of plain digits best.
+    return sorted(names, key=lambda name: (name != f"{PRESET}demo", name))
+
+
+def _drawn(drawing: dict[str, Any] | None) -> np.ndarray:
+    """Returns what is on the pad, uint8 [h, w, 3], on white."""
+    pixels = None if drawing is None else drawing["composite"]
+    if pixels is None or not np.asarray(pixels)[..., -1].any():
+        raise RamError("Draw something first.")
+    return picture.over_if_transparent(np.asarray(pixels), (255, 255, 255))

@@ -1,0 +1,93 @@
+"""Makes presets: python -m ram_tf.presets --run_dir=runs/x --out=x."""
+
+import pathlib
+
+from ram_tf.errors import RamError
+from ram_tf.flags import Arguments, Setting, config_settings, entry_point
+from ram_tf.runtime.quiet_import import import_tensorflow
+
+USAGE = """Writes a finished run as a preset: a folder to share, that loads by its name.
+
+  python -m ram_tf.presets --run_dir=runs/x --out=presets/x
+
+Then `RecurrentAttentionModel.from_preset("presets/x")` loads it, and `--model=preset:
+presets/x` of other commands. The folder has the model, its weights as float16, what it
+expects of images, and a card, README.md, written from the run's results. The stored
+weights are measured on the run's test split.
+
+  python -m ram_tf.presets --shipped --runs_dir=runs
+
+makes the presets of the package again, from the runs of ram_tf/presets/catalogue.py."""
+
+SETTINGS = [
+    *config_settings(["run_dir", "data_dir"]),
+    Setting("out", "", "Folder to write; its name is the preset's name."),
+    Setting("license", "", "Licence of the weights, as Apache-2.0; empty states none."),
+    Setting("shipped", False, "Make the presets of the package from runs_dir."),
+    Setting("runs_dir", "runs", "With --shipped: the folder of runs."),
+    Setting("results_dir", "results", "Where results of other seeds are."),
+]
+
+
+def _command(arguments: Arguments) -> None:
+    if arguments.shipped:
+        if arguments.run_dir or arguments.out:
+            raise RamError("--shipped: expected neither --run_dir nor --out")
+        _make_shipped(arguments)
+        return
+    if not arguments.run_dir:
+        raise RamError("--run_dir is required: a folder of ram_tf.train")
+    if not arguments.out:
+        raise RamError("--out is required: a folder to write")
+    import_tensorflow()
+    from ram_tf.presets.saving import save_preset
+
+    metadata = save_preset(
+        arguments.run_dir,
+        arguments.out,
+        arguments.data_dir,
+        arguments.results_dir,
+        arguments.license,
+    )
+    print(_said(pathlib.Path(arguments.out), metadata))
+
+
+def _make_shipped(arguments: Arguments) -> None:
+    import_tensorflow()
+    from ram_tf.models.preset_files import METADATA, PRESETS_DIR
+    from ram_tf.presets.catalogue import CATALOGUE, LICENSE
+    from ram_tf.presets.page import fill_page
+    from ram_tf.presets.saving import save_preset
+    from ram_tf.runs.directory import RunDirectory
+
+    for name, run in CATALOGUE.items():
+        directory = RunDirectory(pathlib.Path(arguments.runs_dir) / run)
+        folder = PRESETS_DIR / name
+        if not directory.results.exists():
+            kept = "kept" if (folder / METADATA).exists() else "not made"
+            print(f"{name}: {kept}, there is no finished run {directory.path}")
+            continue
+        metadata = save_preset(
+            directory.path,
+            folder,
+            arguments.data_dir,
+            arguments.results_dir,
+            LICENSE,
+            replace=True,
+        )
+        print(_said(folder, metadata), flush=True)
+    if fill_page():
+        print("docs/presets.md: filled")
+
+
+def _said(folder: pathlib.Path, metadata: dict) -> str:
+    return (
+        f"{folder}: preset, test accuracy {100 * metadata['test_accuracy']:.2f} % with "
+        f"the first glimpse at the centre; as the run was measured "
+        f"{100 * metadata['accuracy_of_float16']:.2f} % in float16, "
+        f"{100 * metadata['accuracy_of_float32']:.2f} % in float32; "
+        f"{metadata['weights_bytes'] / 1e6:.2f} MB"
+    )
+
+
+main = entry_point(_command, SETTINGS, USAGE)

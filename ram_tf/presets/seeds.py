@@ -1,0 +1,38 @@
+"""What other seeds of a run's experiment have reached: from the committed results."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+from ram_tf.config import Config
+from ram_tf.errors import RamError
+from ram_tf.runs.results_json import read_results
+
+
+def seed_accuracies(
+    results: dict[str, Any], results_dir: str | pathlib.Path = ""
+) -> dict[str, float]:
+    """Returns the test accuracy of every seed of a run's Config, its own included.
+
+    Args:
+      results: of the run.
+      results_dir: with <experiment>/seed<k>.json; "" is none.
+
+    Raises:
+      RamError: when a result there is broken, or is of this seed and of another run.
+    """
+    config = Config.from_dict(results["config"])
+    found = {config.seed: results["test_accuracy"]}
+    folder = pathlib.Path(results_dir) / results["experiment"]
+    for path in sorted(folder.glob("seed*.json")) if results_dir else []:
+        other = read_results(path)
+        same = dataclasses.replace(config, seed=other["seed"])
+        if other["config_digest"] != same.digest():
+            continue
+        accuracy = other["test_accuracy"]
+        if found.setdefault(other["seed"], accuracy) != accuracy:
+            raise RamError(
+                f"{path}: expected the result of the run, test accuracy "
+                f"{100 * found[config.seed]:.2f} %, found {100 * accuracy:.2f} %"
+            )
+    return {str(seed): found[seed] for seed in sorted(found)}

@@ -1,0 +1,81 @@
+"""Lines that say what a model answered: for people, and as JSON and CSV for programs."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+FORMATS = ("text", "json", "csv")
+
+
+class Answer(NamedTuple):
+    """What a model said of one image.
+
+    Attributes:
+      name: of the image.
+      values: arrays by name: probabilities [N], label, locations [T, 2] and others.
+      truth: the true label, or None when it is not known.
+    """
+
+    name: str
+    values: dict[str, np.ndarray]
+    truth: int | None
+
+    @property
+    def label(self) -> int:
+        """The predicted label."""
+        return int(self.values["label"])
+
+
+def csv_header(top: int) -> str:
+    """Returns the first line of CSV."""
+    columns = ["image", "label", "true_label"]
+    for rank in range(1, top + 1):
+        columns += [f"class_{rank}", f"probability_{rank}"]
+    return ",".join(columns)
+
+
+def line(answer: Answer, class_names: Sequence[str], top: int, kind: str) -> str:
+    """Returns the line of an answer.
+
+    Args:
+      answer: what was said.
+      class_names: the N classes.
+      top: how many of the most likely classes it names.
+      kind: one of FORMATS.
+    """
+    probabilities = answer.values["probabilities"]
+    likely = [
+        (class_names[label], float(probabilities[label]))
+        for label in np.argsort(-probabilities, kind="stable")[:top]
+    ]
+    if kind == "json":
+        return json.dumps(_json(answer, class_names, likely))
+    if kind == "csv":
+        buffer = io.StringIO()
+        truth = "" if answer.truth is None else answer.truth
+        row = [answer.name, answer.label, truth]
+        for name, probability in likely:
+            row += [name, f"{probability:.6f}"]
+        csv.writer(buffer, lineterminator="").writerow(row)
+        return buffer.getvalue()
+    percents = [f"{name} ({100 * value:.1f} %)" for name, value in likely]
+    text = f"{answer.name}: {', '.join(percents)}"
+    if answer.truth not in (None, answer.label):
+        text += f", wrong: it is {class_names[answer.truth]}"
+    return text
+
+
+def _json(
+    answer: Answer, class_names: Sequence[str], likely: list[tuple[str, float]]
+) -> dict[str, Any]:
+    values = {key: value.tolist() for key, value in answer.values.items()}
+    found = {"image": answer.name, "class": class_names[answer.label], **values}
+    if len(likely) > 1:
+        found["top"] = [{"class": name, "probability": p} for name, p in likely]
+    if answer.truth is not None:
+        found["true_label"] = answer.truth
+    return found

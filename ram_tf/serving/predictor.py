@@ -1,0 +1,214 @@
+"""One way to ask an exported model and a preset: images in, classes and paths out."""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from ram_tf.errors import RamError
+from ram_tf.models.recurrent_attention import RecurrentAttentionModel
+from ram_tf.serving.saved_model import load_export
+
+PRESET = "preset:"
+_BATCH = 256  # Images that are predicted together.
+_PRESET_WEIGHTS = "model.weights.h5"
+
+_Answer = dict[str, np.ndarray]
+
+
+class Path(NamedTuple):
+    """What a model saw and thought on its way through B images.
+
+    Attributes:
+      probabilities: float32 [B, T, N], of the classes after each glimpse.
+      locations: float32 [B, T, 2], where it looked, (y, x) in [-1, 1].
+    """
+
+    probabilities: np.ndarray
+    locations: np.ndarray
+
+
+class Predictor:
+    """A trained model, wherever it was loaded from.
+
+    Args:
+      name: of the model, for messages.
+      metadata: as metadata.json of an export, with `background`.
+      answer: uint8 images [B, H, W, C] to the answers of `predict`, by name.
+      look: images and first locations [B, 2] to probabilities by glimpse [B, T, N] and
+        locations [B, T, 2]; None when the model cannot tell.
+      model: the Keras model, when it is one.
+
+    Attributes:
+      image_shape: (H, W, C).
+      class_names: the N classes.
+      background: behind what is transparent.
+      num_glimpses, patch_size, num_scales: T, g and K; T is 0 for a model that takes
+        no glimpses.
+      task: what its images were in training: plain, translated or cluttered.
+      first_location: (y, x) that its predictions start from, or first start from.
+      num_rollouts: how many rollouts its predictions are the mean of.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        metadata: dict[str, Any],
+        answer: Callable[[np.ndarray], _Answer],
+        look: Callable[[np.ndarray, np.ndarray], tuple[Any, Any]] | None = None,
+        model: RecurrentAttentionModel | None = None,
+    ) -> None:
+        self.name = name
+        self.metadata = metadata
+        self.model = model
+        self.image_shape: tuple[int, int, int] = metadata["image_shape"]
+        self.class_names: list[str] = metadata["class_names"]
+        self.background: str = metadata["background"]
+        config = metadata.get("config", {})
+        takes_glimpses = config.get("model", "ram") == "ram"
+        self.num_glimpses = config.get("num_glimpses", 0) if takes_glimpses else 0
+        self.patch_size = config.get("patch_size", 0)
+        self.num_scales = config.get("num_scales", 1)
+        self.task = config.get("task", "plain")
+        starts = metadata.get("first_locations") or [(0.0, 0.0)]
+        self.first_location: tuple[float, float] = tuple(starts[0])
+        self.num_rollouts: int = metadata.get("rollouts", 1)
+        self._answer = answer
+        self._look = look
+
+    def predict(self, images: np.ndarray, rollouts: int = 0) -> _Answer:
+        """Classifies uint8 images [B, H, W, C].
+
+        Args:
+          images: any number of them.
+          rollouts: of how many rollouts, from first locations that fill the image
+            evenly, the mean is taken; 0 leaves it to the model.
+
+        Returns:
+          probabilities float32 [B, N], label int32 [B], locations float32 [B, T, 2] of
+          the first rollout, and glimpses int32 [B] where the model stops by itself.
+
+        Raises:
+          RamError: when rollouts are asked of a model that has but one answer.
+        """
+        parts = [
+            self._mean(part, rollouts) if rollouts else self._answer(part)
+            for part in _parts(images)
+        ]
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+    def _mean(self, images: np.ndarray, rollouts: int) -> _Answer:
+        from ram_tf.serving.signatures import first_locations
+
+        start = self.metadata.get("initial_location", "center")
+        paths = [
+            self.path(images, np.tile(first, [len(images), 1]))
+            for first in first_locations(start, rollouts)
+        ]
+        mean = np.mean([path.probabilities[:, -1] for path in paths], axis=0)
+        return _answer_of(mean, paths[0].locations)
+
+    def path(self, images: np.ndarray, initial_locations: np.ndarray) -> Path:
+        """Looks at uint8 images [B, H, W, C] from first locations, float32 [B, 2].
+
+        It takes all T glimpses, at the means of the policy.
+
+        Raises:
+          RamError: when the model takes no glimpses, or cannot tell where.
+        """
+        self.check_path()
+        assert self._look is not None
+        starts = np.asarray(initial_locations, np.float32)
+        parts = []
+        for at, part in zip(range(0, len(images), _BATCH), _parts(images), strict=True):
+            found = self._look(part, starts[at : at + len(part)])
+            parts.append([np.asarray(value) for value in found])
+        return Path(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+    def as_model_takes(self, images: np.ndarray) -> tf.Tensor:
+        """Returns uint8 images as `model` takes them."""
+        return _as_model_takes(tf.constant(images), self.metadata)
+
+    def check_path(self) -> None:
+        """Raises RamError, in one line, when `path` cannot be asked."""
+        if not self.num_glimpses:
+            found = self.metadata.get("config", {}).get("model", "one of another kind")
+            raise RamError(
+                f"--model={self.name}: expected a model that takes glimpses, found "
+                f"{found}"
+            )
+        if self._look is None:
+            raise RamError(
+                f"--model={self.name}: expected an export with the signature "
+                "serving_path, found one of an earlier version; export the run again"
+            )
+
+
+def load_predictor(model: str) -> Predictor:
+    """Loads a model.
+
+    Args:
+      model: the folder of an export or a preset, or preset:NAME.
+
+    Raises:
+      RamError: when there is none, or it is broken.
+    """
+    folder = pathlib.Path(model)
+    if model.startswith(PRESET) or (folder / _PRESET_WEIGHTS).exists():
+        return _of_preset(model)
+    signature, metadata = load_export(folder)
+    path = signature.owner.signatures.get("serving_path")
+
+    def answer(images: np.ndarray) -> _Answer:
+        found = signature(images=tf.constant(images))
+        return {key: value.numpy() for key, value in found.items()}
+
+    def look(images: np.ndarray, starts: np.ndarray) -> tuple[Any, Any]:
+        found = path(
+            images=tf.constant(images), initial_locations=tf.constant(starts)
+        )
+        return found["probabilities_by_glimpse"], found["locations"]
+
+    return Predictor(model, metadata, answer, look if path is not None else None)
+
+
+def _of_preset(name: str) -> Predictor:
+    from ram_tf.models.presets import load_preset
+
+    preset = load_preset(name.removeprefix(PRESET))
+    model, metadata = preset.model, preset.metadata
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, *metadata["image_shape"]], tf.uint8),
+            tf.TensorSpec([None, 2], tf.float32),
+        ],
+        autograph=False,
+    )
+    def look(images: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        rollout = model.rollout(_as_model_takes(images, metadata), starts)
+        return tf.nn.softmax(rollout.step_logits), rollout.locations
+
+    def answer(images: np.ndarray) -> _Answer:
+        probabilities, locations = look(images, np.zeros([len(images), 2], np.float32))
+        return _answer_of(probabilities[:, -1].numpy(), locations.numpy())
+
+    return Predictor(name, metadata, answer, look, model)
+
+
+def _as_model_takes(images: tf.Tensor, metadata: dict[str, Any]) -> tf.Tensor:
+    # Of uint8 a model makes fractions of 255, but for one that was trained on bytes.
+    in_bytes = metadata.get("config", {}).get("pixel_range") == "byte"
+    return tf.cast(images, tf.float32) if in_bytes else images
+
+
+def _answer_of(probabilities: np.ndarray, locations: np.ndarray) -> _Answer:
+    label = probabilities.argmax(-1).astype(np.int32)
+    return {"probabilities": probabilities, "label": label, "locations": locations}
+
+
+def _parts(images: np.ndarray) -> list[np.ndarray]:
+    """Cuts images into batches; none of them are one empty batch."""
+    return [images[at : at + _BATCH] for at in range(0, len(images) or 1, _BATCH)]

@@ -1,0 +1,270 @@
+"""One way to ask exports and presets, and what predict makes of many files."""
+
+import csv
+import io
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from ram_tf import export, predict
+from ram_tf.data.sources.open import open_source
+from ram_tf.errors import RamError
+from ram_tf.serving import predictor as predictor_module
+from ram_tf.serving.image_files import find_images
+from ram_tf.serving.predictor import load_predictor
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("predictor") / "model"
+    assert export.main([f"--run_dir={tiny_run}", f"--export_dir={path}"]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def of_export(exported):
+    return load_predictor(str(exported))
+
+
+@pytest.fixture(scope="module")
+def of_preset():
+    return load_predictor("preset:demo")
+
+
+@pytest.fixture(scope="module")
+def test_split():
+    return open_source("mnist_sample").split("test")
+
+
+@pytest.fixture
+def pictures(tmp_path, test_split):
+    """A folder with five digits, one of them in a folder, and what is no picture."""
+    folder = tmp_path / "pictures"
+    (folder / "more").mkdir(parents=True)
+    (folder / ".hidden").mkdir()
+    for index in range(5):
+        name = f"more/{index}.png" if index == 4 else f"{index}.png"
+        pixels = test_split.images[index, ..., 0]
+        PIL.Image.fromarray(pixels).save(folder / name)
+    shutil.copy(folder / "0.png", folder / ".hidden" / "0.png")
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+# --- Predictor ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["of_export", "of_preset"])
+def test_predictor_ends_its_path_where_it_predicts(kind, request, test_split):
+    model = request.getfixturevalue(kind)
+    images = test_split.images[:5]
+    starts = np.tile(np.float32(model.first_location), [5, 1])
+    path = model.path(images, starts)
+    answer = model.predict(images, rollouts=1)
+    steps = model.num_glimpses
+    assert path.probabilities.shape == (5, steps, len(model.class_names))
+    np.testing.assert_array_equal(path.locations[:, 0], starts)
+    np.testing.assert_allclose(
+        path.probabilities[:, -1], answer["probabilities"], atol=1e-5
+    )
+    np.testing.assert_allclose(path.locations, answer["locations"], atol=1e-5)
+    if model.num_rollouts == 1:
+        mine = model.predict(images)
+        np.testing.assert_allclose(
+            mine["probabilities"], answer["probabilities"], atol=1e-5
+        )
+    other = model.path(images, starts + 0.5)
+    assert np.abs(other.locations[:, 0] - path.locations[:, 0]).min() > 0.4
+
+
+def test_mean_of_rollouts_is_the_mean_of_their_paths(of_preset, test_split):
+    from ram_tf.serving.signatures import first_locations
+
+    images = test_split.images[:3]
+    paths = [
+        of_preset.path(images, np.tile(first, [3, 1])).probabilities[:, -1]
+        for first in first_locations("center", 3)
+    ]
+    found = of_preset.predict(images, rollouts=3)
+    np.testing.assert_allclose(found["probabilities"], np.mean(paths, 0), atol=1e-6)
+    assert found["label"].tolist() == np.mean(paths, 0).argmax(-1).tolist()
+
+
+def test_preset_is_right_on_digits_that_it_never_saw(of_preset, test_split):
+    found = of_preset.predict(test_split.images[:200])["label"]
+    assert np.mean(found == test_split.labels[:200]) > 0.9
+
+
+def test_answers_do_not_depend_on_the_batch(of_preset, test_split, monkeypatch):
+    images = test_split.images[:7]
+    together = of_preset.predict(images)
+    monkeypatch.setattr(predictor_module, "_BATCH", 3)
+    apart = of_preset.predict(images)
+    np.testing.assert_array_equal(together["label"], apart["label"])
+    np.testing.assert_allclose(
+        together["probabilities"], apart["probabilities"], atol=1e-5
+    )
+
+
+def test_old_export_predicts_and_says_what_it_lacks_for_a_path(
+    of_export, test_split, tmp_path, capsys, exported, monkeypatch, pictures
+):
+    old = predictor_module.Predictor("old", of_export.metadata, of_export._answer)
+    images = test_split.images[:2]
+    assert old.predict(images)["label"].shape == (2,)
+    with pytest.raises(RamError, match="serving_path, found one of an earlier version"):
+        old.path(images, np.zeros([2, 2]))
+    monkeypatch.setattr(predictor_module, "load_predictor", lambda name: old)
+    words = ["--model=old", f"--figure={tmp_path / 'x.png'}", str(pictures)]
+    assert predict.main(words) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_unknown_preset_is_one_line(capsys, pictures):
+    assert predict.main(["--model=preset:nope", str(pictures)]) == 1
+    found = capsys.readouterr()
+    assert found.out == "" and found.err.count("\n") == 1 and "nope" in found.err
+
+
+# --- Files -------------------------------------------------------------------------
+
+
+def test_folders_and_patterns_stand_for_their_pictures(pictures):
+    names = [f"{index}.png" for index in range(4)]
+    paths = [str(pictures / name) for name in names]
+    assert find_images(str(pictures)) == ([*paths, str(pictures / "more/4.png")], 1)
+    assert find_images(str(pictures / "*.png")) == (paths, 0)
+    assert find_images(str(pictures / "**/4.png")) == ([str(pictures / "more/4.png")], 0)
+    assert find_images(str(pictures / "[13].png")) == ([paths[1], paths[3]], 0)
+    odd = pictures / "a[1].png"
+    shutil.copy(paths[0], odd)
+    assert find_images(str(odd)) == ([str(odd)], 0)  # A file of that very name.
+    assert find_images("none.png") == (["none.png"], 0)  # Reading it says what is wrong.
+
+
+@pytest.mark.parametrize("word", [".hidden/none/*", "*.jpg", "**/no"])
+def test_patterns_that_match_no_file_are_an_error(word, pictures):
+    with pytest.raises(RamError, match="expected a pattern that matches files"):
+        find_images(str(pictures / word))
+
+
+def test_folder_without_a_picture_is_an_error(tmp_path):
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(RamError, match="a folder with images .*, found 1 other files"):
+        find_images(str(tmp_path))
+
+
+# --- The command -------------------------------------------------------------------
+
+
+def test_predict_takes_folders_and_goes_on_after_errors(exported, pictures, capsys):
+    (pictures / "9.png").write_bytes(b"")
+    words = [f"--model={exported}", str(pictures), str(pictures / "*.jpg")]
+    assert predict.main(words) == 1
+    found = capsys.readouterr()
+    assert len(found.out.splitlines()) == 5
+    lines = found.err
+    assert lines.count("\n") == 3
+    assert "1 other files are left out, 6 taken" in lines
+    assert "9.png: expected an image" in lines and "*.jpg: expected a pattern" in lines
+
+
+def test_predict_writes_csv_of_the_most_likely_classes(exported, pictures, capsys):
+    odd = pictures / 'a,"b.png'
+    shutil.copy(pictures / "0.png", odd)
+    words = [f"--model={exported}", "--format=csv", "--top=3", str(odd)]
+    assert predict.main([*words, str(pictures / "1.png")]) == 0
+    assert predict.main([f"--model={exported}", "--json", str(odd)]) == 0
+    *lines, answer = capsys.readouterr().out.splitlines()
+    rows = list(csv.DictReader(io.StringIO("\n".join(lines))))
+    assert [row["image"] for row in rows] == [str(odd), str(pictures / "1.png")]
+    answer = json.loads(answer)
+    order = np.argsort(answer["probabilities"])[::-1][:3]
+    for rank, label in enumerate(order, start=1):
+        assert rows[0][f"class_{rank}"] == str(label)
+        probability = float(rows[0][f"probability_{rank}"])
+        assert probability == pytest.approx(answer["probabilities"][label], abs=1e-6)
+    assert rows[0]["label"] == str(answer["label"]) and rows[0]["true_label"] == ""
+
+
+def test_predict_names_the_true_label_in_json_and_csv(exported, tiny_run, capsys):
+    examples = str(tiny_run / "examples.npz")
+    labels = np.load(examples)["labels"]
+    model = f"--model={exported}"
+    assert predict.main([model, "--json", "--top=2", examples]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["true_label"] for row in rows] == labels.tolist()
+    assert [row["image"] for row in rows][1] == f"{examples}[1]"
+    for row in rows:
+        first, second = row["top"]
+        assert first["class"] == row["class"]
+        assert first["probability"] >= second["probability"]
+    assert predict.main([model, "--format=csv", examples]) == 0
+    found = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [int(row["true_label"]) for row in found] == labels.tolist()
+
+
+def test_predict_draws_a_figure_and_an_animation(of_preset, pictures, tmp_path, capsys):
+    figure, gif = tmp_path / "x.png", tmp_path / "x.gif"
+    words = ["--model=preset:demo", str(pictures / "0.png")]
+    words += [f"--figure={figure}", f"--animate={gif}"]
+    assert predict.main(words) == 0
+    with PIL.Image.open(gif) as frames, PIL.Image.open(figure) as picture:
+        assert frames.n_frames == of_preset.num_glimpses
+        assert frames.info["loop"] == 0
+        shown = []
+        for index in range(frames.n_frames):
+            frames.seek(index)
+            shown.append(np.asarray(frames.convert("RGB"), np.int32))
+        assert all((a != b).any() for a, b in zip(shown, shown[1:], strict=False))
+        assert (shown[0][0, 0] == 255).all()
+        # Its last frame is the figure, but for the colours of a palette. The figure
+        # may be narrower: it needs room for the last answer alone.
+        width = min(picture.width, frames.width)
+        still = np.asarray(picture.convert("RGB"), np.int32)[:, :width]
+        assert np.abs(shown[-1][:, :width] - still).mean() < 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (["--figure=x.jpg"], "--figure=x.jpg: expected the name of a file, *.png"),
+        (["--animate=x.png"], "--animate=x.png: expected the name of a file, *.gif"),
+        (["--top=11"], "--top=11: expected at most 10"),
+        (["--json", "--format=csv"], "--json: expected no --format=csv"),
+        (["--format=xml"], "--format=xml: expected"),
+    ],
+)
+def test_predict_refuses_flags_that_make_no_sense(
+    flags, line, exported, pictures, capsys
+):
+    words = [f"--model={exported}", *flags, str(pictures)]
+    assert predict.main(words) == 1
+    found = capsys.readouterr()
+    assert found.out == "" and line in found.err and found.err.count("\n") == 1
+
+
+def test_sizes_of_many_kinds_are_summed_up(exported, pictures, capsys):
+    for side in (10, 20, 30, 40):
+        pixels = np.zeros([side, 2 * side], np.uint8)
+        PIL.Image.fromarray(pixels).save(pictures / f"x{side}.png")
+    words = [f"--model={exported}", str(pictures / "x*.png"), str(pictures / "0.png")]
+    assert predict.main(words) == 0
+    said = capsys.readouterr().err
+    assert said == (
+        "4 of 5 images were resized to 28x28 (height x width): 1 of 10x20, "
+        "1 of 20x40, 1 of 30x60, others of 1 more sizes\n"
+    )
+
+
+def test_bar_is_for_terminals_alone(exported, pictures, capsys):
+    for index in range(70):
+        shutil.copy(pictures / "0.png", pictures / f"y{index}.png")
+    assert predict.main([f"--model={exported}", str(pictures / "y*.png")]) == 0
+    found = capsys.readouterr()
+    assert found.err == "" and len(found.out.splitlines()) == 70
+    assert pathlib.Path(found.out.splitlines()[69].split(": ")[0]).name == "y9.png"

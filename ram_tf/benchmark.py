@@ -1,14 +1,21 @@
 """Measures speed and memory: python -m ram_tf.benchmark [--flagfile=...] [--json]."""
 
 import json
+import pathlib
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from ram_tf.benchmarks.isolated import run_fresh
-from ram_tf.benchmarks.page import COLUMNS
+from ram_tf.benchmarks.page import COLUMNS, TIMED
 from ram_tf.benchmarks.stopwatch import FULL, QUICK, Budget
 from ram_tf.benchmarks.suite import GROUPS, ROWS, Row
+from ram_tf.benchmarks.time_to_accuracy import (
+    TARGETS,
+    Missing,
+    of_results,
+    time_to_accuracy,
+)
 from ram_tf.config import Config
 from ram_tf.errors import RamError
 from ram_tf.flags import (
@@ -25,11 +32,17 @@ and memory, each in a process of its own, and this machine's matrix-product rate
   python -m ram_tf.benchmark --flagfile=experiments/mnih/mnist_6g.cfg
   python -m ram_tf.benchmark --flagfile=... --measure=training --batch_size=20 --json
   python -m ram_tf.benchmark --suite=all --json > docs/performance/mine.jsonl
+  python -m ram_tf.benchmark --suite=time_to_accuracy
+  python -m ram_tf.benchmark --flagfile=... --measure=time_to_accuracy --target=0.98
 
-The machine should be idle. Prints one line a measurement; with --json one object:
-measure, experiment, setting, model, batch_size, images_per_second, images_per_gflop
-(per GFLOP/s of the matrix-product rate), mfu, matmul_gflops, p50_ms, p99_ms, peak_mb,
-compile_s, seconds, where they apply."""
+The machine should be idle. time_to_accuracy trains for hours and is in no other suite:
+three seeds each, one after the other, up to the first evaluation from which on all of
+the training's reach the target; the median seed counts.
+
+Prints one line a measurement; with --json one object: measure, experiment, setting,
+model, batch_size, images_per_second, images_per_gflop (per GFLOP/s of the
+matrix-product rate), mfu, matmul_gflops, p50_ms, p99_ms, peak_mb, compile_s, seconds,
+target_percent, reached, steps, best_percent, where they apply."""
 
 # Of one flagfile; the others belong to the suite.
 MEASURES = (
@@ -48,14 +61,26 @@ SETTINGS = [
         "suite",
         "none",
         "The standard list of measurements, or a part of it, instead of one flagfile.",
-        choices=("none", "all", *GROUPS),
+        choices=("none", "all", *GROUPS, TIMED),
     ),
     Setting(
         "measure",
         "all",
         "Which measurement of the flagfile.",
-        choices=("all", *MEASURES),
+        choices=("all", *MEASURES, TIMED),
     ),
+    Setting(
+        "target",
+        0.98,
+        "Validation accuracy, a fraction, that --measure=time_to_accuracy waits for.",
+        low=0,
+    ),
+    Setting(
+        "from_results",
+        False,
+        "Work --suite=time_to_accuracy out from the curves in --results_dir.",
+    ),
+    Setting("results_dir", "results", "Where --from_results finds its curves."),
     Setting("experiments_dir", "experiments", "Where --suite finds its flagfiles."),
     Setting(
         "quick",
@@ -93,9 +118,16 @@ def measure(row: Row, config: Config, budget: Budget) -> dict[str, Any]:
             "jit_compile": config.jit_compile,
             "precision": config.precision,
         }
-    found = run_fresh(row.measure, config, budget, **row.options)
+    if row.measure == TIMED:
+        found = time_to_accuracy(config, budget, **row.options, report=_say)
+    else:
+        found = run_fresh(row.measure, config, budget, **row.options)
     line |= {name: _rounded(value) for name, value in found.items()}
     return line
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _rounded(value: Any) -> Any:
@@ -108,9 +140,10 @@ def _rounded(value: Any) -> Any:
 def command(row: Row) -> str:
     """Returns the command that repeats a row of the suite, alone where it can be."""
     words = ["python -m ram_tf.benchmark"]
-    if row.measure in MEASURES:
+    if row.measure in (*MEASURES, TIMED):
         words += [f"--flagfile=experiments/{row.experiment}.cfg", *row.flags]
         words.append(f"--measure={row.measure}")
+        words += [f"--{name}={value}" for name, value in row.options.items()]
     else:
         words.append(f"--suite={row.group}")
     return " ".join(words)
@@ -124,7 +157,8 @@ def _rows(arguments: Arguments) -> Iterator[tuple[Row, Config]]:
             for name in ("data_dir", "dataset")
             if name in arguments.given
         ]
-        for row in ROWS:
+        rows = _timed_rows(arguments) if arguments.suite == TIMED else ROWS
+        for row in rows:
             if arguments.suite in ("all", row.group):
                 yield row, row.config(arguments.experiments_dir, given)
         return
@@ -135,6 +169,36 @@ def _rows(arguments: Arguments) -> Iterator[tuple[Row, Config]]:
     for measurement in MEASURES:
         if arguments.measure in ("all", measurement):
             yield Row("", measurement, name), config
+    if arguments.measure == TIMED:
+        yield Row("", TIMED, name, options={"target": arguments.target}), config
+
+
+def _timed_rows(arguments: Arguments) -> list[Row]:
+    rows = [Row(TIMED, "machine")]
+    for experiment, target in TARGETS.items():
+        flagfile = pathlib.Path(arguments.experiments_dir) / f"{experiment}.cfg"
+        if flagfile.exists():
+            rows.append(Row(TIMED, TIMED, experiment, options={"target": target}))
+        else:
+            _say(f"skipped {experiment}: there is no {flagfile}")
+    return rows
+
+
+def _past_lines(arguments: Arguments) -> Iterator[dict[str, Any]]:
+    """Yields the lines of the suite of times as committed curves tell them."""
+    if arguments.suite != TIMED:
+        raise RamError(
+            f"--from_results: expected --suite={TIMED}, found {arguments.suite}"
+        )
+    _say("Seconds of training alone, shared out by steps: curves hold no times.")
+    for experiment, target in TARGETS.items():
+        try:
+            found = of_results(pathlib.Path(arguments.results_dir) / experiment, target)
+        except Missing as error:
+            _say(f"skipped {experiment}: {error}")
+            continue
+        rounded = {name: _rounded(value) for name, value in found.items()}
+        yield {"measure": TIMED, "experiment": experiment, **rounded}
 
 
 def show(line: dict[str, Any]) -> str:
@@ -150,10 +214,17 @@ def _command(arguments: Arguments) -> None:
     budget = QUICK if arguments.quick else FULL
     text = json.dumps if arguments.json else show
     failures = []
+    if arguments.from_results:
+        for line in _past_lines(arguments):
+            print(text(line))
+        return
     # All flagfiles are read before the first minute is spent.
     for row, config in list(_rows(arguments)):
         try:
             line = measure(row, config, budget)
+        except Missing as error:
+            _say(f"skipped {row.experiment}: {error}")
+            continue
         except RamError as error:
             # One broken row should not cost the others.
             failures.append(f"{row.measure} {row.experiment}".strip() + f": {error}")

@@ -1,5 +1,6 @@
 """How long a person waits: for --help, and for the first training step."""
 
+import contextlib
 import dataclasses
 import pathlib
 import statistics
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from ram_tf.benchmarks.isolated import child_environment, last_line
@@ -55,27 +57,44 @@ def first_step(config: Config, budget: Budget) -> dict[str, Any]:
         config = dataclasses.replace(config, run_dir=str(run_dir), checkpoint_every=1)
         # With this many steps it cannot end before it is stopped.
         config = dataclasses.replace(config, train_steps=max(config.train_steps, 10**6))
-        flags = [f"--{name}={value}" for name, value in config.to_dict().items()]
         log = pathlib.Path(folder) / "log"
-        with log.open("wb") as output:
-            before = time.perf_counter()
-            process = subprocess.Popen(
-                [sys.executable, "-m", "ram_tf.train", *flags],
-                env=child_environment(),
-                stdout=subprocess.DEVNULL,
-                stderr=output,
-            )
-            try:
-                found = _wait_for_checkpoint(process, run_dir, before)
-            finally:
-                process.terminate()
-                process.wait()
+        with train_process(config, log) as (process, before):
+            found = _wait_for_checkpoint(process, run_dir, before)
         if found is None:
             raise RamError(
                 "ram_tf.train: expected a first training step, found: "
                 f"{last_line(log.read_text(errors='replace'))}"
             )
     return {"seconds": found}
+
+
+@contextlib.contextmanager
+def train_process(
+    config: Config, log: pathlib.Path
+) -> Iterator[tuple[subprocess.Popen, float]]:
+    """Runs the train command, and stops it behind the block.
+
+    Args:
+      config: the run.
+      log: file for what it writes to standard error.
+
+    Yields:
+      The process, and time.perf_counter() of its start.
+    """
+    flags = [f"--{name}={value}" for name, value in config.to_dict().items()]
+    with log.open("wb") as output:
+        before = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ram_tf.train", *flags],
+            env=child_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=output,
+        )
+        try:
+            yield process, before
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def _wait_for_checkpoint(

@@ -21,6 +21,8 @@ class Budget:
       calls: single predictions, where each one is timed.
       matmul_size: side of the square matrices that give the machine's rate.
       matmul_repeats: products, of which the fastest counts.
+      seeds: whole trainings, where a measure is made of them.
+      train_steps: the most steps of such a training; 0 is its own number.
     """
 
     warmup_seconds: float = 1.5
@@ -30,6 +32,8 @@ class Budget:
     calls: int = 1000
     matmul_size: int = 2048
     matmul_repeats: int = 6
+    seeds: int = 3
+    train_steps: int = 0
 
 
 FULL = Budget()
@@ -42,6 +46,8 @@ QUICK = Budget(
     calls=5,
     matmul_size=128,
     matmul_repeats=1,
+    seeds=1,
+    train_steps=4,
 )
 
 

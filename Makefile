@@ -41,7 +41,7 @@ $(INSTALLED): setup.cfg setup.py constraints.txt
 constraints:  ## Re-make constraints.txt from the newest versions that setup.cfg allows.
 	rm -rf build/constraints
 	$(PYTHON) -m venv build/constraints
-	build/constraints/bin/python -m pip install --quiet --use-pep517 $(PIP_ARGS) '.[dev,docs]'
+	build/constraints/bin/python -m pip install --quiet --use-pep517 $(PIP_ARGS) '.[dev,docs,hub]'
 	sed -n '/^#/p' constraints.txt > build/constraints.txt
 	build/constraints/bin/python -m pip freeze --exclude ram-tf >> build/constraints.txt
 	mv build/constraints.txt constraints.txt

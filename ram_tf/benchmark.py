@@ -119,7 +119,12 @@ def measure(row: Row, config: Config, budget: Budget) -> dict[str, Any]:
             "precision": config.precision,
         }
     if row.measure == TIMED:
-        found = time_to_accuracy(config, budget, **row.options, report=_say)
+        found = time_to_accuracy(
+            config,
+            budget,
+            **row.options,
+            report=lambda text: _say(f"{row.experiment}, {text}"),
+        )
     else:
         found = run_fresh(row.measure, config, budget, **row.options)
     line |= {name: _rounded(value) for name, value in found.items()}

@@ -118,7 +118,7 @@ def time_to_accuracy(
         found = first_lasting(run, target)
         lasted = f"{run[-1].seconds:.0f} s in all, {100 * run[-1].accuracy:.2f} %"
         where = f"{found.seconds:.0f} s, step {found.step}" if found else "not reached"
-        report(f"{config.experiment or 'run'}, seed {seed}: {where} ({lasted})")
+        report(f"seed {seed}: {where} ({lasted})")
     reached = [first_lasting(run, target) for run in runs]
     each = [None if found is None else found.seconds for found in reached]
     return {**summarise(runs, target), "seconds_each": each}

@@ -86,8 +86,12 @@ def policy_table(answers: Sequence[PolicyAnswer], class_names: Sequence[str]) ->
     """Returns what the policies answered."""
     rows = []
     for answer in answers:
-        ends = "one path" if answer.num_paths == 1 else (
-            f"{round(answer.share * answer.num_paths)} of {answer.num_paths} paths"
+        ends = (
+            "one path"
+            if answer.num_paths == 1
+            else (
+                f"{round(answer.share * answer.num_paths)} of {answer.num_paths} paths"
+            )
         )
         rows.append(
             f"<tr><td>{answer.policy}</td>"

@@ -65,7 +65,9 @@ def serve(
                 **LOOK_OF_PAGE,
             )
         except OSError as error:
-            raise RamError(f"--port={port}: expected to serve, found: {error}") from None
+            raise RamError(
+                f"--port={port}: expected to serve, found: {error}"
+            ) from None
         try:
             on_start(f"http://{HOST}:{port}")
             with contextlib.suppress(KeyboardInterrupt):

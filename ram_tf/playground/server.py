@@ -34,7 +34,8 @@ def serve(
       on_start: called with the address when the page is there.
 
     Raises:
-      RamError: when gradio is missing, the model cannot be loaded, or the port is taken.
+      RamError: when gradio is missing, the model cannot be loaded, or the port is
+        taken.
     """
     os.environ.update(_OFFLINE)
     try:

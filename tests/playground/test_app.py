@@ -136,7 +136,7 @@ def draw(page, points):
     """Draws a line through points, in pixels from the middle of the pad."""
     from selenium.webdriver.common.action_chains import ActionChains
 
-    (pad,) = find(page, "#pad canvas")
+    pad = find(page, "#pad canvas")[0]  # The palette has one of its own.
     actions = ActionChains(page, duration=30)
     actions.move_to_element_with_offset(pad, *points[0]).click_and_hold()
     for point in points[1:]:

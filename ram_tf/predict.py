@@ -198,7 +198,7 @@ def _draw(tally: _Tally, predictor: "Predictor", arguments: Arguments) -> None:
     from ram_tf.viz.path_figure import draw_paths, title_of, to_png
 
     images = np.stack([image for image, _ in tally.first])
-    starts = np.tile(np.float32(predictor.first_location), [len(images), 1])
+    starts = np.tile(predictor.first_location, [len(images), 1])
     found = predictor.path(images, starts)
     rows = zip(tally.first, found.locations, found.probabilities, strict=True)
     paths = [

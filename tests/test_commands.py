@@ -631,9 +631,7 @@ def test_predict_prints_json_with_the_path_of_glimpses(
     assert len(answer["locations"]) == 3
 
 
-def test_predict_resizes_unless_told_not_to(
-    exported, digit, refused, tmp_path, capsys
-):
+def test_predict_resizes_unless_told_not_to(exported, digit, refused, tmp_path, capsys):
     large = np.kron(digit, np.ones([2, 2, 1], np.uint8))
     path = write_image(tmp_path / "large.png", large)
     words = [f"--model={exported}", "--resize=false", path]

@@ -18,7 +18,7 @@ from ram_tf.serving.predictor import Predictor
 
 MAX_BYTES = 20_000_000  # Of a file; no photo of a camera is larger.
 _SIDE, _BOX = 28, 20  # Of MNIST's images and of the digit in them.
-_INK = 0.25  # Of the strongest ink: fainter pixels are paper.
+_FAINTEST, _PALEST = 0.05, 0.5  # Of the strongest ink: what may still be paper.
 _LEAST_CONTRAST = 24  # Grey levels between ink and paper; less is none.
 
 
@@ -114,8 +114,10 @@ def mnist_digit(gray: np.ndarray) -> tuple[np.ndarray, tuple[float, float], bool
     strongest = max(strongest, float(np.partition(ink.ravel(), -4)[-4:].mean()))
     if strongest < _LEAST_CONTRAST:
         raise RamError("expected a digit, found nothing that differs from the paper")
+    # Paper is never even, as its border shows; MNIST's is.
+    uneven = 3 * float(np.std(_border(gray))) / strongest
     ink = np.clip(ink / strongest, 0, 1)
-    ink[ink < _INK] = 0  # Paper is never even; MNIST's is.
+    ink[ink < min(max(uneven, _FAINTEST), _PALEST)] = 0
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     top, left = rows[0], columns[0]
     cropped = ink[top : rows[-1] + 1, left : columns[-1] + 1]
@@ -124,7 +126,8 @@ def mnist_digit(gray: np.ndarray) -> tuple[np.ndarray, tuple[float, float], bool
     scale = _BOX / max(cropped.shape)
     height, width = (max(1, round(side * scale)) for side in cropped.shape)
     small = Image.fromarray((255 * cropped).astype(np.uint8)).resize(
-        (width, height), Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
+        (width, height),
+        Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR,
     )
     box = np.asarray(small, np.uint8)
     # Thin lines become grey when they shrink; a digit of MNIST has white ones.
@@ -144,9 +147,12 @@ def add_noise(image: np.ndarray, stddev: float) -> np.ndarray:
     return np.clip(image + noise, 0, 255).round().astype(np.uint8)
 
 
+def _border(gray: np.ndarray) -> np.ndarray:
+    return np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
+
+
 def _border_level(gray: np.ndarray) -> float:
-    edges = (gray[0], gray[-1], gray[:, 0], gray[:, -1])
-    return float(np.median(np.concatenate(edges)))
+    return float(np.median(_border(gray)))
 
 
 def _centre_of_mass(ink: np.ndarray) -> tuple[float, float]:

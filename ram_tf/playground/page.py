@@ -19,8 +19,9 @@ _BRUSH = 16  # As thick, when the digit has shrunk, as the pens of MNIST.
 _STEP_SECONDS = 0.55  # Between two glimpses.
 _WELCOME = "Draw a digit, or choose an image, and press Look."
 _INTRODUCTION = """# Where does it look?
-A recurrent attention model never sees the whole image. It takes a few small **glimpses**,
-one after the other, chooses by itself where the next one goes, and then names the class.
+A recurrent attention model never sees the whole image. It takes a few small
+**glimpses**, one after the other, chooses by itself where the next one goes, and then
+names the class.
 Draw something and watch it."""
 _NO_COMPARISON = (
     "An export holds the learned policy alone. Comparing it with random and central "

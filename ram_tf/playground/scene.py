@@ -31,7 +31,7 @@ CSS = """
 .ram-tile.ram-to-come div { aspect-ratio: 1; }
 .ram-bars { display: grid; grid-template-columns: max-content 1fr 4.5em;
   gap: 6px 10px; align-items: center; font-variant-numeric: tabular-nums; }
-.ram-bars span:nth-child(3n) { text-align: right; }
+.ram-bars span:nth-child(3n) { text-align: right; white-space: nowrap; }
 .ram-name { max-width: 11em; overflow: hidden; text-overflow: ellipsis;
   white-space: nowrap; }
 .ram-bar { height: 16px; border-radius: 8px; overflow: hidden;
@@ -86,8 +86,12 @@ def policy_table(answers: Sequence[PolicyAnswer], class_names: Sequence[str]) ->
     """Returns what the policies answered."""
     rows = []
     for answer in answers:
-        ends = "one path" if answer.num_paths == 1 else (
-            f"{round(answer.share * answer.num_paths)} of {answer.num_paths} paths"
+        ends = (
+            "one path"
+            if answer.num_paths == 1
+            else (
+                f"{round(answer.share * answer.num_paths)} of {answer.num_paths} paths"
+            )
         )
         rows.append(
             f"<tr><td>{answer.policy}</td>"
@@ -190,10 +194,11 @@ def _bars(probabilities: np.ndarray, step: int, model: Predictor) -> str:
     now = probabilities[step]
     rows = []
     for label in sorted(int(label) for label in shown):
+        name = html.escape(model.class_names[label])
         best = " ram-best" if label == now.argmax() else ""
         percent = 100 * now[label]
         rows.append(
-            f'<span class="ram-name{best}">{html.escape(model.class_names[label])}</span>'
+            f'<span class="ram-name{best}">{name}</span>'
             f'<span class="ram-bar"><i style="width:{percent:.1f}%"></i></span>'
             f'<span class="{best.strip()}">{percent:.1f} %</span>'
         )

@@ -34,7 +34,8 @@ def serve(
       on_start: called with the address when the page is there.
 
     Raises:
-      RamError: when gradio is missing, the model cannot be loaded, or the port is taken.
+      RamError: when gradio is missing, the model cannot be loaded, or the port is
+        taken.
     """
     os.environ.update(_OFFLINE)
     try:
@@ -65,7 +66,9 @@ def serve(
                 **LOOK_OF_PAGE,
             )
         except OSError as error:
-            raise RamError(f"--port={port}: expected to serve, found: {error}") from None
+            raise RamError(
+                f"--port={port}: expected to serve, found: {error}"
+            ) from None
         try:
             on_start(f"http://{HOST}:{port}")
             with contextlib.suppress(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""Lines that say what a model answered: for people, and as JSON and CSV for programs."""
+"""Lines that say what a model answered: as text for people, as JSON and as CSV."""
 
 import csv
 import io

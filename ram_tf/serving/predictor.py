@@ -166,9 +166,7 @@ def load_predictor(model: str) -> Predictor:
         return {key: value.numpy() for key, value in found.items()}
 
     def look(images: np.ndarray, starts: np.ndarray) -> tuple[Any, Any]:
-        found = path(
-            images=tf.constant(images), initial_locations=tf.constant(starts)
-        )
+        found = path(images=tf.constant(images), initial_locations=tf.constant(starts))
         return found["probabilities_by_glimpse"], found["locations"]
 
     return Predictor(model, metadata, answer, look if path is not None else None)

@@ -45,7 +45,9 @@ def test_fuzzed_picture(damage, name, background, tmp_path_factory, capfd):
     (of_train,) = read_files([str(path)], color)
     channels = of_train.stored_shape[2] if of_train.stored_shape else 1
     try:
-        (of_predict,), *_ = read_images(str(path), (8, 8, channels), True, 2, background)
+        (of_predict,), *_ = read_images(
+            str(path), (8, 8, channels), True, 2, background
+        )
     except RamError as error:
         told(str(error), path)
         told(of_train.error, path)

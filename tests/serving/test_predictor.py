@@ -138,12 +138,18 @@ def test_folders_and_patterns_stand_for_their_pictures(pictures):
     paths = [str(pictures / name) for name in names]
     assert find_images(str(pictures)) == ([*paths, str(pictures / "more/4.png")], 1)
     assert find_images(str(pictures / "*.png")) == (paths, 0)
-    assert find_images(str(pictures / "**/4.png")) == ([str(pictures / "more/4.png")], 0)
+    assert find_images(str(pictures / "**/4.png")) == (
+        [str(pictures / "more/4.png")],
+        0,
+    )
     assert find_images(str(pictures / "[13].png")) == ([paths[1], paths[3]], 0)
     odd = pictures / "a[1].png"
     shutil.copy(paths[0], odd)
     assert find_images(str(odd)) == ([str(odd)], 0)  # A file of that very name.
-    assert find_images("none.png") == (["none.png"], 0)  # Reading it says what is wrong.
+    assert find_images("none.png") == (
+        ["none.png"],
+        0,
+    )  # Reading it says what is wrong.
 
 
 @pytest.mark.parametrize("word", [".hidden/none/*", "*.jpg", "**/no"])

@@ -1,0 +1,204 @@
+"""The app: its command, and the page in headless Chromium."""
+
+import json
+import math
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ram_tf import app
+
+ROOT = pathlib.Path(__file__).parents[2]
+SWITCHES = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
+--disable-background-networking --disable-component-update --disable-sync""".split()
+SECONDS = 120  # For anything on a busy machine.
+
+
+def test_port_in_use_is_one_line(capsys):
+    pytest.importorskip("gradio")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert app.main([f"--port={port}"]) == 1
+    found = capsys.readouterr()
+    assert found.out == "" and found.err.count("\n") == 1
+    assert f"--port={port}: expected a free port, found: Address already" in found.err
+
+
+@pytest.mark.parametrize(
+    ("flag", "line"),
+    [
+        ("--port=99999", "--port=99999: expected at most 65535"),
+        ("--model=preset:none", "none"),
+        ("--model=no/folder", "--model=no/folder: expected a folder of ram_tf.export"),
+    ],
+)
+def test_flags_that_cannot_be_are_one_line(flag, line, capsys):
+    pytest.importorskip("gradio")
+    assert app.main(["--port=0", flag]) == 1
+    found = capsys.readouterr()
+    assert found.out == "" and found.err.count("\n") == 1 and line in found.err
+
+
+def test_missing_gradio_is_one_line(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    assert app.main([]) == 1
+    line = "error: gradio is not installed: pip install 'ram-tf[app]'\n"
+    assert capsys.readouterr().err == line
+
+
+def test_help_imports_neither_tensorflow_nor_gradio():
+    script = (
+        "import sys\nfrom ram_tf import app\nassert app.main(['--help']) == 0\n"
+        "assert not {'tensorflow', 'gradio', 'numpy', 'PIL'} & set(sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    pytest.importorskip("gradio")
+    log = tmp_path_factory.mktemp("app") / "log"
+    with open(log, "w") as file:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "ram_tf.app", "--port=0"],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        found = wait_for(lambda: re.search(r"http://127.0.0.1:\d+", log.read_text()))
+        yield found[0]
+    finally:
+        server.send_signal(signal.SIGINT)
+        assert server.wait(SECONDS) == 0
+    # No traceback and no other line, whatever was sent to it.
+    assert len(log.read_text().splitlines()) == 1, log.read_text()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    selenium = pytest.importorskip("selenium.webdriver")
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not program or not driver:
+        pytest.skip("needs chromium and chromedriver")
+    options = selenium.ChromeOptions()
+    options.binary_location = program
+    for switch in [*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
+        options.add_argument(switch)
+    options.set_capability(
+        "goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"}
+    )
+    found = selenium.Chrome(options=options, service=selenium.ChromeService(driver))
+    yield found
+    found.quit()
+
+
+@pytest.fixture
+def page(browser, address):
+    browser.set_window_size(1280, 1000)
+    browser.get(address)
+    # The page takes the brush when it is there.
+    wait_for(lambda: find(browser, "#pad canvas"))
+    time.sleep(3)
+    return browser
+
+
+def wait_for(look):
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        if found := look():
+            return found
+        time.sleep(0.2)
+    raise AssertionError("it did not come")
+
+
+def find(page, selector):
+    return page.find_elements("css selector", selector)
+
+
+def draw(page, points):
+    """Draws a line through points, in pixels from the middle of the pad."""
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    pad = find(page, "#pad canvas")[0]  # The palette has one of its own.
+    actions = ActionChains(page, duration=30)
+    actions.move_to_element_with_offset(pad, *points[0]).click_and_hold()
+    for point in points[1:]:
+        actions.move_to_element_with_offset(pad, *point)
+    actions.release().perform()
+    time.sleep(3)  # The pad tells the page a moment later.
+
+
+def look(page):
+    """Presses Look and returns what the model says in the end."""
+    find(page, "#look")[0].click()
+    end = ".ram-scene[data-step='8'], #scene [role=alert]"
+    found = wait_for(lambda: find(page, end))[0]
+    return found.get_attribute("data-label") or found.text
+
+
+SEVEN = [(-50, -70), (50, -70), (45, -50), (20, 0), (0, 40), (-10, 80)]
+TURNS = [2 * math.pi * turn / 12 for turn in range(13)]
+ZERO = [(int(55 * math.sin(turn)), int(-80 * math.cos(turn))) for turn in TURNS]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("points", "digit"), [(SEVEN, "7"), (ZERO, "0")])
+def test_drawn_digit_is_named_without_errors_or_requests(page, points, digit, address):
+    draw(page, points)
+    assert look(page) == digit
+    errors = [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
+    assert errors == []
+    messages = [
+        json.loads(entry["message"])["message"] for entry in page.get_log("performance")
+    ]
+    asked = [
+        message["params"]["request"]["url"]
+        for message in messages
+        if message["method"] == "Network.requestWillBeSent"
+    ]
+    assert any(url.startswith(address) for url in asked)
+    own = (address, "data:", "blob:", "chrome:", "about:")
+    assert [url for url in asked if not url.startswith(own)] == []
+
+
+@pytest.mark.browser
+def test_other_policies_are_asked_on_the_same_drawing(page):
+    draw(page, SEVEN)
+    (button,) = [b for b in find(page, "button") if "other policies" in b.text]
+    button.click()
+    (table,) = wait_for(lambda: find(page, "#policies table"))
+    policies = [
+        row.text.split()[0] for row in table.find_elements("css selector", "tr")
+    ]
+    assert policies == ["policy", "learned", "random", "center"]
+
+
+@pytest.mark.browser
+def test_nothing_drawn_and_a_broken_upload_are_told_in_a_line(page, tmp_path):
+    assert look(page) == "Draw something first."
+    (tab,) = [tab for tab in find(page, "button[role=tab]") if tab.text == "Image"]
+    tab.click()
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    (field,) = wait_for(lambda: find(page, "#upload input[type=file]"))
+    field.send_keys(str(broken))
+    wait_for(lambda: "broken" in find(page, "#upload")[0].text)
+    find(page, "#look")[0].click()
+    wait_for(lambda: "broken.png: expected an image" in find(page, "#scene")[0].text)

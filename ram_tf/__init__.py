@@ -7,7 +7,7 @@ The public classes are loaded on first use, so that ``import ram_tf`` and
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PUBLIC = {
     "Config": "ram_tf.config",

@@ -133,7 +133,7 @@ def mnist_digit(gray: np.ndarray) -> tuple[np.ndarray, tuple[float, float], bool
     # Thin lines become grey when they shrink; a digit of MNIST has white ones.
     box = np.clip(box * (255 / max(1, int(box.max()))), 0, 255).round().astype(np.uint8)
     y, x = _centre_of_mass(box)
-    half = (_SIDE - 1) / 2
+    half = _SIDE / 2  # Where MNIST has the centres of mass, to the pixel.
     row = min(max(round(half - y), 0), _SIDE - height)
     column = min(max(round(half - x), 0), _SIDE - width)
     digit = np.zeros([_SIDE, _SIDE], np.uint8)

@@ -86,7 +86,8 @@ def address(tmp_path_factory):
         yield found[0]
     finally:
         server.send_signal(signal.SIGINT)
-        assert server.wait(SECONDS) == 0
+        status = server.wait(SECONDS)
+    assert status == 0, log.read_text()
     # No traceback and no other line, whatever was sent to it.
     assert len(log.read_text().splitlines()) == 1, log.read_text()
 

@@ -71,8 +71,8 @@ def _command(arguments: Arguments) -> int:
     import_tensorflow()
     import tqdm
 
-    from ram_tf.serving.answers import csv_header, line
     from ram_tf.serving.classify import classify_files
+    from ram_tf.serving.predictions import csv_header, line
     from ram_tf.serving.predictor import load_predictor
 
     predictor = load_predictor(arguments.model)
@@ -98,8 +98,8 @@ def _command(arguments: Arguments) -> int:
                 if file.error:
                     print_error(file.error)
                     status = 1
-                for answer in file.answers:
-                    print(_printable(line(answer, names, arguments.top, kind)))
+                for prediction in file.predictions:
+                    print(_printable(line(prediction, names, arguments.top, kind)))
             bar.update()
             tally.add(file)
     if kind == "text" and tally.known:
@@ -146,7 +146,7 @@ class _Tally:
     Attributes:
       count: images.
       known: those of them whose true label is known.
-      right: those of them whose answer is that.
+      right: those of them whose prediction is that.
       sizes: how many images of each size (h, w) there are.
       first: (image, true label) of the first.
     """
@@ -157,11 +157,13 @@ class _Tally:
         self.first: list[tuple[Any, int | None]] = []
 
     def add(self, file: "ClassifiedFile") -> None:
-        self.count += len(file.answers)
-        self.sizes[file.stored_size] += len(file.answers)
-        truths = [answer.truth for answer in file.answers]
+        self.count += len(file.predictions)
+        self.sizes[file.stored_size] += len(file.predictions)
+        truths = [prediction.truth for prediction in file.predictions]
         self.known += sum(truth is not None for truth in truths)
-        self.right += sum(answer.truth == answer.label for answer in file.answers)
+        self.right += sum(
+            prediction.truth == prediction.label for prediction in file.predictions
+        )
         free = _DRAWN - len(self.first)
         self.first += itertools.islice(zip(file.images, truths, strict=True), free)
 
@@ -213,7 +215,9 @@ def _draw(tally: _Tally, predictor: "Predictor", arguments: Arguments) -> None:
     rollouts = arguments.rollouts or predictor.num_rollouts
     subtitle = predictor.name
     if rollouts > 1:
-        subtitle += f".  The first of {rollouts} rollouts, whose mean is the answer."
+        subtitle += (
+            f".  The first of {rollouts} rollouts, whose mean is the prediction."
+        )
     if tally.count > len(paths):
         _note(f"the first {len(paths)} of {tally.count} images are drawn")
     captions = title_of(config), subtitle

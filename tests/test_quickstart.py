@@ -1,4 +1,4 @@
-"""The notebook for newcomers runs from its first cell to its last, and says what it shows."""
+"""The notebook for newcomers runs to its end and shows what the committed one does."""
 
 import pathlib
 import sys
@@ -18,7 +18,9 @@ def printed(cell) -> str:
 def kinds(notebook) -> list[list[str]]:
     """Returns the kinds of what every cell left: text, or the types of its data."""
     return [
-        sorted({kind for out in cell.get("outputs", []) for kind in out.get("data", ())})
+        sorted(
+            {kind for out in cell.get("outputs", []) for kind in out.get("data", ())}
+        )
         for cell in notebook.cells
     ]
 

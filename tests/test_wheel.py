@@ -1,4 +1,4 @@
-"""What `pip install` of the built wheel gives, in a folder that is not the repository."""
+"""What `pip install` of the built wheel gives, in a folder beside no repository."""
 
 import os
 import pathlib

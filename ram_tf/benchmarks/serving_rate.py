@@ -18,7 +18,7 @@ from ram_tf.config import Config
 from ram_tf.models.cost import forward_operations
 from ram_tf.runs.setup import assemble
 from ram_tf.serving.saved_model import write
-from ram_tf.serving.signatures import Predictor, first_locations
+from ram_tf.serving.signatures import ServedModel, first_locations
 
 THROUGHPUT_BATCH = 256
 
@@ -31,8 +31,8 @@ def export_fresh(config: Config, budget: Budget, folder: str) -> dict[str, Any]:
     """
     experiment = assemble(config)
     # One rollout, from the centre.
-    predictor = Predictor(experiment, first_locations("center", 1))
-    write(predictor, {"format": "saved_model"}, pathlib.Path(folder))
+    served = ServedModel(experiment, first_locations("center", 1))
+    write(served, {"format": "saved_model"}, pathlib.Path(folder))
     return {
         "image_shape": list(experiment.image_shape),
         "operations": forward_operations(experiment.model),

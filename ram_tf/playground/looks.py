@@ -12,7 +12,7 @@ _PATHS = 20  # Of each policy that is compared.
 _SEED = (2014, 1)
 
 
-class PolicyAnswer(NamedTuple):
+class PolicyPrediction(NamedTuple):
     """What a policy made of an image.
 
     Attributes:
@@ -51,7 +51,7 @@ def look(
 
 def compare_policies(
     model: Predictor, image: np.ndarray, first: tuple[float, float]
-) -> list[PolicyAnswer]:
+) -> list[PolicyPrediction]:
     """Asks the same weights with other glimpses: learned, random and center.
 
     Args:
@@ -77,7 +77,7 @@ def compare_policies(
         mean = probabilities.mean(0)
         label = int(mean.argmax())
         share = float(np.mean(probabilities.argmax(-1) == label))
-        found.append(PolicyAnswer(policy, label, float(mean[label]), share, count))
+        found.append(PolicyPrediction(policy, label, float(mean[label]), share, count))
     return found
 
 

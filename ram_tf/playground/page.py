@@ -107,10 +107,10 @@ def make_page(model: str = "") -> gr.Blocks:
         try:
             predictor, found = picture_of(source, drawing, upload, name)
             image = inputs.add_noise(found.image, noise)
-            answers = looks.compare_policies(predictor, image, (y, x))
+            predictions = looks.compare_policies(predictor, image, (y, x))
         except RamError as error:
             return scene.message(str(error), is_error=True)
-        return scene.policy_table(answers, predictor.class_names)
+        return scene.policy_table(predictions, predictor.class_names)
 
     with gr.Blocks(title="ram_tf: where does it look?", fill_width=False) as page:
         gr.Markdown(_INTRODUCTION)
@@ -154,7 +154,7 @@ def make_page(model: str = "") -> gr.Blocks:
                     1,
                     step=1,
                     label="Rollouts",
-                    info="Further paths start elsewhere; the answer is their mean.",
+                    info="Further paths start elsewhere; the prediction is their mean.",
                 )
                 noise = gr.Slider(
                     0,

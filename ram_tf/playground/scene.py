@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from ram_tf.playground.looks import PolicyAnswer
+from ram_tf.playground.looks import PolicyPrediction
 from ram_tf.serving.predictor import Path, Predictor
 from ram_tf.viz.geometry import centre_px, cut_patches, top_left_px
 from ram_tf.viz.path_figure import ORDER
@@ -82,23 +82,28 @@ def message(text: str, is_error: bool = False) -> str:
     return f'<div class="ram-message"{role}>{html.escape(text)}</div>'
 
 
-def policy_table(answers: Sequence[PolicyAnswer], class_names: Sequence[str]) -> str:
-    """Returns what the policies answered."""
+def policy_table(
+    predictions: Sequence[PolicyPrediction], class_names: Sequence[str]
+) -> str:
+    """Returns what the policies predict."""
     rows = []
-    for answer in answers:
+    for prediction in predictions:
         ends = (
             "one path"
-            if answer.num_paths == 1
+            if prediction.num_paths == 1
             else (
-                f"{round(answer.share * answer.num_paths)} of {answer.num_paths} paths"
+                f"{round(prediction.share * prediction.num_paths)} of "
+                f"{prediction.num_paths} paths"
             )
         )
         rows.append(
-            f"<tr><td>{answer.policy}</td>"
-            f"<td><b>{html.escape(class_names[answer.label])}</b></td>"
-            f"<td>{100 * answer.probability:.0f} %</td><td>{ends}</td></tr>"
+            f"<tr><td>{prediction.policy}</td>"
+            f"<td><b>{html.escape(class_names[prediction.label])}</b></td>"
+            f"<td>{100 * prediction.probability:.0f} %</td><td>{ends}</td></tr>"
         )
-    head = "<th>policy</th><th>answer</th><th>mean probability</th><th>ends there</th>"
+    head = (
+        "<th>policy</th><th>prediction</th><th>mean probability</th><th>ends there</th>"
+    )
     return (
         f'<table class="ram-policies"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"

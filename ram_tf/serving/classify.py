@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ram_tf.errors import RamError
-from ram_tf.serving.answers import Answer
 from ram_tf.serving.image_files import ReadImages, read_ahead, read_images
+from ram_tf.serving.predictions import Prediction
 from ram_tf.serving.predictor import Predictor
 
 
@@ -16,13 +16,13 @@ class ClassifiedFile(NamedTuple):
 
     Attributes:
       images: uint8 [n, H, W, C], as the model saw them.
-      answers: one an image; none of a file that cannot be read.
+      predictions: one an image; none of a file that cannot be read.
       stored_size: (h, w) of the images in the file.
       error: what is wrong with it, else None.
     """
 
     images: np.ndarray
-    answers: list[Answer]
+    predictions: list[Prediction]
     stored_size: tuple[int, int]
     error: RamError | None = None
 
@@ -60,12 +60,12 @@ def classify_files(
                 nothing = np.zeros([0, *predictor.image_shape], np.uint8)
                 yield ClassifiedFile(nothing, [], (0, 0), found)
                 continue
-            answers = []
+            predictions = []
             count = len(found.images)
             for index in range(count):
                 name = path if count == 1 else f"{path}[{index}]"
                 truth = None if found.labels is None else int(found.labels[index])
                 mine = {key: value[at + index] for key, value in values.items()}
-                answers.append(Answer(name, mine, truth))
+                predictions.append(Prediction(name, mine, truth))
             at += count
-            yield ClassifiedFile(found.images, answers, found.stored_size)
+            yield ClassifiedFile(found.images, predictions, found.stored_size)

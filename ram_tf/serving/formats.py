@@ -1,4 +1,4 @@
-"""The formats that an export is written in, and whether what was written answers alike.
+"""The formats that an export is written in, and whether what was written outputs alike.
 
 Each holds functions of images and nothing of ram_tf. SavedModel is TensorFlow's own;
 LiteRT (TensorFlow Lite's successor) is for phones and small computers, ONNX for the
@@ -21,7 +21,7 @@ import tensorflow as tf
 from ram_tf.errors import RamError, one_line
 from ram_tf.files import read_arrays
 from ram_tf.serving import reload
-from ram_tf.serving.signatures import Predictor
+from ram_tf.serving.signatures import ServedModel
 
 TOLERANCE = 1e-5
 _MOST_OTHERS = 0.01  # A share of images beyond TOLERANCE that rounding explains.
@@ -35,7 +35,7 @@ _REFUSED = re.compile(r"'?(tf\.\w+)'? op is neither a custom op nor a flex op")
 
 
 class Difference(NamedTuple):
-    """How far the answers of a written model are from those of the run's.
+    """How far the outputs of a written model are from those of the run's.
 
     Attributes:
       largest: of all outputs of all images.
@@ -49,11 +49,11 @@ class Difference(NamedTuple):
     beyond: int
 
 
-def write_model(predictor: Predictor, folder: pathlib.Path, model_format: str) -> None:
+def write_model(served: ServedModel, folder: pathlib.Path, model_format: str) -> None:
     """Writes the signatures into a folder that exists.
 
     Args:
-      predictor: with the signatures.
+      served: with the signatures.
       folder: of the SavedModel, of model.tflite or of model.onnx.
       model_format: a key of FORMATS.
 
@@ -61,18 +61,18 @@ def write_model(predictor: Predictor, folder: pathlib.Path, model_format: str) -
       RamError: when the converter refuses the model.
       OSError, tf.errors.OpError: when the folder cannot be written.
     """
-    FORMATS[model_format](predictor, folder)
+    FORMATS[model_format](served, folder)
 
 
-def _write_saved_model(predictor: Predictor, folder: pathlib.Path) -> None:
-    tf.saved_model.save(predictor.module(), str(folder), predictor.signatures)
+def _write_saved_model(served: ServedModel, folder: pathlib.Path) -> None:
+    tf.saved_model.save(served.module(), str(folder), served.signatures)
 
 
-def _write_litert(predictor: Predictor, folder: pathlib.Path) -> None:
+def _write_litert(served: ServedModel, folder: pathlib.Path) -> None:
     with tempfile.TemporaryDirectory() as saved_model:
-        _write_saved_model(predictor, pathlib.Path(saved_model))
+        _write_saved_model(served, pathlib.Path(saved_model))
         converter = tf.lite.TFLiteConverter.from_saved_model(
-            saved_model, signature_keys=list(predictor.signatures)
+            saved_model, signature_keys=list(served.signatures)
         )
         try:
             content = converter.convert()
@@ -82,12 +82,12 @@ def _write_litert(predictor: Predictor, folder: pathlib.Path) -> None:
     (folder / reload.FILES["litert"]).write_bytes(content)
 
 
-def _write_onnx(predictor: Predictor, folder: pathlib.Path) -> None:
+def _write_onnx(served: ServedModel, folder: pathlib.Path) -> None:
     import onnx
     import tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # Refusals are named below.
-    serve = predictor.signatures["serving_uint8"]
+    serve = served.signatures["serving_uint8"]
     try:
         model, _ = tf2onnx.convert.from_function(
             serve,
@@ -150,7 +150,7 @@ def _refusal(model_format: str, operations: Iterable[str], said: str) -> RamErro
     return RamError(f"--format={model_format}: {said}")
 
 
-FORMATS: dict[str, Callable[[Predictor, pathlib.Path], None]] = {
+FORMATS: dict[str, Callable[[ServedModel, pathlib.Path], None]] = {
     "saved_model": _write_saved_model,
     "litert": _write_litert,
     "onnx": _write_onnx,
@@ -158,28 +158,28 @@ FORMATS: dict[str, Callable[[Predictor, pathlib.Path], None]] = {
 
 
 def reloaded_difference(
-    predictor: Predictor, path: pathlib.Path, model_format: str, images: np.ndarray
+    served: ServedModel, path: pathlib.Path, model_format: str, images: np.ndarray
 ) -> Difference:
     """Asks a written model in a fresh process, without ram_tf, and compares.
 
     Args:
-      predictor: that was written.
+      served: that was written.
       path: where.
       model_format: a key of FORMATS.
       images: uint8 [n, H, W, C].
 
     Raises:
-      RamError: when it cannot be read again, or more images have other answers than
+      RamError: when it cannot be read again, or more images have other outputs than
         rounding explains.
     """
-    expected = predictor.signatures["serving_uint8"](tf.constant(images))
+    expected = served.signatures["serving_uint8"](tf.constant(images))
     with tempfile.TemporaryDirectory() as folder:
-        asked, answered = (pathlib.Path(folder) / f"{name}.npz" for name in "ab")
+        asked, returned = (pathlib.Path(folder) / f"{name}.npz" for name in "ab")
         np.savez(asked, images=images)
         # -I: no path of this process and none of ram_tf's.
         words = [sys.executable, "-I", reload.__file__, model_format, path]
         done = subprocess.run(
-            [*map(str, words), str(asked), str(answered)],
+            [*map(str, words), str(asked), str(returned)],
             capture_output=True,
             text=True,
             check=False,
@@ -191,7 +191,7 @@ def reloaded_difference(
                 f"read, found: "
                 f"{lines[-1][:300]}"
             )
-        found = read_arrays(answered, "answers")
+        found = read_arrays(returned, "outputs")
     furthest = np.zeros(len(images))
     for key, value in expected.items():
         apart = np.abs(found[key].astype(np.float64) - value.numpy())
@@ -201,7 +201,7 @@ def reloaded_difference(
     beyond = int(np.sum(~(furthest <= TOLERANCE)))
     if beyond > _MOST_OTHERS * len(images):
         raise RamError(
-            f"--format={model_format}: expected the answers of the run's model within "
+            f"--format={model_format}: expected the outputs of the run's model within "
             f"{TOLERANCE:g}, found {beyond} of {len(images)} images with others, the "
             f"furthest by {furthest.max():.2g}"
         )

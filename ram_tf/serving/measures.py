@@ -13,7 +13,7 @@ from ram_tf.data.sources.base import SplitName
 from ram_tf.evaluation.anytime import anytime_curve, choose_threshold, last_glimpse
 from ram_tf.evaluation.calibration import expected_calibration_error, squared_errors
 from ram_tf.runs.setup import Experiment
-from ram_tf.serving.signatures import Predictor, first_locations
+from ram_tf.serving.signatures import ServedModel, first_locations
 
 SPLITS: tuple[SplitName, ...] = ("validation", "test")
 ROLLOUTS = (1, 4, 10)  # Of the table that stands beside every export.
@@ -21,7 +21,7 @@ _CALLS = 50  # Single images that are timed.
 _ROWS = 1000  # Rollouts computed at once, in batches of whole images.
 
 
-class Answers:
+class SplitPredictions:
     """What the images of a split are taken for, by several numbers of rollouts.
 
     Args:
@@ -42,7 +42,7 @@ class Answers:
     ) -> None:
         most = max(rollouts)
         starts = first_locations(initial_location, most)
-        look = Predictor(experiment, starts).look
+        look = ServedModel(experiment, starts).look
         columns: dict[int, list[tuple[np.ndarray, ...]]] = {r: [] for r in rollouts}
         for images, labels, _ in evaluation_batches(
             experiment.source.split(split), experiment.task, _batch_size(rollouts)
@@ -67,7 +67,7 @@ class Answers:
 
         Args:
           rollouts: one of the numbers.
-          threshold: as of `Predictor`.
+          threshold: as of `ServedModel`.
         """
         confidence, right, errors = self._columns[rollouts]
         images = np.arange(len(right))
@@ -92,7 +92,7 @@ class Answers:
 
 def measure(
     experiment: Experiment,
-    predictor: Predictor,
+    served: ServedModel,
     initial_location: str,
     on_batch: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def measure(
 
     Args:
       experiment: with the weights.
-      predictor: of the export, R rollouts.
+      served: of the export, R rollouts.
       initial_location: where its rollouts start, as of `first_locations`.
       on_batch: called with the batches done and in all.
 
@@ -112,13 +112,13 @@ def measure(
       is chosen on test: `suggested_threshold` is that of the fewest glimpses that cost
       no accuracy on validation.
     """
-    rollouts = len(predictor.starts)
-    numbers = sorted({*ROLLOUTS, rollouts}) if predictor.is_ram else [rollouts]
+    rollouts = len(served.starts)
+    numbers = sorted({*ROLLOUTS, rollouts}) if served.is_ram else [rollouts]
     sizes = {name: len(experiment.source.split(name).labels) for name in SPLITS}
     total = sum(-(-size // _batch_size(numbers)) for size in sizes.values())
     done = itertools.count()
     validation, test = (
-        Answers(
+        SplitPredictions(
             experiment,
             split,
             initial_location,
@@ -130,15 +130,15 @@ def measure(
     on_batch(total, total)
     images = test_images(experiment, _CALLS)
     found: dict[str, Any] = {
-        "validation": validation.measures(rollouts, predictor.threshold),
-        "test": test.measures(rollouts, predictor.threshold),
-        "latency_ms": latency_ms(predictor, images),
+        "validation": validation.measures(rollouts, served.threshold),
+        "test": test.measures(rollouts, served.threshold),
+        "latency_ms": latency_ms(served, images),
     }
-    if not predictor.is_ram:
+    if not served.is_ram:
         return found
     by_rollouts = []
     for number in numbers:
-        other = Predictor(experiment, first_locations(initial_location, number))
+        other = ServedModel(experiment, first_locations(initial_location, number))
         by_rollouts.append(
             {
                 "rollouts": number,
@@ -161,16 +161,16 @@ def measure(
     }
 
 
-def latency_ms(predictor: Predictor, images: np.ndarray) -> float:
+def latency_ms(served: ServedModel, images: np.ndarray) -> float:
     """Returns the median milliseconds of serving_uint8 with one image.
 
     The time is that of this machine, with what else it does.
 
     Args:
-      predictor: what is asked, twice for each image; the first answers do not count.
+      served: what is asked, twice for each image; the first calls do not count.
       images: uint8 [n, H, W, C].
     """
-    ask = predictor.signatures["serving_uint8"]
+    ask = served.signatures["serving_uint8"]
     seconds = []
     for image in [*images, *images]:
         begun = time.perf_counter()

@@ -15,7 +15,7 @@ PRESET = "preset:"
 _BATCH = 256  # Images that are predicted together.
 _PRESET_WEIGHTS = "model.weights.h5"
 
-_Answer = dict[str, np.ndarray]
+_Arrays = dict[str, np.ndarray]
 
 
 class Path(NamedTuple):
@@ -36,7 +36,7 @@ class Predictor:
     Args:
       name: of the model, for messages.
       metadata: as metadata.json of an export, with `background`.
-      answer: uint8 images [B, H, W, C] to the answers of `predict`, by name.
+      predict_batch: uint8 images [B, H, W, C] to the arrays of `predict`, by name.
       look: images and first locations [B, 2] to probabilities by glimpse [B, T, N] and
         locations [B, T, 2]; None when the model cannot tell.
       model: the Keras model, when it is one.
@@ -56,7 +56,7 @@ class Predictor:
         self,
         name: str,
         metadata: dict[str, Any],
-        answer: Callable[[np.ndarray], _Answer],
+        predict_batch: Callable[[np.ndarray], _Arrays],
         look: Callable[[np.ndarray, np.ndarray], tuple[Any, Any]] | None = None,
         model: RecurrentAttentionModel | None = None,
     ) -> None:
@@ -75,10 +75,10 @@ class Predictor:
         starts = metadata.get("first_locations") or [(0.0, 0.0)]
         self.first_location: tuple[float, float] = tuple(starts[0])
         self.num_rollouts: int = metadata.get("rollouts", 1)
-        self._answer = answer
+        self._predict = predict_batch
         self._look = look
 
-    def predict(self, images: np.ndarray, rollouts: int = 0) -> _Answer:
+    def predict(self, images: np.ndarray, rollouts: int = 0) -> _Arrays:
         """Classifies uint8 images [B, H, W, C].
 
         Args:
@@ -91,15 +91,15 @@ class Predictor:
           the first rollout, and glimpses int32 [B] where the model stops by itself.
 
         Raises:
-          RamError: when rollouts are asked of a model that has but one answer.
+          RamError: when rollouts are asked of a model that has but one prediction.
         """
         parts = [
-            self._mean(part, rollouts) if rollouts else self._answer(part)
+            self._mean(part, rollouts) if rollouts else self._predict(part)
             for part in _parts(images)
         ]
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
-    def _mean(self, images: np.ndarray, rollouts: int) -> _Answer:
+    def _mean(self, images: np.ndarray, rollouts: int) -> _Arrays:
         from ram_tf.serving.signatures import first_locations
 
         start = self.metadata.get("initial_location", "center")
@@ -108,7 +108,7 @@ class Predictor:
             for first in first_locations(start, rollouts)
         ]
         mean = np.mean([path.probabilities[:, -1] for path in paths], axis=0)
-        return _answer_of(mean, paths[0].locations)
+        return _arrays_of(mean, paths[0].locations)
 
     def path(self, images: np.ndarray, initial_locations: np.ndarray) -> Path:
         """Looks at uint8 images [B, H, W, C] from first locations, float32 [B, 2].
@@ -161,7 +161,7 @@ def load_predictor(model: str) -> Predictor:
     signature, metadata = load_export(folder)
     path = signature.owner.signatures.get("serving_path")
 
-    def answer(images: np.ndarray) -> _Answer:
+    def predict_batch(images: np.ndarray) -> _Arrays:
         found = signature(images=tf.constant(images))
         return {key: value.numpy() for key, value in found.items()}
 
@@ -169,7 +169,7 @@ def load_predictor(model: str) -> Predictor:
         found = path(images=tf.constant(images), initial_locations=tf.constant(starts))
         return found["probabilities_by_glimpse"], found["locations"]
 
-    return Predictor(model, metadata, answer, look if path is not None else None)
+    return Predictor(model, metadata, predict_batch, look if path is not None else None)
 
 
 def _of_preset(name: str) -> Predictor:
@@ -189,11 +189,11 @@ def _of_preset(name: str) -> Predictor:
         rollout = model.rollout(_as_model_takes(images, metadata), starts)
         return tf.nn.softmax(rollout.step_logits), rollout.locations
 
-    def answer(images: np.ndarray) -> _Answer:
+    def predict_batch(images: np.ndarray) -> _Arrays:
         probabilities, locations = look(images, np.zeros([len(images), 2], np.float32))
-        return _answer_of(probabilities[:, -1].numpy(), locations.numpy())
+        return _arrays_of(probabilities[:, -1].numpy(), locations.numpy())
 
-    return Predictor(name, metadata, answer, look, model)
+    return Predictor(name, metadata, predict_batch, look, model)
 
 
 def _as_model_takes(images: tf.Tensor, metadata: dict[str, Any]) -> tf.Tensor:
@@ -202,7 +202,7 @@ def _as_model_takes(images: tf.Tensor, metadata: dict[str, Any]) -> tf.Tensor:
     return tf.cast(images, tf.float32) if in_bytes else images
 
 
-def _answer_of(probabilities: np.ndarray, locations: np.ndarray) -> _Answer:
+def _arrays_of(probabilities: np.ndarray, locations: np.ndarray) -> _Arrays:
     label = probabilities.argmax(-1).astype(np.int32)
     return {"probabilities": probabilities, "label": label, "locations": locations}
 

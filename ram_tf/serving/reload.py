@@ -1,6 +1,6 @@
 """Asks an exported model as somebody without ram_tf does.
 
-Run as a file, python -I reload.py FORMAT PATH IMAGES.npz ANSWERS.npz, it imports
+Run as a file, python -I reload.py FORMAT PATH IMAGES.npz OUTPUTS.npz, it imports
 nothing of ram_tf, and of the rest only the runtime of its format.
 """
 
@@ -35,8 +35,8 @@ def _ask_onnx(path: pathlib.Path, images: Any) -> dict[str, Any]:
 
     session = onnxruntime.InferenceSession(str(path / FILES["onnx"]))
     names = [output.name for output in session.get_outputs()]
-    answers = session.run(names, {"images": images})
-    return dict(zip(names, answers, strict=True))
+    outputs = session.run(names, {"images": images})
+    return dict(zip(names, outputs, strict=True))
 
 
 ASK: dict[str, Callable[[pathlib.Path, Any], dict[str, Any]]] = {
@@ -46,13 +46,13 @@ ASK: dict[str, Callable[[pathlib.Path, Any], dict[str, Any]]] = {
 }
 
 
-def main(model_format: str, path: str, images: str, answers: str) -> None:
+def main(model_format: str, path: str, images: str, outputs: str) -> None:
     """Writes the outputs of serving_uint8 for the array `images` of an .npz."""
     import numpy as np
 
     with np.load(images) as arrays:
         found = ASK[model_format](pathlib.Path(path), arrays["images"])
-    np.savez(answers, **found)
+    np.savez(outputs, **found)
 
 
 if __name__ == "__main__":

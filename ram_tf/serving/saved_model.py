@@ -19,7 +19,7 @@ from ram_tf.serving.formats import (
 )
 from ram_tf.serving.measures import measure, test_images
 from ram_tf.serving.reload import FILES
-from ram_tf.serving.signatures import Predictor, first_locations
+from ram_tf.serving.signatures import ServedModel, first_locations
 from ram_tf.serving.warmup import write_warmup
 
 METADATA = "metadata.json"
@@ -56,7 +56,7 @@ def export(
       export_dir: must not exist.
       initial_location: where the first rollout starts: center or random.
       rollouts: R, of which the mean is taken.
-      threshold: as of `Predictor`.
+      threshold: as of `ServedModel`.
       model_format: saved_model, litert or onnx.
       verify: ask what was written in a fresh process, and compare.
       on_batch: called with the batches of its measures done and in all.
@@ -68,7 +68,7 @@ def export(
       RamError: when export_dir exists or cannot be written; when the run's policy is
         random: its predictions would be too; when rollouts or a threshold are asked of
         a whole-image classifier; and when the format's converter is not installed,
-        refuses the model, or writes one that answers otherwise.
+        refuses the model, or writes one that outputs otherwise.
     """
     config = experiment.config
     if config.model == "ram" and config.policy == "random":
@@ -87,8 +87,8 @@ def export(
         )
     require_converter(model_format)
     starts = first_locations(initial_location, rollouts)
-    predictor = Predictor(experiment, starts, threshold)
-    found = measure(experiment, predictor, initial_location, on_batch)
+    served = ServedModel(experiment, starts, threshold)
+    found = measure(experiment, served, initial_location, on_batch)
     metadata = {
         "experiment": config.experiment,
         "config_digest": config.digest(),
@@ -105,11 +105,11 @@ def export(
         "config": {**config.to_dict(), "run_dir": "", "data_dir": ""},
     }
     images = test_images(experiment, _VERIFIED) if verify else None
-    return write(predictor, metadata, export_dir, images)
+    return write(served, metadata, export_dir, images)
 
 
 def write(
-    predictor: Predictor,
+    served: ServedModel,
     metadata: dict[str, Any],
     export_dir: pathlib.Path,
     images: np.ndarray | None = None,
@@ -117,13 +117,13 @@ def write(
     """Writes a model and its metadata, whole or not at all.
 
     Args:
-      predictor: the model.
+      served: the model.
       metadata: with its `format`.
       export_dir: must not exist.
       images: uint8 [n, H, W, C], what a fresh process is asked; None asks nothing.
 
     Returns:
-      The metadata, with how far the answers of the fresh process were, `reloaded`, and
+      The metadata, with how far the outputs of the fresh process were, `reloaded`, and
       of a SavedModel whether TensorFlow Serving finds `warmup_requests`.
 
     Raises:
@@ -135,12 +135,12 @@ def write(
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir(parents=True)
-        write_model(predictor, temporary, model_format)
+        write_model(served, temporary, model_format)
         if model_format == "saved_model":
-            warm = write_warmup(predictor.signatures, temporary)
+            warm = write_warmup(served.signatures, temporary)
             metadata = {**metadata, "warmup_requests": warm}
         if images is not None:
-            difference = reloaded_difference(predictor, temporary, model_format, images)
+            difference = reloaded_difference(served, temporary, model_format, images)
             metadata = {**metadata, "reloaded": difference._asdict()}
         (temporary / METADATA).write_text(to_json(metadata))
         temporary.rename(export_dir)

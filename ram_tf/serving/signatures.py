@@ -1,4 +1,4 @@
-"""What an exported model answers: functions of images alone, without ram_tf's classes.
+"""What an exported model outputs: functions of images alone, without ram_tf's classes.
 
 A prediction is the mean of R rollouts at the means of the policy, from R first
 locations that are the same for every image. It depends neither on chance nor on the
@@ -37,7 +37,7 @@ def first_locations(initial_location: str, count: int) -> np.ndarray:
     return ((first + 1.0 + 2.0 * steps) % 2.0 - 1.0).astype(np.float32)
 
 
-class Predictor:
+class ServedModel:
     """Predicts as an export does; not itself a part of what is saved.
 
     Args:
@@ -139,7 +139,7 @@ class Predictor:
     ) -> dict[str, tf.Tensor]:
         """As a rollout, but ends when all images of the batch are decided.
 
-        A decided image is computed on until then, and keeps its answer: it does not
+        A decided image is computed on until then, and keeps its prediction: it does not
         depend on the others. The rest of its locations repeat the last that counts.
         """
         model = self.model

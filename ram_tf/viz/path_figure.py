@@ -27,7 +27,7 @@ _COLUMNS = 2  # Images side by side.
 _TILE, _ROW = 0.5, 0.245  # Inches: of a patch, of a class in the chart.
 _INK, _FAINT, _PALE = "#1c2733", "#77838f", "#a9b4be"
 _RIGHT, _WRONG, _OUTSIDE = "#0a8f6c", "#d1495b", "#3a4654"
-_ANSWER = "#2f6fde"  # Of a prediction, where the truth is not known.
+_UNKNOWN = "#2f6fde"  # Of a prediction, where the truth is not known.
 # From the first glimpse to the last; readable on black pixels and for most eyes.
 ORDER = ("#ffd166", "#f78c6b", "#ef476f", "#b05fd0", "#5b8def", "#22c1c3")
 
@@ -223,7 +223,7 @@ def _draw_probabilities(
     prediction = int(path.probabilities[last].argmax())
     unknown = path.label == UNKNOWN
     for row, label in enumerate(shown):
-        predicted = _ANSWER if unknown else _WRONG
+        predicted = _UNKNOWN if unknown else _WRONG
         colour = predicted if label == prediction else _PALE
         colour = _RIGHT if label == path.label else colour
         axes.axhline(row, color="#e6eaee", lw=1, zorder=1)
@@ -238,7 +238,7 @@ def _draw_probabilities(
     axes.set_yticks(range(len(shown)), shown_names, size=11, color=_FAINT)
     for text, label in zip(axes.get_yticklabels(), shown, strict=True):
         if label == (prediction if unknown else path.label):
-            text.set(color=_ANSWER if unknown else _RIGHT, weight="bold")
+            text.set(color=_UNKNOWN if unknown else _RIGHT, weight="bold")
     steps = range(len(path.probabilities))
     axes.set_xticks(steps, [str(step + 1) for step in steps], size=11, color=_FAINT)
     axes.set_xlabel("how likely after each glimpse", size=11, color=_FAINT, loc="left")

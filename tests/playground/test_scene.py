@@ -39,8 +39,12 @@ def test_rollouts_begin_at_the_given_place_and_elsewhere(model, digit):
 
 def test_policies_are_compared_on_the_same_weights(model, digit):
     found = looks.compare_policies(model, digit, (0.0, 0.0))
-    assert [answer.policy for answer in found] == ["learned", "random", "center"]
-    assert [answer.num_paths for answer in found] == [20, 20, 1]
+    assert [prediction.policy for prediction in found] == [
+        "learned",
+        "random",
+        "center",
+    ]
+    assert [prediction.num_paths for prediction in found] == [20, 20, 1]
     path = looks.look(model, digit, (0.0, 0.0), 20).probabilities[:, -1].mean(0)
     assert found[0].label == path.argmax()
     assert found[0].probability == pytest.approx(path.max(), abs=1e-5)

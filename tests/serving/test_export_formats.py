@@ -21,7 +21,7 @@ from ram_tf.errors import RamError
 from ram_tf.evaluation.anytime import THRESHOLDS
 from ram_tf.models.factory import build_model
 from ram_tf.serving import formats, page, reload
-from ram_tf.serving.signatures import Predictor, first_locations
+from ram_tf.serving.signatures import ServedModel, first_locations
 from ram_tf.serving.warmup import RECORDS, write_warmup
 
 NEEDS = {"litert": "ai_edge_litert", "onnx": "tf2onnx"}
@@ -50,8 +50,8 @@ def need(model_format):
     pytest.importorskip(NEEDS[model_format], reason=f"no extra {model_format}")
 
 
-def predictor_of(shape, rollouts=2, threshold=0.0, **settings):
-    """A predictor of a small fresh model that looks about."""
+def served_of(shape, rollouts=2, threshold=0.0, **settings):
+    """A small fresh model that looks about, as it is exported."""
     small = {"num_glimpses": 3, "patch_size": 4, "core_units": 8, "glimpse_units": 8}
     if settings.get("model", "ram") != "ram":
         small = {"fc_units": 8}
@@ -65,7 +65,7 @@ def predictor_of(shape, rollouts=2, threshold=0.0, **settings):
         variable.assign_add(0.3 * noise)
     experiment = types.SimpleNamespace(model=model, config=config, image_shape=shape)
     starts = first_locations("center", rollouts)
-    return Predictor(experiment, starts, threshold)
+    return ServedModel(experiment, starts, threshold)
 
 
 def images_of(shape):
@@ -76,71 +76,71 @@ def images_of(shape):
 
 @pytest.mark.parametrize("model_format", FORMATS)
 @pytest.mark.parametrize("core, network, shape, more", MODELS)
-def test_converted_model_answers_as_the_model(
+def test_converted_model_predicts_as_the_model(
     model_format, core, network, shape, more, tmp_path
 ):
     need(model_format)
-    predictor = predictor_of(shape, core=core, glimpse_network=network, **more)
-    formats.write_model(predictor, tmp_path, model_format)
+    served = served_of(shape, core=core, glimpse_network=network, **more)
+    formats.write_model(served, tmp_path, model_format)
     images = images_of(shape)
-    found = formats.reloaded_difference(predictor, tmp_path, model_format, images)
+    found = formats.reloaded_difference(served, tmp_path, model_format, images)
     assert found.images == 1000
     # One image in hundreds has a mean so near to the edge of a pixel that the last bit
     # of a sum moves the patch.
     assert found.beyond <= 2
     if not found.beyond:
         assert found.largest <= formats.TOLERANCE
-    answers = predictor.signatures["serving_uint8"](tf.constant(images))
-    assert np.ptp(answers["probabilities"].numpy(), axis=0).max() > 0.02, "images count"
+    outputs = served.signatures["serving_uint8"](tf.constant(images))
+    assert np.ptp(outputs["probabilities"].numpy(), axis=0).max() > 0.02, "images count"
 
 
 @pytest.mark.parametrize("model_format", FORMATS)
 def test_converted_model_stops_when_it_is_sure(model_format, tmp_path):
     need(model_format)
     images = images_of(DIGITS)
-    look = predictor_of(DIGITS, core="rnn").signatures["serving_path"]
+    look = served_of(DIGITS, core="rnn").signatures["serving_path"]
     path = look(tf.constant(images), tf.zeros([1000, 2]))["probabilities_by_glimpse"]
     # After its first glimpse about every other image is sure.
     threshold = float(np.median(path.numpy()[:, 0].max(-1)))
-    predictor = predictor_of(DIGITS, 1, threshold, core="rnn")
-    formats.write_model(predictor, tmp_path, model_format)
-    glimpses = predictor.signatures["serving_uint8"](tf.constant(images))["glimpses"]
+    served = served_of(DIGITS, 1, threshold, core="rnn")
+    formats.write_model(served, tmp_path, model_format)
+    glimpses = served.signatures["serving_uint8"](tf.constant(images))["glimpses"]
     assert len(set(glimpses.numpy())) > 1, "it stops at several places"
-    found = formats.reloaded_difference(predictor, tmp_path, model_format, images)
+    found = formats.reloaded_difference(served, tmp_path, model_format, images)
     assert found.beyond <= 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model_format", FORMATS)
 @pytest.mark.parametrize("model", ["fc", "conv"])
-def test_converted_whole_image_classifier_answers_as_the_model(
+def test_converted_whole_image_classifier_predicts_as_the_model(
     model_format, model, tmp_path
 ):
     need(model_format)
-    predictor = predictor_of(DIGITS, 1, model=model)
-    formats.write_model(predictor, tmp_path, model_format)
+    served = served_of(DIGITS, 1, model=model)
+    formats.write_model(served, tmp_path, model_format)
     images = images_of(DIGITS)
-    found = formats.reloaded_difference(predictor, tmp_path, model_format, images)
+    found = formats.reloaded_difference(served, tmp_path, model_format, images)
     assert found.beyond == 0
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """A small model in every format that is installed, and its predictor."""
-    predictor = predictor_of(DIGITS, core="rnn")
+    """A small model in every format that is installed, and what was written."""
+    served = served_of(DIGITS, core="rnn")
     folders = {}
     for model_format, package in NEEDS.items():
         if importlib.util.find_spec(package):
             folders[model_format] = tmp_path_factory.mktemp(model_format)
-            formats.write_model(predictor, folders[model_format], model_format)
-    return predictor, folders
+            formats.write_model(served, folders[model_format], model_format)
+    return served, folders
 
 
 @pytest.mark.parametrize("model_format", FORMATS)
 def test_converted_model_needs_its_runtime_alone(model_format, written, tmp_path):
     """Neither TensorFlow nor ram_tf, and batches of any size."""
     need(model_format)
-    predictor, folders = written
+    served, folders = written
     code = (
         "import runpy, sys\n"
         "sys.modules.update(dict.fromkeys(['tensorflow', 'keras', 'ram_tf']))\n"
@@ -148,25 +148,25 @@ def test_converted_model_needs_its_runtime_alone(model_format, written, tmp_path
     )
     images = images_of(DIGITS)
     for count in (1, 7):
-        asked, answers = tmp_path / "asked.npz", tmp_path / "answers.npz"
+        asked, outputs = tmp_path / "asked.npz", tmp_path / "outputs.npz"
         np.savez(asked, images=images[:count])
-        words = [reload.__file__, model_format, folders[model_format], asked, answers]
+        words = [reload.__file__, model_format, folders[model_format], asked, outputs]
         command = [sys.executable, "-I", "-c", code, *map(str, words)]
         subprocess.run(command, check=True)
-        expected = predictor.signatures["serving_uint8"](tf.constant(images[:count]))
-        with np.load(answers) as found:
+        expected = served.signatures["serving_uint8"](tf.constant(images[:count]))
+        with np.load(outputs) as found:
             assert set(found) == set(expected)
             for key, value in expected.items():
                 np.testing.assert_allclose(found[key], value, atol=1e-5)
 
 
 @pytest.mark.parametrize("model_format", FORMATS)
-def test_model_with_other_answers_is_refused(model_format, written):
+def test_model_with_other_outputs_is_refused(model_format, written):
     need(model_format)
-    predictor, folders = written
-    predictor = Predictor(
+    served, folders = written
+    served = ServedModel(
         types.SimpleNamespace(
-            model=predictor.model,
+            model=served.model,
             config=Config(),
             image_shape=DIGITS,
         ),
@@ -174,7 +174,7 @@ def test_model_with_other_answers_is_refused(model_format, written):
     )
     with pytest.raises(RamError, match="found [0-9]+ of 50 images with others"):
         formats.reloaded_difference(
-            predictor, folders[model_format], model_format, images_of(DIGITS)[:50]
+            served, folders[model_format], model_format, images_of(DIGITS)[:50]
         )
 
 
@@ -227,7 +227,7 @@ def test_warm_up_requests_are_what_the_signatures_take(tmp_path):
     pytest.importorskip("tensorflow_serving", reason="no extra serving")
     from tensorflow_serving.apis import prediction_log_pb2
 
-    signatures = predictor_of(DIGITS, core="rnn").signatures
+    signatures = served_of(DIGITS, core="rnn").signatures
     assert write_warmup(signatures, tmp_path)
     records = tf.data.TFRecordDataset(str(tmp_path / RECORDS)).as_numpy_iterator()
     names = []
@@ -252,7 +252,7 @@ def test_warm_up_requests_are_left_out_without_their_package(tmp_path, monkeypat
 
 
 def rest_answer(body, signatures):
-    """What TensorFlow Serving's REST API answers to a predict request."""
+    """What TensorFlow Serving's REST API outputs to a predict request."""
     request = json.loads(body)
     signature = signatures[request.get("signature_name", "serving_default")]
     specs = signature.structured_input_signature[1]

@@ -64,18 +64,18 @@ def test_predictor_ends_its_path_where_it_predicts(kind, request, test_split):
     images = test_split.images[:5]
     starts = np.tile(np.float32(model.first_location), [5, 1])
     path = model.path(images, starts)
-    answer = model.predict(images, rollouts=1)
+    prediction = model.predict(images, rollouts=1)
     steps = model.num_glimpses
     assert path.probabilities.shape == (5, steps, len(model.class_names))
     np.testing.assert_array_equal(path.locations[:, 0], starts)
     np.testing.assert_allclose(
-        path.probabilities[:, -1], answer["probabilities"], atol=1e-5
+        path.probabilities[:, -1], prediction["probabilities"], atol=1e-5
     )
-    np.testing.assert_allclose(path.locations, answer["locations"], atol=1e-5)
+    np.testing.assert_allclose(path.locations, prediction["locations"], atol=1e-5)
     if model.num_rollouts == 1:
         mine = model.predict(images)
         np.testing.assert_allclose(
-            mine["probabilities"], answer["probabilities"], atol=1e-5
+            mine["probabilities"], prediction["probabilities"], atol=1e-5
         )
     other = model.path(images, starts + 0.5)
     assert np.abs(other.locations[:, 0] - path.locations[:, 0]).min() > 0.4
@@ -99,7 +99,7 @@ def test_preset_is_right_on_digits_that_it_never_saw(of_preset, test_split):
     assert np.mean(found == test_split.labels[:200]) > 0.9
 
 
-def test_answers_do_not_depend_on_the_batch(of_preset, test_split, monkeypatch):
+def test_predictions_do_not_depend_on_the_batch(of_preset, test_split, monkeypatch):
     images = test_split.images[:7]
     together = of_preset.predict(images)
     monkeypatch.setattr(predictor_module, "_BATCH", 3)
@@ -113,7 +113,7 @@ def test_answers_do_not_depend_on_the_batch(of_preset, test_split, monkeypatch):
 def test_old_export_predicts_and_says_what_it_lacks_for_a_path(
     of_export, test_split, tmp_path, capsys, exported, monkeypatch, pictures
 ):
-    old = predictor_module.Predictor("old", of_export.metadata, of_export._answer)
+    old = predictor_module.Predictor("old", of_export.metadata, of_export._predict)
     images = test_split.images[:2]
     assert old.predict(images)["label"].shape == (2,)
     with pytest.raises(RamError, match="serving_path, found one of an earlier version"):
@@ -185,16 +185,18 @@ def test_predict_writes_csv_of_the_most_likely_classes(exported, pictures, capsy
     words = [f"--model={exported}", "--format=csv", "--top=3", str(odd)]
     assert predict.main([*words, str(pictures / "1.png")]) == 0
     assert predict.main([f"--model={exported}", "--json", str(odd)]) == 0
-    *lines, answer = capsys.readouterr().out.splitlines()
+    *lines, prediction = capsys.readouterr().out.splitlines()
     rows = list(csv.DictReader(io.StringIO("\n".join(lines))))
     assert [row["image"] for row in rows] == [str(odd), str(pictures / "1.png")]
-    answer = json.loads(answer)
-    order = np.argsort(answer["probabilities"])[::-1][:3]
+    prediction = json.loads(prediction)
+    order = np.argsort(prediction["probabilities"])[::-1][:3]
     for rank, label in enumerate(order, start=1):
         assert rows[0][f"class_{rank}"] == str(label)
         probability = float(rows[0][f"probability_{rank}"])
-        assert probability == pytest.approx(answer["probabilities"][label], abs=1e-6)
-    assert rows[0]["label"] == str(answer["label"]) and rows[0]["true_label"] == ""
+        assert probability == pytest.approx(
+            prediction["probabilities"][label], abs=1e-6
+        )
+    assert rows[0]["label"] == str(prediction["label"]) and rows[0]["true_label"] == ""
 
 
 def test_predict_names_the_true_label_in_json_and_csv(exported, tiny_run, capsys):
@@ -229,7 +231,7 @@ def test_predict_draws_a_figure_and_an_animation(of_preset, pictures, tmp_path, 
         assert all((a != b).any() for a, b in zip(shown, shown[1:], strict=False))
         assert (shown[0][0, 0] == 255).all()
         # Its last frame is the figure, but for the colours of a palette. The figure
-        # may be narrower: it needs room for the last answer alone.
+        # may be narrower: it needs room for the last prediction alone.
         width = min(picture.width, frames.width)
         still = np.asarray(picture.convert("RGB"), np.int32)[:, :width]
         assert np.abs(shown[-1][:, :width] - still).mean() < 2

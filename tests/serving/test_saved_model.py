@@ -1,4 +1,4 @@
-"""Tests of the SavedModel: without ram_tf, with the Keras model's answers."""
+"""Tests of the SavedModel: without ram_tf, with the predictions of the Keras model."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ from ram_tf.export import main
 from ram_tf.models.factory import build_model
 from ram_tf.runs.setup import load_run
 from ram_tf.serving.saved_model import default_rollouts, export
-from ram_tf.serving.signatures import Predictor, first_locations
+from ram_tf.serving.signatures import ServedModel, first_locations
 
 # Runs where nothing of this package can be imported, also if it is installed.
 ELSEWHERE = """
@@ -33,14 +33,14 @@ import tensorflow as tf
 
 loaded = tf.saved_model.load(sys.argv[1])
 images = np.load(sys.argv[2])["images"]
-answers = {}
+outputs = {}
 for name, inputs in [
     ("serving_uint8", tf.constant(images)),
     ("serving_default", tf.constant(images / np.float32(255))),
 ]:
     found = loaded.signatures[name](images=inputs)
-    answers.update({f"{name}/{key}": value for key, value in found.items()})
-np.savez(sys.argv[3], **answers)
+    outputs.update({f"{name}/{key}": value for key, value in found.items()})
+np.savez(sys.argv[3], **outputs)
 """
 
 
@@ -80,7 +80,7 @@ def signatures(exported):
     return {"loaded": loaded, **loaded.signatures}
 
 
-def test_savedmodel_answers_as_the_model_where_ram_tf_is_not(
+def test_savedmodel_predicts_as_the_model_where_ram_tf_is_not(
     exported, experiment, digits, tmp_path
 ):
     inputs, outputs = tmp_path / "inputs.npz", tmp_path / "outputs.npz"
@@ -123,7 +123,7 @@ def test_savedmodel_signatures_are_as_promised(signatures):
 
 
 @pytest.mark.parametrize("name", ["serving_uint8", "serving_default"])
-def test_savedmodel_answer_does_not_depend_on_the_batch(name, signatures, digits):
+def test_savedmodel_prediction_does_not_depend_on_the_batch(name, signatures, digits):
     images = digits.images[:40]
     if name == "serving_default":
         images = images.astype(np.float32) / 255
@@ -162,7 +162,7 @@ def test_an_image_is_looked_at_until_it_is_sure(
 ):
     images = digits.images[:200]
     starts = first_locations("center", rollouts)
-    signatures = Predictor(experiment, starts, threshold).signatures
+    signatures = ServedModel(experiment, starts, threshold).signatures
     found = signatures["serving_uint8"](tf.constant(images))
     probabilities, locations = by_rollout(experiment, images, starts)
     probabilities, locations = probabilities.mean(0), locations[0]
@@ -184,7 +184,7 @@ def test_an_image_is_looked_at_until_it_is_sure(
     expected = probabilities[np.arange(200), glimpses - 1]
     np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
     np.testing.assert_array_equal(found["label"], expected.argmax(-1))
-    # An image alone, whose batch ends with it, has the same answer.
+    # An image alone, whose batch ends with it, has the same prediction.
     for chosen in (slice(0, 1), slice(5, 6), slice(199, 150, -7), slice(0, 0)):
         alone = signatures["serving_uint8"](tf.constant(images[chosen]))
         for key, value in alone.items():
@@ -193,7 +193,7 @@ def test_an_image_is_looked_at_until_it_is_sure(
 
 def test_glimpses_that_are_not_needed_are_not_computed(experiment, digits):
     """A batch that is sure at once takes one round of the loop."""
-    sure = Predictor(experiment, first_locations("center", 2), 1e-3)
+    sure = ServedModel(experiment, first_locations("center", 2), 1e-3)
     graph = sure.signatures["serving_uint8"].get_concrete_function()
     names = {node.op for node in graph.graph.as_graph_def().node}
     assert names & {"While", "StatelessWhile"}

@@ -1,4 +1,4 @@
-"""Lines that say what a model answered: as text for people, as JSON and as CSV."""
+"""Lines that say what a model predicts: as text for people, as JSON and as CSV."""
 
 import csv
 import io
@@ -11,8 +11,8 @@ import numpy as np
 FORMATS = ("text", "json", "csv")
 
 
-class Answer(NamedTuple):
-    """What a model said of one image.
+class Prediction(NamedTuple):
+    """What a model says of one image.
 
     Attributes:
       name: of the image.
@@ -38,44 +38,46 @@ def csv_header(top: int) -> str:
     return ",".join(columns)
 
 
-def line(answer: Answer, class_names: Sequence[str], top: int, kind: str) -> str:
-    """Returns the line of an answer.
+def line(
+    prediction: Prediction, class_names: Sequence[str], top: int, kind: str
+) -> str:
+    """Returns the line of a prediction.
 
     Args:
-      answer: what was said.
+      prediction: to be told.
       class_names: the N classes.
       top: how many of the most likely classes it names.
       kind: one of FORMATS.
     """
-    probabilities = answer.values["probabilities"]
+    probabilities = prediction.values["probabilities"]
     likely = [
         (class_names[label], float(probabilities[label]))
         for label in np.argsort(-probabilities, kind="stable")[:top]
     ]
     if kind == "json":
-        return json.dumps(_json(answer, class_names, likely))
+        return json.dumps(_json(prediction, class_names, likely))
     if kind == "csv":
         buffer = io.StringIO()
-        truth = "" if answer.truth is None else answer.truth
-        row = [answer.name, answer.label, truth]
+        truth = "" if prediction.truth is None else prediction.truth
+        row = [prediction.name, prediction.label, truth]
         for name, probability in likely:
             row += [name, f"{probability:.6f}"]
         csv.writer(buffer, lineterminator="").writerow(row)
         return buffer.getvalue()
     percents = [f"{name} ({100 * value:.1f} %)" for name, value in likely]
-    text = f"{answer.name}: {', '.join(percents)}"
-    if answer.truth not in (None, answer.label):
-        text += f", wrong: it is {class_names[answer.truth]}"
+    text = f"{prediction.name}: {', '.join(percents)}"
+    if prediction.truth not in (None, prediction.label):
+        text += f", wrong: it is {class_names[prediction.truth]}"
     return text
 
 
 def _json(
-    answer: Answer, class_names: Sequence[str], likely: list[tuple[str, float]]
+    prediction: Prediction, class_names: Sequence[str], likely: list[tuple[str, float]]
 ) -> dict[str, Any]:
-    values = {key: value.tolist() for key, value in answer.values.items()}
-    found = {"image": answer.name, "class": class_names[answer.label], **values}
+    values = {key: value.tolist() for key, value in prediction.values.items()}
+    found = {"image": prediction.name, "class": class_names[prediction.label], **values}
     if len(likely) > 1:
         found["top"] = [{"class": name, "probability": p} for name, p in likely]
-    if answer.truth is not None:
-        found["true_label"] = answer.truth
+    if prediction.truth is not None:
+        found["true_label"] = prediction.truth
     return found

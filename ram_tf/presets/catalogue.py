@@ -4,9 +4,10 @@
 # RESULTS_DIR, where the run's experiment has its results.
 CATALOGUE = {
     "demo": "demo",
-    "mnist_6g": "best/mnist_6g/seed0",
+    "mnist_6g": "best/mnist_6g_credit/seed0",
+    "translated_8g": "best/translated_8g/seed0",
     "cluttered60_8g": "best/cluttered60_8g/seed0",
-    "cifar10_4g": "best/cifar10_inception_4g/seed0",
-    "cifar10_paper_8g": "table5/ram_inception_8g/seed0",
+    # The paper's own model.
+    "cifar10_inception_4g": "best/cifar10_inception_4g/seed0",
 }
 LICENSE = "Apache-2.0"  # Of the weights, as of the package.

@@ -516,7 +516,7 @@ def test_predict_puts_transparency_on_the_background_of_training(
     same = write_image(tmp_path / "b.png", 255 - digit)
     model = pathlib.Path(shutil.copytree(exported, tmp_path / "model"))
     metadata = json.loads((model / "metadata.json").read_text())
-    answers = []
+    predicted = []
     for background in ("white", "black", None):
         metadata["config"]["background"] = background
         if background is None:
@@ -525,10 +525,11 @@ def test_predict_puts_transparency_on_the_background_of_training(
         capsys.readouterr()
         assert predict.main([f"--model={model}", "--json", str(path), str(same)]) == 0
         first, second = map(json.loads, capsys.readouterr().out.splitlines())
-        answers.append(first["probabilities"])
+        predicted.append(first["probabilities"])
         if background != "black":
-            assert first["probabilities"] == second["probabilities"]
-    assert answers[0] == answers[2] != answers[1]
+            # Two rows of one batch: the last bits may differ.
+            assert first["probabilities"] == pytest.approx(second["probabilities"], 1e-4)
+    assert predicted[0] == predicted[2] != predicted[1]
 
 
 def test_broken_test_image_is_told_before_the_training(folder_run, refused):

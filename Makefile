@@ -32,7 +32,7 @@ install: $(INSTALLED)  ## Make the environment and install the package, once.
 $(INSTALLED): setup.cfg setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) \
 		else "error: PYTHON=$(PYTHON): expected Python 3.11 to 3.13, found " + sys.version.split()[0])'
-	@echo "Installing into $(VENV): some minutes, about 3 GB."
+	@echo "Installing into $(VENV): some minutes, about 4 GB."
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip --disable-pip-version-check install --quiet --use-pep517 \
 		--constraint constraints.txt $(PIP_ARGS) --editable '.[dev]'

@@ -528,7 +528,9 @@ def test_predict_puts_transparency_on_the_background_of_training(
         predicted.append(first["probabilities"])
         if background != "black":
             # Two rows of one batch: the last bits may differ.
-            assert first["probabilities"] == pytest.approx(second["probabilities"], 1e-4)
+            assert first["probabilities"] == pytest.approx(
+                second["probabilities"], 1e-4
+            )
     assert predicted[0] == predicted[2] != predicted[1]
 
 

@@ -12,7 +12,8 @@ NOTEBOOK = ROOT / "docs" / "quickstart.ipynb"
 
 
 def printed(cell) -> str:
-    return "".join(out.get("text", "") for out in cell.get("outputs", []))
+    outputs = [out for out in cell.get("outputs", []) if out.get("name") == "stdout"]
+    return "".join(out["text"] for out in outputs)
 
 
 def kinds(notebook) -> list[list[str]]:

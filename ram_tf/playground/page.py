@@ -39,8 +39,7 @@ _TAKE_THE_BRUSH = """() => {
 # The pad is of one size and its ink of one colour; what is not needed is not shown.
 _CSS = """
 #pad button[aria-label="Pan"], #pad button[aria-label="Color"],
-#pad button[aria-label^="Zoom"], #pad .toolbar-wrap .separator,
-#pad .toolbar-wrap .zoom-number, #pad .toolbar-wrap .divider { display: none; }
+#pad button[aria-label^="Zoom"], #pad .zoom-number, #pad .separator { display: none; }
 """
 _PLAIN_TITLES = {
     f"block_title_{name}{mode}": value
@@ -179,7 +178,7 @@ def make_page(model: str = "") -> gr.Blocks:
                 0,
                 step=0.05,
                 label="First glimpse, y",
-                info="-1 is the top, 1 is the bottom of the image.",
+                info="-1 is the top, 1 the bottom.",
             )
             x = gr.Slider(
                 -1,
@@ -187,7 +186,7 @@ def make_page(model: str = "") -> gr.Blocks:
                 0,
                 step=0.05,
                 label="First glimpse, x",
-                info="-1 is the left, 1 is the right side.",
+                info="-1 is the left, 1 the right.",
             )
             rollouts = gr.Slider(
                 1,
@@ -195,7 +194,7 @@ def make_page(model: str = "") -> gr.Blocks:
                 1,
                 step=1,
                 label="Rollouts",
-                info="More paths, which start elsewhere. The prediction is their mean.",
+                info="Paths from other places. Their mean is the prediction.",
             )
             noise = gr.Slider(
                 0,

@@ -47,7 +47,8 @@ CSS = """
 .ram-message { padding: 16px 18px; border-radius: 10px; font-size: 16px;
   border: 1px solid var(--border-color-primary); color: var(--body-text-color); }
 .ram-message[role=alert] { border-color: #d1495b; }
-.ram-policies { border: 0 !important; border-collapse: collapse; width: 100%; }
+.ram-policies, .ram-policies tr, .ram-policies thead { border: 0 !important; }
+.ram-policies { border-collapse: collapse; width: 100%; }
 .ram-policies th, .ram-policies td { text-align: left !important;
   border: 0 !important; padding: 8px 10px 8px 2px !important;
   border-bottom: 1px solid var(--border-color-primary) !important; }
@@ -70,13 +71,14 @@ def scene(image: np.ndarray, path: Path, step: int, model: Predictor, said: str)
     count = len(path.probabilities)
     mean = f", mean of {count} rollouts" if count > 1 else ""
     percent = 100 * probabilities[label]
+    ended = " data-ended" if step + 1 == model.num_glimpses else ""
     return f"""<div class="ram-scene" data-step="{step + 1}"
- data-label="{html.escape(model.class_names[label])}">
+ data-label="{html.escape(model.class_names[label])}"{ended}>
 <div>{_picture(image, path.locations, step, model)}
 <p style="margin-top:8px">{html.escape(said)}</p></div>
 <div><h3>{html.escape(model.class_names[label])} <small>({percent:.0f} %)</small></h3>
 <p aria-live="polite">after glimpse {step + 1} of {model.num_glimpses}{mean}</p>
-<p>What each glimpse saw, and the prediction after it:</p>
+<p>Glimpses, and the prediction after each:</p>
 <div class="ram-tiles">{_tiles(image, path, step, model)}</div>
 <div class="ram-bars">{_bars(path.probabilities.mean(0), step, model)}</div>
 </div></div>"""
@@ -170,8 +172,10 @@ def _picture(
 
 
 def _tiles(image: np.ndarray, path: Path, step: int, model: Predictor) -> str:
-    """What each glimpse of the first rollout saw, its scales below each other, with the
-    prediction after it; and places for the rest."""
+    """What each glimpse of the first rollout saw, and the prediction after it.
+
+    Scales lie below each other. Glimpses that are to come have an empty place.
+    """
     mean = path.probabilities.mean(0)
     tiles = []
     for at, colour in enumerate(colours(model.num_glimpses)):

@@ -5,14 +5,15 @@ import sys
 from ram_tf.errors import RamError
 from ram_tf.flags import Arguments, Setting, entry_point
 from ram_tf.runtime.quiet_import import import_tensorflow
+from ram_tf.runtime.stop_signals import ended_by_sigterm
 
 USAGE = """Serves a page where you draw a digit and watch where a model looks.
 
   python -m ram_tf.app [--model=exported/x] [--port=7860] [--browser]
 
 The glimpses move one by one while the probabilities change. The page is served to this
-machine alone, 127.0.0.1, and asks nothing of any other. Ctrl-C ends it. Needs gradio,
-the extra `app`."""
+machine alone, 127.0.0.1, and asks nothing of any other. Ctrl-C ends it, with status 0
+once the address was printed, and 130 before. Needs gradio, the extra `app`."""
 
 SETTINGS = [
     Setting(
@@ -32,12 +33,13 @@ def _command(arguments: Arguments) -> None:
     import_tensorflow()
     from ram_tf.playground.server import serve
 
-    serve(
-        arguments.model,
-        arguments.port,
-        arguments.browser,
-        on_start=lambda address: print(f"{address}  (Ctrl-C ends it)", flush=True),
-    )
+    with ended_by_sigterm():  # What people uploaded is deleted then, too.
+        serve(
+            arguments.model,
+            arguments.port,
+            arguments.browser,
+            on_start=lambda address: print(f"{address}  (Ctrl-C ends it)", flush=True),
+        )
 
 
 main = entry_point(_command, SETTINGS, USAGE)

@@ -85,12 +85,14 @@ def fit_to_model(pixels: np.ndarray, model: Predictor) -> ModelInput:
         return ModelInput(resized.numpy(), said)
     gray = with_channels(pixels, 1)[..., 0]
     digit, centre, inverted = mnist_digit(gray)
-    said = "Made like MNIST: white on black, in a 20×20 box, centred by its mass."
-    if inverted:
-        said = f"The border is bright, so black and white were exchanged. {said}"
-    if (height, width) != (_SIDE, _SIDE):
+    steps = ["inverted because its border is bright"] if inverted else []
+    steps.append("scaled to 20×20 pixels")
+    if (height, width) == (_SIDE, _SIDE):
+        steps.append("centred by its mass")
+    else:
         digit = _place(digit, centre, height, width)
-        said += f" It lies where you put it, on {width}×{height} black pixels."
+        steps.append(f"put where it was, on {width}×{height} black pixels")
+    said = f"Made like a digit of MNIST: {', '.join(steps)}."
     return ModelInput(with_channels(digit[..., None], channels), said)
 
 

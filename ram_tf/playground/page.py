@@ -22,10 +22,10 @@ _INTRODUCTION = """# Where does it look?
 A recurrent attention model never sees the whole image. It takes a few small
 **glimpses**, one after the other, chooses by itself where the next one goes, and then
 names the class.
-Draw something and watch it."""
+Draw a digit and watch."""
 _NO_COMPARISON = (
-    "An export holds the learned policy alone. Comparing it with random and central "
-    "glimpses takes a preset; here the sliders move the first glimpse."
+    "An exported model holds only its learned policy. To compare it with random and "
+    "central glimpses, start the app with a preset."
 )
 # The pad begins with no tool in the hand; its buttons are there a moment later.
 _TAKE_THE_BRUSH = """() => {
@@ -36,6 +36,20 @@ _TAKE_THE_BRUSH = """() => {
   take();
 }"""
 
+# The pad is of one size and its ink of one colour; what is not needed is not shown.
+_CSS = """
+#pad button[aria-label="Pan"], #pad button[aria-label="Color"],
+#pad button[aria-label^="Zoom"], #pad .zoom-number, #pad .separator { display: none; }
+"""
+_PLAIN_TITLES = {
+    f"block_title_{name}{mode}": value
+    for name, value in [
+        ("background_fill", "none"),
+        ("text_color", "*body_text_color"),
+        ("border_width", "0px"),
+    ]
+    for mode in ("", "_dark")
+}
 # Arguments of launch: fonts of the system, as pages of other machines are not asked.
 LOOK_OF_PAGE: dict[str, Any] = {
     "theme": gr.themes.Soft(
@@ -43,8 +57,8 @@ LOOK_OF_PAGE: dict[str, Any] = {
         neutral_hue="slate",
         font=[gr.themes.Font("system-ui"), gr.themes.Font("sans-serif")],
         font_mono=[gr.themes.Font("ui-monospace"), gr.themes.Font("monospace")],
-    ),
-    "css": scene.CSS,
+    ).set(block_title_padding="0px", **_PLAIN_TITLES),
+    "css": scene.CSS + _CSS,
 }
 
 
@@ -59,8 +73,11 @@ def make_page(model: str = "") -> gr.Blocks:
     """
     load = functools.cache(load_predictor)
     names = [model] if model else _presets()
-    load(names[0]).check_path()
-    can_compare = load(names[0]).model is not None
+    first = load(names[0])
+    first.check_path()
+    # The first look takes seconds, because TensorFlow traces it: not in front of users.
+    looks.look(first, np.zeros(first.image_shape, np.uint8), (0.0, 0.0), 1)
+    can_compare = first.model is not None
 
     def picture_of(
         source: str, drawing: dict[str, Any] | None, upload: str | None, name: str
@@ -145,32 +162,48 @@ def make_page(model: str = "") -> gr.Blocks:
                     interactive=len(names) > 1,
                     elem_id="model",
                 )
-                with gr.Row():
-                    y = gr.Slider(-1, 1, 0, step=0.05, label="First glimpse, y (down)")
-                    x = gr.Slider(-1, 1, 0, step=0.05, label="First glimpse, x (right)")
-                rollouts = gr.Slider(
-                    1,
-                    10,
-                    1,
-                    step=1,
-                    label="Rollouts",
-                    info="Further paths start elsewhere; the prediction is their mean.",
-                )
-                noise = gr.Slider(
-                    0,
-                    120,
-                    0,
-                    step=5,
-                    label="Noise on the pixels",
-                    info="Standard deviation in grey levels. See what leads it astray.",
-                )
             with gr.Column(scale=4, min_width=320):
                 shown = gr.HTML(scene.message(_WELCOME), elem_id="scene")
                 if can_compare:
-                    compared = gr.Button("What would other policies have said?")
+                    compared = gr.Button(
+                        "What would other policies predict?", elem_id="compare"
+                    )
                 else:
                     gr.Markdown(_NO_COMPARISON)
                 table = gr.HTML(elem_id="policies")
+        with gr.Row():
+            y = gr.Slider(
+                -1,
+                1,
+                0,
+                step=0.05,
+                label="First glimpse, y",
+                info="-1 is the top, 1 the bottom.",
+            )
+            x = gr.Slider(
+                -1,
+                1,
+                0,
+                step=0.05,
+                label="First glimpse, x",
+                info="-1 is the left, 1 the right.",
+            )
+            rollouts = gr.Slider(
+                1,
+                10,
+                1,
+                step=1,
+                label="Rollouts",
+                info="Paths from other places. Their mean is the prediction.",
+            )
+            noise = gr.Slider(
+                0,
+                120,
+                0,
+                step=5,
+                label="Noise on the pixels",
+                info="Its standard deviation, in grey levels of 255.",
+            )
         page.load(None, js=_TAKE_THE_BRUSH)
         draw_tab.select(lambda: "draw", None, source)
         image_tab.select(lambda: "image", None, source)

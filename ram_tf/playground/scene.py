@@ -20,10 +20,15 @@ CSS = """
   gap: 28px; align-items: start; color: var(--body-text-color); }
 .ram-scene h3 { margin: 0 0 2px; font-size: 30px; line-height: 1.2; }
 .ram-scene small { font-size: 20px; font-weight: 400; }
-.ram-scene p { margin: 0 0 12px; color: var(--body-text-color-subdued); }
+.ram-scene p { margin: 0 0 10px; color: var(--body-text-color-subdued); }
 .ram-picture { width: 100%; display: block; border-radius: 10px; background: #3a4654; }
-.ram-tiles { display: grid; gap: 5px; margin-bottom: 18px;
+.ram-tiles { display: grid; gap: 8px 5px; margin: 6px 0 18px;
   grid-template-columns: repeat(8, minmax(0, 52px)); }
+.ram-tiles figure { margin: 0; }
+.ram-tiles figcaption { text-align: center; font-size: 11px; line-height: 1.35;
+  white-space: nowrap; color: var(--body-text-color-subdued); }
+.ram-tiles b { display: block; font-size: 14px; overflow: hidden;
+  text-overflow: ellipsis; color: var(--body-text-color); }
 .ram-tile { border: 3px solid; border-radius: 6px; overflow: hidden; }
 .ram-tile.ram-to-come { border-style: dashed; opacity: .35; }
 .ram-tile img { display: block; width: 100%; aspect-ratio: 1;
@@ -42,9 +47,10 @@ CSS = """
 .ram-message { padding: 16px 18px; border-radius: 10px; font-size: 16px;
   border: 1px solid var(--border-color-primary); color: var(--body-text-color); }
 .ram-message[role=alert] { border-color: #d1495b; }
+.ram-policies, .ram-policies tr, .ram-policies thead { border: 0 !important; }
 .ram-policies { border-collapse: collapse; width: 100%; }
 .ram-policies th, .ram-policies td { text-align: left !important;
-  border: 0 !important; padding: 8px 14px 8px 2px !important;
+  border: 0 !important; padding: 8px 10px 8px 2px !important;
   border-bottom: 1px solid var(--border-color-primary) !important; }
 @media (max-width: 760px) { .ram-scene { grid-template-columns: 1fr; } }
 """
@@ -65,13 +71,15 @@ def scene(image: np.ndarray, path: Path, step: int, model: Predictor, said: str)
     count = len(path.probabilities)
     mean = f", mean of {count} rollouts" if count > 1 else ""
     percent = 100 * probabilities[label]
+    ended = " data-ended" if step + 1 == model.num_glimpses else ""
     return f"""<div class="ram-scene" data-step="{step + 1}"
- data-label="{html.escape(model.class_names[label])}">
+ data-label="{html.escape(model.class_names[label])}"{ended}>
 <div>{_picture(image, path.locations, step, model)}
 <p style="margin-top:8px">{html.escape(said)}</p></div>
 <div><h3>{html.escape(model.class_names[label])} <small>({percent:.0f} %)</small></h3>
 <p aria-live="polite">after glimpse {step + 1} of {model.num_glimpses}{mean}</p>
-<div class="ram-tiles">{_tiles(image, path.locations[0], step, model)}</div>
+<p>Glimpses, and the prediction after each:</p>
+<div class="ram-tiles">{_tiles(image, path, step, model)}</div>
 <div class="ram-bars">{_bars(path.probabilities.mean(0), step, model)}</div>
 </div></div>"""
 
@@ -88,22 +96,15 @@ def policy_table(
     """Returns what the policies predict."""
     rows = []
     for prediction in predictions:
-        ends = (
-            "one path"
-            if prediction.num_paths == 1
-            else (
-                f"{round(prediction.share * prediction.num_paths)} of "
-                f"{prediction.num_paths} paths"
-            )
-        )
+        agree = round(prediction.share * prediction.num_paths)
         rows.append(
             f"<tr><td>{prediction.policy}</td>"
             f"<td><b>{html.escape(class_names[prediction.label])}</b></td>"
-            f"<td>{100 * prediction.probability:.0f} %</td><td>{ends}</td></tr>"
+            f"<td>{100 * prediction.probability:.0f}\N{NO-BREAK SPACE}%</td>"
+            f"<td>{agree} of {prediction.num_paths}</td></tr>"
         )
-    head = (
-        "<th>policy</th><th>prediction</th><th>mean probability</th><th>ends there</th>"
-    )
+    titles = ("policy", "prediction", "mean probability", "paths that agree")
+    head = "".join(f"<th>{title}</th>" for title in titles)
     return (
         f'<table class="ram-policies"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"
@@ -170,25 +171,32 @@ def _picture(
     )
 
 
-def _tiles(image: np.ndarray, path: np.ndarray, step: int, model: Predictor) -> str:
-    """What each glimpse saw, its scales below each other, and places for the rest."""
+def _tiles(image: np.ndarray, path: Path, step: int, model: Predictor) -> str:
+    """What each glimpse of the first rollout saw, and the prediction after it.
+
+    Scales lie below each other. Glimpses that are to come have an empty place.
+    """
+    mean = path.probabilities.mean(0)
     tiles = []
     for at, colour in enumerate(colours(model.num_glimpses)):
+        border = f'style="border-color:{colour}"'
         if at > step:
             empty = "<div></div>" * model.num_scales
-            tiles.append(
-                f'<div class="ram-tile ram-to-come" style="border-color:{colour}">'
-                f"{empty}</div>"
-            )
+            tiles.append(f'<div class="ram-tile ram-to-come" {border}>{empty}</div>')
             continue
-        patches = cut_patches(image, path[at], model.patch_size, model.num_scales)
+        location = path.locations[0, at]
+        patches = cut_patches(image, location, model.patch_size, model.num_scales)
         seen = "".join(
             f'<img src="{_png(patch.round().astype(np.uint8))}" '
             f'alt="glimpse {at + 1}, scale {k + 1}">'
             for k, patch in enumerate(patches)
         )
+        label = int(mean[at].argmax())
+        name = html.escape(model.class_names[label])
         tiles.append(
-            f'<div class="ram-tile" style="border-color:{colour}">{seen}</div>'
+            f'<figure><div class="ram-tile" {border}>{seen}</div>'
+            f'<figcaption title="{name}"><b>{name}</b>{100 * mean[at, label]:.0f} %'
+            "</figcaption></figure>"
         )
     return "".join(tiles)
 

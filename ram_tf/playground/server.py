@@ -74,7 +74,7 @@ def serve(
             with contextlib.suppress(KeyboardInterrupt):
                 threading.Event().wait()
         finally:
-            page.close()
+            page.close(verbose=False)
 
 
 def _free_port(port: int) -> int:

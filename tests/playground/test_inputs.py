@@ -32,7 +32,7 @@ def paper(height=280, width=280):
 
 def test_digit_is_brought_to_the_box_and_middle_of_mnist():
     found = inputs.fit_to_model(paper(), model())
-    assert "exchanged" in found.said and "20×20" in found.said
+    assert "inverted" in found.said and "20×20" in found.said
     image = found.image[..., 0].astype(float)
     rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
     assert rows[-1] - rows[0] + 1 == 20  # Its longer side.
@@ -50,7 +50,7 @@ def test_light_and_dark_paper_give_the_same_digit(background):
     found = inputs.fit_to_model(gray, model())
     expected = inputs.fit_to_model(paper(), model())
     np.testing.assert_array_equal(found.image, expected.image)
-    assert ("exchanged" in found.said) == (background >= 128)
+    assert ("inverted" in found.said) == (background >= 128)
 
 
 def test_uneven_paper_of_a_photo_is_no_ink():

@@ -186,11 +186,14 @@ def upload(page, path):
 
 def look(page):
     """Presses Look and returns what the model predicts in the end, or the message."""
-    script = "for (const e of document.querySelectorAll('#scene *')) e.remove()"
-    page.execute_script(script)  # Of the look before.
+    old = ".ram-scene, #scene [role=alert]"
+    script = f"for (const e of document.querySelectorAll('{old}')) e.dataset.old = 1"
+    page.execute_script(script)  # Of the look before: it goes when the new one comes.
     find(page, "#look")[0].click()
-    end = ".ram-scene[data-ended], #scene [role=alert]"
-    found = wait_for(lambda: find(page, end))[0]
+    fresh = (
+        ".ram-scene[data-ended]:not([data-old]), #scene [role=alert]:not([data-old])"
+    )
+    found = wait_for(lambda: find(page, fresh))[0]
     return found.get_attribute("data-label") or found.text
 
 

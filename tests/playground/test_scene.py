@@ -75,12 +75,12 @@ def test_scene_shows_the_glimpses_so_far(step, model, digit):
 
 def test_names_of_classes_are_no_markup(digit):
     class Model:
-        class_names = ["<b>", "x"]
+        class_names = ["<em>", "x"]
         num_glimpses, num_scales, patch_size = 1, 1, 8
 
     path = Path(np.float32([[[0.9, 0.1]]]), np.zeros([1, 1, 2], np.float32))
     html = scene.scene(digit, path, 0, Model, "")
-    assert "<b>" not in html and "&lt;b&gt;" in html
+    assert "<em>" not in html and "&lt;em&gt;" in html
     assert 'role="alert"' in scene.message("<i>", is_error=True)
     assert "<i>" not in scene.message("<i>")
 

@@ -205,6 +205,7 @@ def make_page(model: str = "") -> gr.Blocks:
                 info="Its standard deviation, in grey levels of 255.",
             )
         page.load(None, js=_TAKE_THE_BRUSH)
+        drawing.clear(None, js=_TAKE_THE_BRUSH)  # The pad puts it down when cleared.
         draw_tab.select(lambda: "draw", None, source)
         image_tab.select(lambda: "image", None, source)
         given = [source, drawing, upload, preset, y, x]

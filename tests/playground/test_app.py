@@ -128,6 +128,7 @@ def page(opened, address):
     (clear,) = find(opened, "#pad button[aria-label='Clear canvas']")
     clear.click()
     time.sleep(1)
+    assert find(opened, "#pad button[aria-label=Brush].highlight"), "it can be drawn on"
     yield opened
     errors = [
         entry for entry in opened.get_log("browser") if entry["level"] == "SEVERE"
@@ -176,10 +177,16 @@ def tab(page, name):
     found.click()
 
 
-def upload(page, path):
+def choose_image(page):
+    """Goes to an empty field for an image."""
     tab(page, "Image")
     for clear in find(page, "#upload button[aria-label=Clear]"):
         clear.click()
+    wait_for(lambda: find(page, "#upload input[type=file]"))
+
+
+def upload(page, path):
+    choose_image(page)
     (field,) = wait_for(lambda: find(page, "#upload input[type=file]"))
     field.send_keys(str(path))
 
@@ -236,7 +243,7 @@ def test_photo_is_named(page, tmp_path):
 @pytest.mark.browser
 def test_what_cannot_be_looked_at_is_told_in_a_line(page, tmp_path):
     assert look(page) == "Draw something first."
-    tab(page, "Image")
+    choose_image(page)
     assert look(page) == "Choose an image first."
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")

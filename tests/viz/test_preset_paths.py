@@ -59,11 +59,13 @@ def test_an_image_without_a_label_is_neither_right_nor_wrong(digits):
     files, _ = digits
     record = paths_on_files(load_preset("demo"), files[:1], resize=False)
     (path,) = record.paths
-    text, colour = _verdict(path, record.class_names)
-    marked, other = _verdict(path._replace(label=path.prediction), record.class_names)
+    text, colour = _verdict(path, record.class_names, -1)
+    marked, other = _verdict(
+        path._replace(label=path.prediction), record.class_names, -1
+    )
     assert text.startswith("predicts ") and marked.startswith("✓ predicts ")
     assert colour != other
-    _draw_probabilities(Figure().add_subplot(), path, record.class_names)
+    _draw_probabilities(Figure().add_subplot(), path, record.class_names, -1)
 
 
 def test_figures_command_draws_a_preset(digits, tmp_path, capsys):
@@ -89,7 +91,7 @@ def test_wrong_words_of_figures_are_one_line(digits, tmp_path, capsys):
         (["--model=preset:none", out], "expected one of cluttered60_8g, demo"),
         (["--model=preset:demo", "--run_dir=x", out], "one of --run_dir and --model"),
         (["--run_dir=x", out, files[0]], f"{files[0]}: expected no images"),
-        (["--model=preset:cluttered60_8g", out, files[0]], "--resize resizes"),
+        (["--model=preset:cluttered60_8g", out, files[0]], "--resize=true resizes"),
         (["--model=preset:demo", out, "no.png"], "no.png: "),
     ):
         assert main(words) == 1, words

@@ -665,7 +665,8 @@ def test_predict_resizes_as_training_data_are(exported, digit, size, tmp_path, c
     words = ["--json", "--resize", path, tmp_path / "trained.npz"]
     assert predict.main([f"--model={exported}", *map(str, words)]) == 0
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
-    assert first["probabilities"] == second["probabilities"]
+    # Two batches, or two rows of one: the last bits may differ.
+    assert first["probabilities"] == pytest.approx(second["probabilities"], abs=1e-5)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".gif"])

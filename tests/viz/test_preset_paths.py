@@ -88,7 +88,7 @@ def test_wrong_words_of_figures_are_one_line(digits, tmp_path, capsys):
     for words, expected in (
         (["--model=demo", out], "--model=demo: expected preset:NAME"),
         (["--model=preset:demo"], "--out is required with --model"),
-        (["--model=preset:none", out], "expected one of cluttered60_8g, demo"),
+        (["--model=preset:none", out], "cluttered60_8g, demo"),
         (["--model=preset:demo", "--run_dir=x", out], "one of --run_dir and --model"),
         (["--run_dir=x", out, files[0]], f"{files[0]}: expected no images"),
         (["--model=preset:cluttered60_8g", out, files[0]], "--resize=true resizes"),

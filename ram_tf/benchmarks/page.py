@@ -157,12 +157,11 @@ def plot(line: dict[str, Any], processor: str, path: pathlib.Path) -> None:
     Raises:
       RamError: when matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise RamError(
-            "matplotlib is not installed: pip install 'ram-tf[figures]'"
-        ) from None
+    from ram_tf.viz.path_figure import check_matplotlib
+
+    check_matplotlib()
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()
     sides = line["sides"]

@@ -10,8 +10,8 @@ import numpy as np
 
 from ram_tf.evaluation.metrics import GRID, landing_shares
 
-# From the first glimpse to the last, as in the figures of `ram_tf.viz`.
-_ORDER = ("#ffd166", "#f78c6b", "#ef476f", "#b05fd0", "#5b8def", "#22c1c3")
+# From the first glimpse to the last; readable on black pixels and for most eyes.
+ORDER = ("#ffd166", "#f78c6b", "#ef476f", "#b05fd0", "#5b8def", "#22c1c3")
 # From no glimpse to the most.
 _HEAT = ("#1b1f3b", "#3b4cc0", "#22c1c3", "#ffd166", "#ffffff")
 _PAPER, _INK, _OUTSIDE, _RIGHT, _WRONG = (
@@ -52,7 +52,7 @@ def draw_path(
     from PIL import Image, ImageDraw
 
     steps, scales, g = patches.shape[:3]
-    colours = spectrum(_ORDER, np.linspace(0, 1, max(steps, 2)))
+    colours = spectrum(ORDER, np.linspace(0, 1, max(steps, 2)))
     columns = min(steps, _PATCH_COLUMNS)
     rows = -(-steps // columns)
     pitch = _TILE + 6

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from ram_tf.evaluation.path_images import ORDER
 from ram_tf.playground.looks import PolicyPrediction
 from ram_tf.serving.predictor import Path, Predictor
 from ram_tf.viz.geometry import centre_px, cut_patches, top_left_px
-from ram_tf.viz.path_figure import ORDER
 
 MAX_CLASSES = 10  # Bars; of more classes the most likely are shown.
 

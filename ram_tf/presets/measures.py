@@ -10,7 +10,6 @@ import numpy as np
 from ram_tf.config import Config
 from ram_tf.data.sources.base import FOLDER_PREFIX
 from ram_tf.data.sources.open import open_source
-from ram_tf.data.tasks import Task
 from ram_tf.evaluation.evaluator import Evaluator
 from ram_tf.evaluation.metrics import wilson_interval
 from ram_tf.flags import config_settings, parse
@@ -111,11 +110,6 @@ def measured(experiment: Experiment, folder: pathlib.Path) -> dict[str, Any]:
         sample = open_source("mnist_sample", image_size=config.image_size)
         found["accuracy_on_mnist_sample"] = accuracy(from_centre, sample)
     return found
-
-
-def task_of(config: Config) -> Task:
-    """Returns the task of a Config."""
-    return Task(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Task)})
 
 
 def train_command(config: Config, experiments_dir: str = "experiments") -> str:

@@ -58,10 +58,15 @@ def assemble(config: Config, num_parts: int = 1) -> Experiment:
             f"{', '.join(source.class_names)} alone"
         )
     source.check()
-    task = Task(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Task)})
+    task = task_of(config)
     image_shape = task.output_shape(source.image_shape)
     model = build_model(config, len(source.class_names), image_shape, num_parts)
     return Experiment(config, source, task, image_shape, model)
+
+
+def task_of(config: Config) -> Task:
+    """Returns the task of a Config."""
+    return Task(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Task)})
 
 
 def load_run(path: str | pathlib.Path, data_dir: str = "") -> Experiment:

@@ -7,7 +7,6 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from ram_tf.errors import RamError
 from ram_tf.sweeps.ranking import Ranked
 
 _SHOWN = 24  # Combinations in the ranking; more cannot be read.
@@ -31,12 +30,11 @@ def draw_sweep(ranking: Sequence[Ranked], title: str) -> Any:
     Raises:
       RamError: when matplotlib is missing.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise RamError(
-            "matplotlib is not installed: pip install 'ram-tf[figures]'"
-        ) from None
+    from ram_tf.viz.path_figure import check_matplotlib
+
+    check_matplotlib()
+    from matplotlib.figure import Figure
+
     found = [ranked for ranked in ranking if ranked.mean is not None]
     shown = found[:_SHOWN]
     fields = [

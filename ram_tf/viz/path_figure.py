@@ -11,6 +11,7 @@ import numpy as np
 
 from ram_tf.config import Config
 from ram_tf.errors import RamError
+from ram_tf.evaluation.path_images import ORDER
 from ram_tf.viz.geometry import (
     UNKNOWN,
     GlimpsePath,
@@ -28,14 +29,12 @@ _TILE, _ROW = 0.5, 0.245  # Inches: of a patch, of a class in the chart.
 _INK, _FAINT, _PALE = "#1c2733", "#77838f", "#a9b4be"
 _RIGHT, _WRONG, _OUTSIDE = "#0a8f6c", "#d1495b", "#3a4654"
 _UNKNOWN = "#2f6fde"  # Of a prediction, where the truth is not known.
-# From the first glimpse to the last; readable on black pixels and for most eyes.
-ORDER = ("#ffd166", "#f78c6b", "#ef476f", "#b05fd0", "#5b8def", "#22c1c3")
 
 
 def check_matplotlib() -> None:
     """Raises RamError when matplotlib is missing."""
     try:
-        import matplotlib  # noqa: F401
+        import matplotlib.figure  # noqa: F401
     except ImportError:
         raise RamError(
             "matplotlib is not installed: pip install 'ram-tf[figures]'"

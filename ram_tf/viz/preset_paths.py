@@ -8,7 +8,7 @@ import tensorflow as tf
 from ram_tf.data.pipeline import evaluation_batches
 from ram_tf.data.sources.open import open_source
 from ram_tf.models.presets import Preset
-from ram_tf.presets.measures import task_of
+from ram_tf.runs.setup import task_of
 from ram_tf.serving.image_files import read_images
 from ram_tf.viz.geometry import UNKNOWN, GlimpsePath, PathRecord
 

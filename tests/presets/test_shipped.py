@@ -17,9 +17,10 @@ from ram_tf.models.presets import load_preset
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.presets.card import card
 from ram_tf.presets.catalogue import CATALOGUE, LICENSE
-from ram_tf.presets.measures import probe_images, task_of
+from ram_tf.presets.measures import probe_images
 from ram_tf.presets.page import PAGE, filled
 from ram_tf.presets.words import DATA
+from ram_tf.runs.setup import task_of
 
 ROOT = PRESETS_DIR.parents[1]
 TWO_IMAGES = 2.5  # Of 2,000 or 10,000: what rounding of another machine may move.

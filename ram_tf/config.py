@@ -134,7 +134,7 @@ class Config:
     glimpse_units: int = _setting(
         0,
         "Width of a glimpse's features; 0 is 256, and 24 maps for inception "
-        "(paper 4.2).",
+        "(paper 4.2). conv has an eighth as many maps in its first two convolutions.",
         low=0,
     )
     core: str = _setting(

@@ -19,7 +19,8 @@ class ConvGlimpseNetwork(keras.layers.Layer):
 
     Args:
       units: width of the result.
-      filters: maps of the first two convolutions; the third has twice as many.
+      filters: maps of the first two convolutions; the third has twice as many. 0 is
+        an eighth of `units`, so that one number sets the width of the whole network.
 
     Call arguments:
       patches: [B, g, g, K*C], g at least 2.
@@ -36,8 +37,9 @@ class ConvGlimpseNetwork(keras.layers.Layer):
       ValueError: when the patches have not the shape the layer was built for.
     """
 
-    def __init__(self, units: int = 256, filters: int = 32, **kwargs: Any) -> None:
+    def __init__(self, units: int = 256, filters: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        filters = filters or max(units // 8, 1)
         self.units = units
         self.filters = filters
 

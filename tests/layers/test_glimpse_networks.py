@@ -73,6 +73,17 @@ def test_conv_glimpse_starts_with_every_unit_open():
     np.testing.assert_array_equal(layer.where(np.zeros([1, 2])), np.ones([1, 6]))
 
 
+@pytest.mark.parametrize(
+    ("units", "filters", "maps"), [(64, 0, 8), (4, 0, 1), (64, 3, 3)]
+)
+def test_conv_glimpse_has_maps_by_its_width(units, filters, maps):
+    layer = ConvGlimpseNetwork(units, filters)
+    layer.build((None, 8, 8, 3))
+    kernels = [part.kernel.shape[-1] for part in layer.stack if part.weights]
+    assert kernels == [maps, maps, 2 * maps]
+    assert layer.get_config()["filters"] == maps
+
+
 def test_inception_glimpse_joins_its_branches_and_adds_the_location():
     patches, locations = random_inputs(side=6)
     layer = InceptionGlimpseNetwork(8)

@@ -60,7 +60,7 @@ def _write(out_dir: pathlib.Path, ranking: list[Ranked], title: str) -> None:
     print("written: " + ", ".join(written))
 
 
-def _command(arguments: Arguments) -> int | None:
+def _command(arguments: Arguments) -> None:
     combinations = read_grid(arguments.grid)
     if not arguments.out_dir:
         raise RamError("--out_dir is required")
@@ -79,13 +79,7 @@ def _command(arguments: Arguments) -> int | None:
         errors = train_all(
             runs, trainings, arguments.jobs, lambda line: print(line, flush=True)
         )
-    if trainings.stopped_by is not None:
-        print(
-            f"stopped by signal {trainings.stopped_by}, {len(errors)} of {len(runs)} "
-            "runs to go; the same command continues",
-            file=sys.stderr,
-        )
-        return 128 + trainings.stopped_by
+    trainings.check(f"{len(errors)} of {len(runs)} runs to go")
     ranking = rank(runs, errors)
     name = arguments.experiment or (
         arguments.flagfile.stem if arguments.flagfile else out_dir.name
@@ -97,7 +91,6 @@ def _command(arguments: Arguments) -> int | None:
     if errors:
         named = "; ".join(f"{run}: {error}" for run, error in errors.items())
         raise RamError(f"{len(errors)} of {len(runs)} runs failed: {named}")
-    return None
 
 
 main = entry_point(_command, SETTINGS, USAGE)

@@ -153,7 +153,8 @@ def test_signal_stops_the_runs_and_the_same_command_goes_on(folder):
     process.send_signal(signal.SIGTERM)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    assert "3 of 4 runs to go; the same command continues" in error
+    said = "3 of 4 runs to go; the same command continues"
+    assert error.splitlines()[-1] == f"stopped by signal 15, {said}"
     assert main(flags_of(folder, GRID)) == 0
     assert [call.split(" 0 ")[0] for call in calls_of(folder)] == [
         *NAMES[:2],

@@ -176,7 +176,8 @@ def test_signal_stops_the_run_in_work_and_says_how_to_go_on(number, folder):
     process.send_signal(number)
     _, error = process.communicate(timeout=30)
     assert process.returncode == 128 + number
-    assert f"stopped by signal {int(number)}, 3 of 3 results to go" in error
+    said = "3 of 3 results to go; the same command continues"
+    assert error.splitlines()[-1] == f"stopped by signal {int(number)}, {said}"
     assert "failed" not in error
     assert calls_of(folder) == ["table1/ram 0 "]
     assert not list(folder.rglob("*.failed"))

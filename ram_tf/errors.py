@@ -29,12 +29,13 @@ class WorkerLost(RamError):
 
 
 class Interrupted(Exception):
-    """Training stopped on a signal, after a checkpoint was written.
+    """Work stopped on a signal, and can be taken up again; a command says so.
 
-    Attributes:
-      signal: the signal's number.
+    Args:
+      signal: the signal's number, also an attribute.
+      state: where the work stands.
     """
 
-    def __init__(self, signal: int) -> None:
-        super().__init__(f"stopped by signal {signal}, checkpoint saved")
+    def __init__(self, signal: int, state: str = "checkpoint saved") -> None:
+        super().__init__(f"stopped by signal {signal}, {state}")
         self.signal = signal

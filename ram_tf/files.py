@@ -1,4 +1,4 @@
-"""Files written whole or not at all, JSON, and .npz archives.
+"""Files and folders written whole or not at all, JSON, and .npz archives.
 
 What is wrong with a file is said in one line.
 """
@@ -7,7 +7,8 @@ import contextlib
 import json
 import os
 import pathlib
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ram_tf.errors import RamError, one_line
@@ -54,20 +55,87 @@ def write_atomic(path: pathlib.Path, content: bytes | str) -> None:
     """
     if isinstance(content, str):
         content = content.encode()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
+        with written_beside(path) as temporary, open(temporary, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise RamError(
             f"{path}: expected to write {len(content)} bytes, found: {error.strerror}"
         ) from None
+
+
+@contextlib.contextmanager
+def written_beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Gives the name of a file to write beside `path`; at the end it becomes `path`.
+
+    Makes the folder. When the `with` raises, `path` is as before and nothing is left.
+
+    Raises:
+      OSError: when the file cannot be put in its place.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def require_absent(path: pathlib.Path, name: str = "") -> None:
+    """Checks, before work begins, that a folder to be made does not exist.
+
+    Args:
+      path: the folder.
+      name: what the error calls it, as "--out=x"; "" is its path.
+
+    Raises:
+      RamError: when it exists.
+    """
+    if path.exists():
+        raise RamError(f"{name or path}: expected a folder that does not exist yet")
+
+
+@contextlib.contextmanager
+def new_folder(
+    path: pathlib.Path,
+    name: str = "",
+    replace: bool = False,
+    faults: tuple[type[Exception], ...] = (OSError,),
+) -> Iterator[pathlib.Path]:
+    """Gives an empty folder to fill beside `path`; at the end it becomes `path`.
+
+    Makes the folders above. When the `with` raises, `path` is as before and nothing is
+    left of what was written. What a killed process left there is removed first.
+
+    Args:
+      path: the folder.
+      name: as in `require_absent`.
+      replace: whether `path` may exist, and is replaced.
+      faults: what the `with` raises when something cannot be written.
+
+    Raises:
+      RamError: when `path` exists and is not to be replaced, or cannot be written.
+    """
+    if not replace:
+        require_absent(path, name)
+    temporary = path.with_name(f".{path.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if replace:
+            shutil.rmtree(path, ignore_errors=True)
+        temporary.rename(path)
+    except faults as error:
+        raise RamError(
+            f"{name or path}: expected a folder to write to, found: {one_line(error)}"
+        ) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def to_json(value: Any) -> str:

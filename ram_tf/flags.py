@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ram_tf.config import Config, expectation, parse_value
-from ram_tf.errors import RamError
+from ram_tf.errors import Interrupted, RamError
 
 _MAX_DEPTH = 16  # Of flagfiles in flagfiles; deeper is a loop.
 
@@ -247,8 +247,8 @@ def entry_point(
     Returns:
       A function of the words after the command's name (None: those of this process)
       that returns the exit status: 0 when all went well and for --help; 1 after an
-      error and 130 after Ctrl-C, reported in one line on standard error; else what the
-      command returned.
+      error, and 128 and its number after a signal (Ctrl-C: 130), reported in one line
+      on standard error; else what the command returned.
     """
 
     def run(words: Sequence[str]) -> int:
@@ -268,6 +268,9 @@ def entry_point(
         except RamError as error:
             print_error(error)
             return 1
+        except Interrupted as interrupted:
+            print(f"{interrupted}; the same command continues", file=sys.stderr)
+            return 128 + interrupted.signal
         except KeyboardInterrupt:
             print("error: interrupted", file=sys.stderr)
             return 128 + signal.SIGINT

@@ -73,7 +73,7 @@ def _experiments(arguments: Arguments) -> tuple[list[ExperimentRow], list[str]]:
     return list(rows.values()), list(shown)
 
 
-def _command(arguments: Arguments) -> int | None:
+def _command(arguments: Arguments) -> None:
     experiments, shown = _experiments(arguments)
     seeds = seeds_of(arguments.seeds)
     if not seeds:
@@ -87,13 +87,7 @@ def _command(arguments: Arguments) -> int | None:
     jobs = [(experiment, seed) for seed in seeds for experiment in experiments]
     with Trainings(arguments.jobs) as trainings:
         failed = make_all(reproduction, jobs, trainings, arguments.jobs)
-    if trainings.stopped_by is not None:
-        print(
-            f"stopped by signal {trainings.stopped_by}, {len(failed)} of {len(jobs)} "
-            "results to go; the same command continues",
-            file=sys.stderr,
-        )
-        return 128 + trainings.stopped_by
+    trainings.check(f"{len(failed)} of {len(jobs)} results to go")
     sources = read_sources(arguments.experiments_dir)
     tables = collect(arguments.experiments_dir, results_dir, quick=quick, seeds=seeds)
     if any(row.seeds for table in tables for row in table.rows):
@@ -104,7 +98,6 @@ def _command(arguments: Arguments) -> int | None:
     if failed:
         raise RamError(f"{len(failed)} of {len(jobs)} runs failed: {', '.join(failed)}")
     require_no_faults(tables)
-    return None
 
 
 main = entry_point(_command, SETTINGS, USAGE)

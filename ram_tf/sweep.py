@@ -6,7 +6,6 @@ saved their state, and the same command continues.
 """
 
 import dataclasses
-import io
 import pathlib
 import sys
 
@@ -14,7 +13,6 @@ from ram_tf.config import Config
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting, config_settings, entry_point
-from ram_tf.sweeps.figure import draw_sweep
 from ram_tf.sweeps.grid import read_grid
 from ram_tf.sweeps.ranking import Ranked, markdown, rank, table_csv
 from ram_tf.sweeps.runs import runs_of, train_all
@@ -42,6 +40,9 @@ SETTINGS = [
 
 
 def _write(out_dir: pathlib.Path, ranking: list[Ranked], title: str) -> None:
+    from ram_tf.sweeps.figure import draw_sweep  # --help needs no NumPy.
+    from ram_tf.viz.path_figure import to_png
+
     write_atomic(out_dir / "sweep.md", markdown(ranking))
     write_atomic(out_dir / "sweep.csv", table_csv(ranking))
     print(markdown(ranking), end="")
@@ -52,15 +53,12 @@ def _write(out_dir: pathlib.Path, ranking: list[Ranked], title: str) -> None:
         except RamError as error:  # The table is there without it.
             print(f"no sweep.png: {error}", file=sys.stderr)
         else:
-            picture = io.BytesIO()
-            # Without the version of matplotlib: the same sweep, the same bytes.
-            figure.savefig(picture, format="png", metadata={"Software": None})
-            write_atomic(out_dir / "sweep.png", picture.getvalue())
+            write_atomic(out_dir / "sweep.png", to_png(figure))
             written.append(str(out_dir / "sweep.png"))
     print("written: " + ", ".join(written))
 
 
-def _command(arguments: Arguments) -> int | None:
+def _command(arguments: Arguments) -> None:
     combinations = read_grid(arguments.grid)
     if not arguments.out_dir:
         raise RamError("--out_dir is required")
@@ -79,13 +77,7 @@ def _command(arguments: Arguments) -> int | None:
         errors = train_all(
             runs, trainings, arguments.jobs, lambda line: print(line, flush=True)
         )
-    if trainings.stopped_by is not None:
-        print(
-            f"stopped by signal {trainings.stopped_by}, {len(errors)} of {len(runs)} "
-            "runs to go; the same command continues",
-            file=sys.stderr,
-        )
-        return 128 + trainings.stopped_by
+    trainings.check(f"{len(errors)} of {len(runs)} runs to go")
     ranking = rank(runs, errors)
     name = arguments.experiment or (
         arguments.flagfile.stem if arguments.flagfile else out_dir.name
@@ -97,7 +89,6 @@ def _command(arguments: Arguments) -> int | None:
     if errors:
         named = "; ".join(f"{run}: {error}" for run, error in errors.items())
         raise RamError(f"{len(errors)} of {len(runs)} runs failed: {named}")
-    return None
 
 
 main = entry_point(_command, SETTINGS, USAGE)

@@ -10,7 +10,7 @@ import pathlib
 import sys
 from typing import Any
 
-from ram_tf.errors import Interrupted, WorkerLost
+from ram_tf.errors import WorkerLost
 from ram_tf.flags import Arguments, config_settings, entry_point, experiment_name
 from ram_tf.runtime.stop_signals import StopRequest, answering
 from ram_tf.training.run import give_up, train
@@ -37,7 +37,7 @@ def summary(results: dict[str, Any]) -> str:
     return "\n".join([first, *summary_lines(results["evaluation"])])
 
 
-def _command(arguments: Arguments) -> int:
+def _command(arguments: Arguments) -> None:
     config = arguments.config()
     if not config.experiment:
         flagfile = arguments.flagfile
@@ -50,12 +50,8 @@ def _command(arguments: Arguments) -> int:
         with answering(stop):
             results = train(config, stop, lambda text: print(text, flush=True))
             print(summary(results) if results else "done; the chief has the results")
-    except Interrupted as interrupted:
-        print(f"{interrupted}; the same command continues", file=sys.stderr)
-        return 128 + interrupted.signal
     except WorkerLost as error:
         give_up(error)
-    return 0
 
 
 main = entry_point(_command, config_settings(), USAGE)

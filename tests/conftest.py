@@ -6,9 +6,11 @@ import os
 import pathlib
 import signal
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import hypothesis
 import pytest
+from helpers.chromium import started
 from helpers.processes import TINY_RUN
 
 # A busy machine is no fault of the code, and a failure must come back when looked for.
@@ -50,6 +52,13 @@ def make_model() -> Callable:
         return model
 
     return make
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Headless Chromium for the tests of a module."""
+    with started(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

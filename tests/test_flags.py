@@ -2,13 +2,14 @@
 
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from ram_tf.config import Config
-from ram_tf.errors import RamError
+from ram_tf.errors import Interrupted, RamError
 from ram_tf.flags import Setting, config_settings, entry_point, help_text, parse
 from ram_tf.runs.directory import RunDirectory
 
@@ -280,6 +281,15 @@ def test_entry_point_tells_of_an_interruption_in_one_line(capsys):
 
     assert entry_point(command, CONFIG, "")([]) == 130
     assert capsys.readouterr().err == "error: interrupted\n"
+
+
+def test_entry_point_tells_of_work_that_goes_on_in_one_line(capsys):
+    def command(arguments):
+        raise Interrupted(signal.SIGTERM, "2 of 3 runs to go")
+
+    assert entry_point(command, CONFIG, "")([]) == 143
+    line = "stopped by signal 15, 2 of 3 runs to go; the same command continues\n"
+    assert capsys.readouterr().err == line
 
 
 def test_entry_point_hides_no_fault_of_its_own():

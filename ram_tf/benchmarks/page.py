@@ -151,18 +151,18 @@ def insert(page: str, figures: str) -> str:
     return found
 
 
-def plot(line: dict[str, Any], processor: str, path: pathlib.Path) -> None:
-    """Draws a line of measure "image_curve" as PNG.
+def plot(line: dict[str, Any], processor: str) -> bytes:
+    """Draws a line of measure "image_curve"; returns the PNG.
 
     Raises:
       RamError: when matplotlib is not installed.
     """
-    from ram_tf.viz.path_figure import check_matplotlib
+    from ram_tf.viz.path_figure import check_matplotlib, to_png
 
     check_matplotlib()
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = Figure(figsize=(6, 4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     sides = line["sides"]
     axes.loglog(sides, line["ram_ms"], "o-", label=f"RAM ({line['experiment']})")
@@ -174,7 +174,7 @@ def plot(line: dict[str, Any], processor: str, path: pathlib.Path) -> None:
     axes.set_title(f"One image on {processor}", fontsize="medium")
     axes.grid(True, alpha=0.3)
     axes.legend()
-    figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
+    return to_png(figure)
 
 
 def _read_text(path: pathlib.Path, expected: str) -> str:
@@ -196,7 +196,8 @@ def _command(arguments: Arguments) -> None:
         found = of_run if "image_curve" in of_run else found
     if found and arguments.figure:
         processor = found.get("machine", {}).get("processor", "this machine")
-        plot(found["image_curve"], processor, pathlib.Path(arguments.figure))
+        picture = plot(found["image_curve"], processor)
+        write_atomic(pathlib.Path(arguments.figure), picture)
     write_atomic(path, page)
     print(f"{path}: figures of {', '.join(runs)}")
 

@@ -4,7 +4,6 @@ The train command itself is run and watched from outside: every second counts, f
 start, of imports, data, compilation and evaluations.
 """
 
-import csv
 import dataclasses
 import pathlib
 import statistics
@@ -140,7 +139,7 @@ def watch_training(config: Config) -> list[Evaluation]:
             while not found or found[-1].step < config.train_steps:
                 ended = process.poll() is not None
                 seconds = time.perf_counter() - started
-                rows = read_curve(directory.curve) if directory.curve.exists() else []
+                rows = _evaluated(directory.curve)
                 if ended and not (rows and rows[-1][0] == config.train_steps):
                     line = last_line(log.read_text(errors="replace"))
                     line = line.removeprefix("error: ") or "no message"
@@ -152,23 +151,12 @@ def watch_training(config: Config) -> list[Evaluation]:
     return found
 
 
-def read_curve(path: pathlib.Path) -> list[tuple[int, float]]:
-    """Reads the step and the validation accuracy of every evaluation.
+def _evaluated(path: pathlib.Path) -> list[tuple[int, float]]:
+    """Returns the step and the validation accuracy of every evaluation so far."""
+    from ram_tf.viz.html.curves import read_curve  # --help needs no NumPy.
 
-    Raises:
-      RamError: when the file is missing or broken.
-    """
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return [
-                (int(float(row["step"])), float(row["validation_accuracy"]))
-                for row in csv.DictReader(file)
-            ]
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-        raise RamError(
-            f"{path}: expected columns step and validation_accuracy, found: "
-            f"{type(error).__name__} {error}"
-        ) from None
+    curve = read_curve(path)
+    return list(zip(*curve, strict=True)) if curve else []
 
 
 def of_results(folder: pathlib.Path, target: float) -> dict[str, Any]:
@@ -187,7 +175,7 @@ def of_results(folder: pathlib.Path, target: float) -> dict[str, Any]:
         if curve.exists():
             results = read_results(path)
             pace = results["wall_seconds"] / results["train_steps"]
-            runs.append([Evaluation(*row, pace * row[0]) for row in read_curve(curve)])
+            runs.append([Evaluation(*row, pace * row[0]) for row in _evaluated(curve)])
     if not any(runs):
         raise Missing(f"{folder}: expected seed*.json and seed*.curve.csv, found none")
     return {**summarise([run for run in runs if run], target), "from_results": True}

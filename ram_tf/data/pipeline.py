@@ -140,6 +140,25 @@ def evaluation_batches(
     return batches.prefetch(_BLOCKS_AHEAD)
 
 
+def first_images(
+    image_set: ImageSet, task: Task, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the first images of a split as the model is shown them, in 8 bits.
+
+    Args:
+      image_set: the split; its images are drawn as for evaluation.
+      task: what is done to them.
+      count: of images; of a smaller split all.
+
+    Returns:
+      Images, uint8 [n, H, W, C], and their labels, integers [n].
+    """
+    chosen = range(min(count, len(image_set.labels)))
+    batches = evaluation_batches(image_set, task, len(chosen), chosen)
+    images, labels, _ = next(iter(batches))
+    return task.to_bytes(images), labels.numpy()
+
+
 def _as_tensors(
     image_set: ImageSet, task: Task
 ) -> tuple[tf.Tensor, tf.Tensor, tuple[int, int, int]]:

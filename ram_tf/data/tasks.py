@@ -6,6 +6,7 @@ integer TensorFlow operations; all of its chance comes in as `draws`.
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
 from ram_tf.data import image_ops as images_lib
@@ -131,6 +132,11 @@ class Task:
         images = tf.cast(images, tf.float32)
         # Times, not over: TensorFlow turns a division into this in graphs only.
         return images * (1 / 255) if self.pixel_range == "unit" else images
+
+    def to_bytes(self, images: tf.Tensor) -> np.ndarray:
+        """Returns images of `to_float` as files hold them, uint8 0..255."""
+        white = 1.0 if self.pixel_range == "byte" else 255.0
+        return np.rint(images.numpy() * white).astype(np.uint8)
 
     def to_gray(self, images: tf.Tensor) -> tf.Tensor:
         """Makes uint8 [..., 3] gray, uint8 [..., 1], if the task wants that."""

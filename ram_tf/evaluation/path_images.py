@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 
 from ram_tf.evaluation.metrics import GRID, landing_shares
+from ram_tf.evaluation.palette import (
+    INK,
+    OUTSIDE,
+    RIGHT,
+    WRONG,
+    glimpse_colours,
+    ink_on,
+    spectrum,
+)
 
-# From the first glimpse to the last; readable on black pixels and for most eyes.
-ORDER = ("#ffd166", "#f78c6b", "#ef476f", "#b05fd0", "#5b8def", "#22c1c3")
 # From no glimpse to the most.
 _HEAT = ("#1b1f3b", "#3b4cc0", "#22c1c3", "#ffd166", "#ffffff")
-_PAPER, _INK, _OUTSIDE, _RIGHT, _WRONG = (
-    "#ffffff",
-    "#1c2733",
-    "#3a4654",
-    "#0a8f6c",
-    "#d1495b",
-)
+_PAPER = "#ffffff"
 _SIDE = 200  # Of an image as drawn, in pixels, its margins included.
 _LINE = 20  # Height of a line of text.
 _GAP = 8
@@ -52,7 +53,7 @@ def draw_path(
     from PIL import Image, ImageDraw
 
     steps, scales, g = patches.shape[:3]
-    colours = spectrum(ORDER, np.linspace(0, 1, max(steps, 2)))
+    colours = glimpse_colours(steps)
     columns = min(steps, _PATCH_COLUMNS)
     rows = -(-steps // columns)
     pitch = _TILE + 6
@@ -63,12 +64,12 @@ def draw_path(
     )
     canvas = Image.new("RGB", size, _PAPER)
     pen = ImageDraw.Draw(canvas)
-    _write(pen, (_GAP, _GAP // 2), title, _RIGHT if is_right else _WRONG)
+    _write(pen, (_GAP, _GAP // 2), title, RIGHT if is_right else WRONG)
     # The image in its margins, which the outermost patches reach into.
     height, width = image.shape[:2]
     factor = _SIDE / (max(height, width) + g)
     origin = np.array([_GAP + _LINE, _GAP])
-    pen.rectangle(_box(origin, [_SIDE, _SIDE]), fill=_OUTSIDE)
+    pen.rectangle(_box(origin, [_SIDE, _SIDE]), fill=OUTSIDE)
     inner = [round(height * factor), round(width * factor)]
     start = origin + (_SIDE - np.array(inner)) // 2
     canvas.paste(_picture(image, inner), (int(start[1]), int(start[0])))
@@ -125,19 +126,11 @@ def draw_landing(locations: np.ndarray) -> np.ndarray:
         left = _GAP + t % columns * across
         shares = landing_shares(locations[:, t])
         most = shares.max()
-        _write(pen, (left, top), f"{t + 1}: at most {100 * most:.0f} %", _INK)
-        pixels = np.array(spectrum(_HEAT, (shares / most).reshape(-1)), np.uint8)
+        _write(pen, (left, top), f"{t + 1}: at most {100 * most:.0f} %", INK)
+        pixels = spectrum(_HEAT, (shares / most).reshape(-1))
         heat = _picture(pixels.reshape(GRID, GRID, 3), [side, side])
         canvas.paste(heat, (left, top + _LINE))
     return np.asarray(canvas)
-
-
-def spectrum(stops: Sequence[str], places: np.ndarray) -> list[tuple[int, ...]]:
-    """Returns the colours at places in [0, 1] of an even gradient through `stops`."""
-    known = np.array([[int(s[i : i + 2], 16) for i in (1, 3, 5)] for s in stops])
-    at = np.linspace(0, 1, len(stops))
-    channels = [np.interp(places, at, known[:, c]) for c in range(3)]
-    return [tuple(int(value) for value in rgb) for rgb in np.stack(channels, 1)]
 
 
 def _picture(pixels: np.ndarray, size: Sequence[int]) -> Any:
@@ -157,14 +150,13 @@ def _box(corner: Any, size: Sequence[float]) -> tuple[int, int, int, int]:
     return left, top, left + round(size[1]), top + round(size[0])
 
 
-def _number(pen: Any, centre: np.ndarray, number: int, colour: tuple) -> None:
+def _number(pen: Any, centre: np.ndarray, number: int, colour: str) -> None:
     y, x = centre
     pen.ellipse((x - 8, y - 8, x + 8, y + 8), fill=colour, outline="#ffffff")
-    is_light = np.dot(colour, (0.3, 0.6, 0.1)) > 140
     pen.text(
         (x, y),
         str(number),
-        fill=_INK if is_light else _PAPER,
+        fill=ink_on(colour),
         anchor="mm",
         font=_font(11),
     )

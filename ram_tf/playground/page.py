@@ -79,9 +79,14 @@ def make_page(model: str = "") -> gr.Blocks:
     looks.look(first, np.zeros(first.image_shape, np.uint8), (0.0, 0.0), 1)
     can_compare = first.model is not None
 
-    def picture_of(
-        source: str, drawing: dict[str, Any] | None, upload: str | None, name: str
-    ) -> tuple[Predictor, inputs.ModelInput]:
+    def image_of(
+        source: str,
+        drawing: dict[str, Any] | None,
+        upload: str | None,
+        name: str,
+        noise: float,
+    ) -> tuple[Predictor, np.ndarray, str]:
+        """The model, the image as it sees it, and how that was made."""
         predictor = load(name)
         if source == "image":
             if not upload:
@@ -89,41 +94,25 @@ def make_page(model: str = "") -> gr.Blocks:
             pixels = inputs.read_upload(upload, predictor.background)
         else:
             pixels = _drawn(drawing)
-        return predictor, inputs.fit_to_model(pixels, predictor)
+        found = inputs.fit_to_model(pixels, predictor)
+        return predictor, inputs.add_noise(found.image, noise), found.said
 
     def watch(
-        source: str,
-        drawing: dict[str, Any] | None,
-        upload: str | None,
-        name: str,
-        y: float,
-        x: float,
-        rollouts: int,
-        noise: float,
+        y: float, x: float, rollouts: int, *given: Any
     ) -> Iterator[tuple[str, str]]:
         try:
-            predictor, found = picture_of(source, drawing, upload, name)
-            image = inputs.add_noise(found.image, noise)
+            predictor, image, said = image_of(*given)
             path = looks.look(predictor, image, (y, x), int(rollouts))
         except RamError as error:
             yield scene.message(str(error), is_error=True), ""
             return
         for step in range(predictor.num_glimpses):
-            yield scene.scene(image, path, step, predictor, found.said), ""
+            yield scene.scene(image, path, step, predictor, said), ""
             time.sleep(_STEP_SECONDS)
 
-    def compare(
-        source: str,
-        drawing: dict[str, Any] | None,
-        upload: str | None,
-        name: str,
-        y: float,
-        x: float,
-        noise: float,
-    ) -> str:
+    def compare(y: float, x: float, *given: Any) -> str:
         try:
-            predictor, found = picture_of(source, drawing, upload, name)
-            image = inputs.add_noise(found.image, noise)
+            predictor, image, _ = image_of(*given)
             predictions = looks.compare_policies(predictor, image, (y, x))
         except RamError as error:
             return scene.message(str(error), is_error=True)
@@ -208,12 +197,12 @@ def make_page(model: str = "") -> gr.Blocks:
         drawing.clear(None, js=_TAKE_THE_BRUSH)  # The pad puts it down when cleared.
         draw_tab.select(lambda: "draw", None, source)
         image_tab.select(lambda: "image", None, source)
-        given = [source, drawing, upload, preset, y, x]
+        given = [source, drawing, upload, preset, noise]
         button.click(
-            watch, [*given, rollouts, noise], [shown, table], show_progress="hidden"
+            watch, [y, x, rollouts, *given], [shown, table], show_progress="hidden"
         )
         if can_compare:
-            compared.click(compare, [*given, noise], table, show_progress="minimal")
+            compared.click(compare, [y, x, *given], table, show_progress="minimal")
     return page
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from ram_tf.evaluation.path_images import ORDER
+from ram_tf.evaluation.palette import glimpse_colours, ink_on
 from ram_tf.playground.looks import PolicyPrediction
 from ram_tf.serving.predictor import Path, Predictor
 from ram_tf.viz.geometry import centre_px, cut_patches, top_left_px
@@ -111,21 +111,12 @@ def policy_table(
     )
 
 
-def colours(count: int) -> list[str]:
-    """Returns the colours of the glimpses in their order, as #rrggbb."""
-    known = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in ORDER])
-    at = np.linspace(0, len(ORDER) - 1, max(count, 2))
-    mixed = [np.interp(at, range(len(ORDER)), channel) for channel in known.T]
-    rows = np.stack(mixed, -1).round().astype(int)[:count]
-    return ["#{:02x}{:02x}{:02x}".format(*row) for row in rows]
-
-
 def _picture(
     image: np.ndarray, locations: np.ndarray, step: int, model: Predictor
 ) -> str:
     height, width = image.shape[:2]
     margin = model.patch_size / 2
-    paint = colours(model.num_glimpses)
+    paint = glimpse_colours(model.num_glimpses)
     unit = max(height, width) / 28  # Lines look alike on images of all sizes.
     parts = [
         f'<image href="{_png(image)}" x="0" y="0" width="{width}" height="{height}" '
@@ -155,8 +146,7 @@ def _picture(
             )
     for at in range(step + 1):
         (y, x), radius = points[at], (1.05 if at == step else 0.8) * unit
-        red, green, blue = (int(paint[at][i : i + 2], 16) for i in (1, 3, 5))
-        ink = "#1c2733" if 0.3 * red + 0.6 * green + 0.1 * blue > 140 else "white"
+        ink = ink_on(paint[at])
         parts.append(
             f'<circle cx="{x:.2f}" cy="{y:.2f}" r="{radius:.2f}" fill="{paint[at]}" '
             f'stroke="white" stroke-width="{0.12 * unit:.2f}"/>'
@@ -178,7 +168,7 @@ def _tiles(image: np.ndarray, path: Path, step: int, model: Predictor) -> str:
     """
     mean = path.probabilities.mean(0)
     tiles = []
-    for at, colour in enumerate(colours(model.num_glimpses)):
+    for at, colour in enumerate(glimpse_colours(model.num_glimpses)):
         border = f'style="border-color:{colour}"'
         if at > step:
             empty = "<div></div>" * model.num_scales

@@ -2,15 +2,14 @@
 
 import io
 import pathlib
-import shutil
 import tempfile
 from typing import Any
 
 import h5py
 import keras
 
-from ram_tf.errors import RamError, one_line
-from ram_tf.files import to_json
+from ram_tf.errors import RamError
+from ram_tf.files import new_folder, require_absent, to_json
 from ram_tf.models.preset_files import CARD, CONFIG, METADATA, WEIGHTS
 from ram_tf.presets.card import card
 from ram_tf.presets.measures import measured, stated
@@ -56,8 +55,8 @@ def save_preset(
         that its results say; or the folder exists or cannot be written.
     """
     folder = pathlib.Path(folder)
-    if folder.exists() and not replace:
-        raise RamError(f"{folder}: expected a folder that does not exist yet")
+    if not replace:
+        require_absent(folder)
     experiment = load_run(run, data_dir)
     config = experiment.config
     if config.model != "ram" or config.policy == "random":
@@ -66,18 +65,15 @@ def save_preset(
             f"policy, found --model={config.model} --policy={config.policy}"
         )
     results = read_results(RunDirectory(run).results)
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        temporary.mkdir(parents=True)
-        (temporary / CONFIG).write_text(to_json(_settings(experiment)))
+    with new_folder(folder, replace=replace) as new:
+        (new / CONFIG).write_text(to_json(_settings(experiment)))
         weights = _stored_weights(experiment)
-        (temporary / WEIGHTS).write_bytes(weights)
+        (new / WEIGHTS).write_bytes(weights)
         metadata = {
             "name": folder.name,
             "description": description(config, experiment.image_shape),
             **stated(experiment, results),
-            **measured(experiment, temporary),
+            **measured(experiment, new),
             "seeds": seed_accuracies(results, results_dir),
             "license": license_name,
             "params": experiment.model.count_params(),
@@ -85,17 +81,8 @@ def save_preset(
             "weights_bytes": len(weights),
         }
         _require_same(metadata, run)
-        (temporary / METADATA).write_text(to_json(metadata))
-        (temporary / CARD).write_text(card(metadata))
-        if replace:
-            shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-    except OSError as error:
-        raise RamError(
-            f"{folder}: expected a folder to write to, found: {one_line(error)}"
-        ) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        (new / METADATA).write_text(to_json(metadata))
+        (new / CARD).write_text(card(metadata))
     return metadata
 
 

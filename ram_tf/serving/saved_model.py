@@ -1,7 +1,6 @@
 """The export of a run: measured, written as a whole, and loaded again."""
 
 import pathlib
-import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ import tensorflow as tf
 
 from ram_tf.config import Config
 from ram_tf.errors import RamError
-from ram_tf.files import read_json, to_json
+from ram_tf.files import new_folder, read_json, require_absent, to_json
 from ram_tf.runs.setup import Experiment
 from ram_tf.serving.formats import (
     reloaded_difference,
@@ -81,10 +80,7 @@ def export(
         raise RamError(
             f"{flag}: expected a run of --model=ram, found --model={config.model}"
         )
-    if export_dir.exists():
-        raise RamError(
-            f"--export_dir={export_dir}: expected a folder that does not exist yet"
-        )
+    require_absent(export_dir, f"--export_dir={export_dir}")
     require_converter(model_format)
     starts = first_locations(initial_location, rollouts)
     served = ServedModel(experiment, starts, threshold)
@@ -130,27 +126,17 @@ def write(
       RamError: when export_dir cannot be written, and as of `export`.
     """
     model_format = metadata["format"]
-    # Written beside, then renamed.
-    temporary = export_dir.with_name(f".{export_dir.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        temporary.mkdir(parents=True)
-        write_model(served, temporary, model_format)
+    # TensorFlow has errors of its own for a full disk.
+    faults = (OSError, tf.errors.OpError)
+    with new_folder(export_dir, f"--export_dir={export_dir}", faults=faults) as folder:
+        write_model(served, folder, model_format)
         if model_format == "saved_model":
-            warm = write_warmup(served.signatures, temporary)
+            warm = write_warmup(served.signatures, folder)
             metadata = {**metadata, "warmup_requests": warm}
         if images is not None:
-            difference = reloaded_difference(served, temporary, model_format, images)
+            difference = reloaded_difference(served, folder, model_format, images)
             metadata = {**metadata, "reloaded": difference._asdict()}
-        (temporary / METADATA).write_text(to_json(metadata))
-        temporary.rename(export_dir)
-    except (OSError, tf.errors.OpError) as error:
-        reason = " ".join(str(error).split())
-        raise RamError(
-            f"--export_dir={export_dir}: expected a folder to write to, found: {reason}"
-        ) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        (folder / METADATA).write_text(to_json(metadata))
     return metadata
 
 

@@ -7,12 +7,13 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from ram_tf.evaluation.palette import FAINT, INK, PALE, RIGHT
 from ram_tf.sweeps.ranking import Ranked
+from ram_tf.viz.path_figure import check_matplotlib
 
 _SHOWN = 24  # Combinations in the ranking; more cannot be read.
 _COLUMNS = 2  # Settings side by side.
-_INK, _FAINT, _PALE, _BEST = "#1c2733", "#77838f", "#a9b4be", "#0a8f6c"
-_LINE = "#e6eaee"
+_BEST, _LINE = RIGHT, "#e6eaee"
 
 
 def draw_sweep(ranking: Sequence[Ranked], title: str) -> Any:
@@ -30,8 +31,6 @@ def draw_sweep(ranking: Sequence[Ranked], title: str) -> Any:
     Raises:
       RamError: when matplotlib is missing.
     """
-    from ram_tf.viz.path_figure import check_matplotlib
-
     check_matplotlib()
     from matplotlib.figure import Figure
 
@@ -60,8 +59,8 @@ def draw_sweep(ranking: Sequence[Ranked], title: str) -> Any:
     def write(x: float, y: float, text: str, **style: Any) -> None:
         figure.text(x / width, 1 - y / height, text, va="top", **style)
 
-    write(0.35, 0.25, title, size=18, weight="bold", color=_INK)
-    write(0.35, 0.72, _subtitle(ranking, len(shown)), size=11, color=_FAINT)
+    write(0.35, 0.25, title, size=18, weight="bold", color=INK)
+    write(0.35, 0.72, _subtitle(ranking, len(shown)), size=11, color=FAINT)
     _draw_ranking(place(left, top, width - left - right, high), shown)
     part = (width - 0.9 - right + 0.9) / columns
     for index, name in enumerate(fields):
@@ -87,7 +86,7 @@ def _label(ranked: Ranked) -> str:
 def _draw_ranking(axes: Any, shown: Sequence[Ranked]) -> None:
     for row, ranked in enumerate(shown):
         assert ranked.mean is not None
-        colour = _BEST if row == 0 else _FAINT
+        colour = _BEST if row == 0 else FAINT
         axes.axhline(row, color=_LINE, lw=1, zorder=1)
         values = [100 * value for value in ranked.accuracies.values()]
         axes.plot(
@@ -104,12 +103,12 @@ def _draw_ranking(axes: Any, shown: Sequence[Ranked]) -> None:
         )  # fmt: skip
     _tidy(axes)
     axes.set_ylim(len(shown) - 0.5, -0.5)
-    axes.set_yticks(range(len(shown)), [_label(r) for r in shown], size=10, color=_INK)
+    axes.set_yticks(range(len(shown)), [_label(r) for r in shown], size=10, color=INK)
     axes.get_yticklabels()[0].set(color=_BEST, weight="bold")
     axes.margins(x=0.06)
     if any(ranked.errors for ranked in shown):
-        axes.set_title("* not all seeds", size=9, color=_FAINT, loc="right")
-    axes.set_xlabel("validation accuracy, %", size=10, color=_FAINT, loc="left")
+        axes.set_title("* not all seeds", size=9, color=FAINT, loc="right")
+    axes.set_xlabel("validation accuracy, %", size=10, color=FAINT, loc="left")
 
 
 def _draw_setting(axes: Any, found: Sequence[Ranked], name: str) -> None:
@@ -123,24 +122,24 @@ def _draw_setting(axes: Any, found: Sequence[Ranked], name: str) -> None:
     # Even steps, not the number's own scale: grids are steps, often of powers.
     for at, value in enumerate(values):
         axes.plot(
-            [at] * len(means[value]), means[value], "o", ms=6, color=_PALE,
+            [at] * len(means[value]), means[value], "o", ms=6, color=PALE,
             mec="white", zorder=2,
         )  # fmt: skip
     places = range(len(values))
     lines = [("best", _BEST, [max(means[value]) for value in values])]
     if max(map(len, means.values())) > 1:
         middle = [statistics.median(means[value]) for value in values]
-        lines.append(("median", _FAINT, middle))
+        lines.append(("median", FAINT, middle))
     for label, colour, line in lines:
         axes.plot(places, line, color=colour, lw=1.8, label=label, zorder=1)
     _tidy(axes)
-    axes.set_xticks(places, [texts[value] for value in values], size=10, color=_INK)
-    axes.set_title(name, size=12, weight="bold", color=_INK, loc="left", pad=8)
-    axes.set_ylabel("validation, %", size=10, color=_FAINT)
+    axes.set_xticks(places, [texts[value] for value in values], size=10, color=INK)
+    axes.set_title(name, size=12, weight="bold", color=INK, loc="left", pad=8)
+    axes.set_ylabel("validation, %", size=10, color=FAINT)
     axes.margins(x=0.12, y=0.12)
     if len(lines) > 1:
         axes.legend(
-            frameon=False, fontsize=9, labelcolor=_FAINT, loc="lower right",
+            frameon=False, fontsize=9, labelcolor=FAINT, loc="lower right",
             bbox_to_anchor=(1.02, 1.0), ncols=2, borderaxespad=0.1,
         )  # fmt: skip
     axes.grid(axis="y", color=_LINE, lw=1)
@@ -148,6 +147,6 @@ def _draw_setting(axes: Any, found: Sequence[Ranked], name: str) -> None:
 
 
 def _tidy(axes: Any) -> None:
-    axes.tick_params(length=0, colors=_FAINT, labelsize=10)
+    axes.tick_params(length=0, colors=FAINT, labelsize=10)
     for spine in axes.spines.values():
         spine.set_visible(False)

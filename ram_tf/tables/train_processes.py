@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from ram_tf.errors import Interrupted
 from ram_tf.runtime.cpu_affinity import confine, core_shares
 from ram_tf.runtime.stop_signals import handling
 
@@ -93,6 +94,15 @@ class Trainings:
     def is_stopped(self) -> bool:
         """Says whether a signal came."""
         return self.stopped_by is not None
+
+    def check(self, state: str) -> None:
+        """Raises Interrupted when a signal came.
+
+        Args:
+          state: where the work stands, for its message.
+        """
+        if self.stopped_by is not None:
+            raise Interrupted(self.stopped_by, state)
 
     def _on_signal(self, number: int) -> None:
         self.stopped_by = number

@@ -3,10 +3,11 @@
 A file of events is a TFRecord file. The run writes a new one each time it is started.
 """
 
-import os
 import pathlib
 
 import tensorflow as tf
+
+from ram_tf.files import written_beside
 
 
 def event_files(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -38,8 +39,6 @@ def cut_after(path: pathlib.Path, step: int) -> None:
     if not kept:
         path.unlink()
         return
-    whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with tf.io.TFRecordWriter(str(whole)) as writer:
+    with written_beside(path) as whole, tf.io.TFRecordWriter(str(whole)) as writer:
         for record in [version, *kept]:
             writer.write(record)
-    whole.replace(path)

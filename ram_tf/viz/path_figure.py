@@ -11,7 +11,16 @@ import numpy as np
 
 from ram_tf.config import Config
 from ram_tf.errors import RamError
-from ram_tf.evaluation.path_images import ORDER
+from ram_tf.evaluation.palette import (
+    FAINT,
+    INK,
+    OUTSIDE,
+    PALE,
+    RIGHT,
+    WRONG,
+    glimpse_colours,
+    ink_on,
+)
 from ram_tf.viz.geometry import (
     UNKNOWN,
     GlimpsePath,
@@ -26,8 +35,6 @@ _LONGEST_NAME = 24  # Letters of a class name; it is cut there.
 _LEAST_SIDE = 2.0  # Inches, of the image.
 _COLUMNS = 2  # Images side by side.
 _TILE, _ROW = 0.5, 0.245  # Inches: of a patch, of a class in the chart.
-_INK, _FAINT, _PALE = "#1c2733", "#77838f", "#a9b4be"
-_RIGHT, _WRONG, _OUTSIDE = "#0a8f6c", "#d1495b", "#3a4654"
 _UNKNOWN = "#2f6fde"  # Of a prediction, where the truth is not known.
 
 
@@ -84,12 +91,10 @@ def draw_paths(
       RamError: when matplotlib is missing.
     """
     check_matplotlib()
-    from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
     scales, steps = record.config.num_scales, record.config.num_glimpses
-    spectrum = LinearSegmentedColormap.from_list("order", ORDER)
-    colours = spectrum(np.linspace(0, 1, max(steps, 2)))
+    colours = glimpse_colours(steps)
     chart = min(len(record.class_names), MAX_CLASSES) * _ROW
     # Of the image: as high as what is beside it.
     side = max(scales * _TILE + chart + 0.15, _LEAST_SIDE)
@@ -115,10 +120,10 @@ def draw_paths(
         box = (x / width, 1 - (y + high) / height, wide / width, high / height)
         return figure.add_axes(box)
 
-    for y, text, size, colour in ((0.3, title, 22, _INK), (0.75, subtitle, 13, _FAINT)):
+    for y, text, size, colour in ((0.3, title, 22, INK), (0.75, subtitle, 13, FAINT)):
         figure.text(
             left / width, 1 - y / height, text, size=size, color=colour, va="top",
-            weight="bold" if colour == _INK else "normal",
+            weight="bold" if colour == INK else "normal",
         )  # fmt: skip
     for index, path in enumerate(paths):
         x = left + index % columns * block_width
@@ -150,20 +155,22 @@ def _verdict(path: GlimpsePath, names: Sequence[str], step: int) -> tuple[str, s
     percent = 100 * path.probabilities[step, prediction]
     said = f"predicts {names[prediction]} ({percent:.0f} %)"
     if path.label == UNKNOWN:
-        return said, _INK
+        return said, INK
     if prediction == path.label:
-        return f"✓ {said}", _RIGHT
-    return f"✗ {said}, is {names[path.label]}", _WRONG
+        return f"✓ {said}", RIGHT
+    return f"✗ {said}, is {names[path.label]}", WRONG
 
 
-def _draw_image(axes: Any, path: GlimpsePath, record: PathRecord, colours: Any) -> None:
+def _draw_image(
+    axes: Any, path: GlimpsePath, record: PathRecord, colours: Sequence[str]
+) -> None:
     """The image with the outlines of the patches and the numbered path."""
     from matplotlib.patches import Rectangle
 
     height, width = path.image.shape[:2]
     side = record.config.patch_size
     _show(axes, path.image)
-    axes.set_facecolor(_OUTSIDE)
+    axes.set_facecolor(OUTSIDE)
     points = centre_px(path.locations[: len(colours)], (height, width))
     axes.plot(points[:, 1], points[:, 0], color="white", lw=1.5, alpha=0.8, zorder=3)
     for step, (y, x) in enumerate(points):
@@ -182,10 +189,9 @@ def _draw_image(axes: Any, path: GlimpsePath, record: PathRecord, colours: Any) 
                 )
             )
         axes.plot(x, y, "o", ms=14, color=colours[step], mec="white", mew=1, zorder=4)
-        light = colours[step][:3] @ (0.3, 0.6, 0.1) > 0.55
         axes.text(
             x, y, str(step + 1), size=9, weight="bold",
-            color=_INK if light else "white",
+            color=ink_on(colours[step]),
             ha="center", va="center_baseline", zorder=5,
         )  # fmt: skip
     margin = side / 2
@@ -194,7 +200,7 @@ def _draw_image(axes: Any, path: GlimpsePath, record: PathRecord, colours: Any) 
 
 
 def _draw_patches(
-    axes: Any, path: GlimpsePath, record: PathRecord, colours: Any
+    axes: Any, path: GlimpsePath, record: PathRecord, colours: Sequence[str]
 ) -> None:
     """What each glimpse saw: a column a glimpse, a row a scale."""
     scales = record.config.num_scales
@@ -211,7 +217,7 @@ def _draw_patches(
                 spine.set(visible=True, color=colours[step], linewidth=2.5)
     axes.set_xlim(-0.5, len(path.locations) - 0.5)
     axes.set_ylim(0, scales)
-    axes.set_title("what each glimpse saw", size=11, color=_FAINT, loc="left", pad=5)
+    axes.set_title("what each glimpse saw", size=11, color=FAINT, loc="left", pad=5)
 
 
 def _draw_probabilities(
@@ -222,9 +228,9 @@ def _draw_probabilities(
     prediction = int(path.probabilities[last].argmax())
     unknown = path.label == UNKNOWN
     for row, label in enumerate(shown):
-        predicted = _UNKNOWN if unknown else _WRONG
-        colour = predicted if label == prediction else _PALE
-        colour = _RIGHT if label == path.label else colour
+        predicted = _UNKNOWN if unknown else WRONG
+        colour = predicted if label == prediction else PALE
+        colour = RIGHT if label == path.label else colour
         axes.axhline(row, color="#e6eaee", lw=1, zorder=1)
         sizes = path.probabilities[: last + 1, label]
         axes.scatter(
@@ -234,13 +240,13 @@ def _draw_probabilities(
     axes.set_xlim(-0.5, len(path.probabilities) - 0.5)
     axes.set_ylim(len(shown) - 0.5, -0.5)
     shown_names = [names[label] for label in shown]
-    axes.set_yticks(range(len(shown)), shown_names, size=11, color=_FAINT)
+    axes.set_yticks(range(len(shown)), shown_names, size=11, color=FAINT)
     for text, label in zip(axes.get_yticklabels(), shown, strict=True):
         if label == (prediction if unknown else path.label):
-            text.set(color=_UNKNOWN if unknown else _RIGHT, weight="bold")
+            text.set(color=_UNKNOWN if unknown else RIGHT, weight="bold")
     steps = range(len(path.probabilities))
-    axes.set_xticks(steps, [str(step + 1) for step in steps], size=11, color=_FAINT)
-    axes.set_xlabel("how likely after each glimpse", size=11, color=_FAINT, loc="left")
+    axes.set_xticks(steps, [str(step + 1) for step in steps], size=11, color=FAINT)
+    axes.set_xlabel("how likely after each glimpse", size=11, color=FAINT, loc="left")
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)

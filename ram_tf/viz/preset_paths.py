@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from ram_tf.data.pipeline import evaluation_batches
+from ram_tf.data.pipeline import first_images
 from ram_tf.data.sources.open import open_source
 from ram_tf.models.presets import Preset
 from ram_tf.runs.setup import task_of
@@ -38,13 +38,7 @@ def paths_on_test(preset: Preset, data_dir: str = "") -> PathRecord:
         config.background,
     )
     task = task_of(config)
-    split = source.split("test")
-    chosen = range(min(NUM_IMAGES, len(split.labels)))
-    batches = evaluation_batches(split, task, NUM_IMAGES, chosen)
-    images, labels, _ = next(iter(batches))
-    scale = 1.0 if config.pixel_range == "byte" else 255.0
-    pixels = np.rint(images.numpy() * scale).astype(np.uint8)
-    return _look(preset, pixels, labels.numpy())
+    return _look(preset, *first_images(source.split("test"), task, NUM_IMAGES))
 
 
 def paths_on_files(preset: Preset, files: Sequence[str], resize: bool) -> PathRecord:

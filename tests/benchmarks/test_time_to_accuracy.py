@@ -15,10 +15,10 @@ from ram_tf.benchmarks.time_to_accuracy import (
     Evaluation,
     first_lasting,
     of_results,
-    read_curve,
     summarise,
 )
 from ram_tf.errors import RamError
+from ram_tf.viz.html.curves import read_curve
 
 _POPEN = subprocess.Popen
 
@@ -100,8 +100,8 @@ def test_from_results_shares_the_seconds_out_by_steps(tmp_path, capsys):
 def test_from_results_reads_the_committed_curves():
     folder = pathlib.Path(ROOT) / "results" / "best" / "cluttered60_8g"
     found = of_results(folder, 0.9)
-    steps = [step for step, accuracy in read_curve(folder / "seed0.curve.csv")]
-    assert found["steps"] in steps and found["seconds"] > 0
+    curve = read_curve(folder / "seed0.curve.csv")
+    assert found["steps"] in curve.steps and found["seconds"] > 0
 
 
 def test_from_results_needs_the_suite_and_a_whole_curve(tmp_path, capsys):

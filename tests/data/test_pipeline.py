@@ -1,10 +1,12 @@
 """Batches as a pure function of seed and step: blocks, shards, epochs, evaluation."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from ram_tf.data.pipeline import evaluation_batches, training_blocks
+from ram_tf.data.pipeline import evaluation_batches, first_images, training_blocks
 from ram_tf.data.sources.base import ImageSet
 from ram_tf.data.tasks import Task
 from ram_tf.errors import RamError
@@ -38,6 +40,18 @@ def train(task=CLUTTERED, data=None, starts=(0, 4), steps=4, batch=8, seed=3, **
 def evaluate(task, data, batch_size, indices=None):
     batches = evaluation_batches(data, task, batch_size, indices).as_numpy_iterator()
     return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+
+
+@pytest.mark.parametrize("pixel_range", ["unit", "byte"])
+@pytest.mark.parametrize("count", [5, 43, 100])
+def test_first_images_are_those_of_the_evaluation_in_8_bits(count, pixel_range):
+    task = dataclasses.replace(CLUTTERED, pixel_range=pixel_range)
+    images, labels = first_images(image_set(), task, count)
+    assert images.dtype == np.uint8 and len(images) == min(count, 43)
+    shown, truths, _ = evaluate(task, image_set(), 43)
+    white = 255 if pixel_range == "unit" else 1
+    np.testing.assert_allclose(images, shown[:count] * white, atol=1e-3)
+    np.testing.assert_array_equal(labels, truths[:count])
 
 
 def test_training_blocks_have_the_stated_shapes():

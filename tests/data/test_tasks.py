@@ -75,6 +75,15 @@ def test_pixel_range_byte_keeps_0_to_255():
     np.testing.assert_array_equal(images, pool.astype(np.float32))
 
 
+@pytest.mark.parametrize("pixel_range", ["unit", "byte"])
+def test_bytes_come_back_as_they_were(pixel_range):
+    task = Task(pixel_range=pixel_range)
+    levels = np.arange(256, dtype=np.uint8)
+    found = task.to_bytes(task.to_float(levels))
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, levels)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_translated_image_is_whole_on_a_black_canvas(channels):
     pool = random_pool(64, 7, 5, channels)  # No black pixel: the image is seen.

@@ -4,10 +4,11 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from ram_tf.evaluation.metrics import GRID
-from ram_tf.evaluation.path_images import draw_landing, draw_path, spectrum
+from ram_tf.evaluation.palette import glimpse_colours
+from ram_tf.evaluation.path_images import draw_landing, draw_path
 
 
 def colours_of(picture):
@@ -29,9 +30,8 @@ def path_of(steps=3, scales=2, height=28, width=28, channels=1):
 def test_path_shows_every_patch_in_the_colour_of_its_glimpse(steps, scales, shape):
     picture = draw_path(*path_of(steps, scales, *shape), "predicts 3", True)
     assert picture.dtype == np.uint8 and picture.ndim == 3
-    order = ("#ffd166", "#f78c6b", "#ef476f", "#b05fd0", "#5b8def", "#22c1c3")
-    for colour in spectrum(order, np.linspace(0, 1, max(steps, 2)))[:steps]:
-        assert colour in colours_of(picture)
+    for colour in glimpse_colours(steps):
+        assert ImageColor.getrgb(colour) in colours_of(picture)
     # The patches stand beside the image, each of 44 x 44 pixels.
     beside = picture[:, 216:]
     assert (beside == 128).all(-1).sum() == steps * scales * 44 * 44

@@ -1,11 +1,9 @@
 """The app: its command, and the page in headless Chromium."""
 
-import json
 import math
 import os
 import pathlib
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,12 +13,11 @@ import time
 import PIL.Image
 import PIL.ImageDraw
 import pytest
+from helpers.chromium import addresses_asked
 
 from ram_tf import app
 
 ROOT = pathlib.Path(__file__).parents[2]
-SWITCHES = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
---disable-background-networking --disable-component-update --disable-sync""".split()
 SECONDS = 120  # For anything on a busy machine.
 
 
@@ -95,30 +92,12 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    selenium = pytest.importorskip("selenium.webdriver")
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not program or not driver:
-        pytest.skip("needs chromium and chromedriver")
-    options = selenium.ChromeOptions()
-    options.binary_location = program
-    for switch in [*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
-        options.add_argument(switch)
-    options.set_capability(
-        "goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"}
-    )
-    found = selenium.Chrome(options=options, service=selenium.ChromeService(driver))
-    yield found
-    found.quit()
-
-
-@pytest.fixture(scope="module")
-def opened(browser, address):
-    browser.set_window_size(1280, 1000)
-    browser.get(address)
+def opened(chromium, address):
+    chromium.set_window_size(1280, 1000)
+    chromium.get(address)
     # The page takes the brush when it is there.
-    wait_for(lambda: find(browser, "#pad button[aria-label=Brush].highlight"))
-    return browser
+    wait_for(lambda: find(chromium, "#pad button[aria-label=Brush].highlight"))
+    return chromium
 
 
 @pytest.fixture
@@ -134,13 +113,7 @@ def page(opened, address):
         entry for entry in opened.get_log("browser") if entry["level"] == "SEVERE"
     ]
     assert errors == []
-    entries = opened.get_log("performance")
-    messages = [json.loads(entry["message"])["message"] for entry in entries]
-    asked = [
-        message["params"]["request"]["url"]
-        for message in messages
-        if message["method"] == "Network.requestWillBeSent"
-    ]
+    asked = addresses_asked(opened)
     assert any(url.startswith(address) for url in asked)
     own = (address, "data:", "blob:", "chrome:", "about:")
     assert [url for url in asked if not url.startswith(own)] == []

@@ -7,13 +7,11 @@ import re
 import numpy as np
 import PIL.Image
 import pytest
-from matplotlib.colors import LinearSegmentedColormap, to_hex
 
 from ram_tf.data.sources.open import open_source
 from ram_tf.playground import looks, scene
 from ram_tf.serving.predictor import Path, load_predictor
 from ram_tf.viz.geometry import cut_patches, top_left_px
-from ram_tf.viz.path_figure import ORDER
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +81,3 @@ def test_names_of_classes_are_no_markup(digit):
     assert "<em>" not in html and "&lt;em&gt;" in html
     assert 'role="alert"' in scene.message("<i>", is_error=True)
     assert "<i>" not in scene.message("<i>")
-
-
-@pytest.mark.parametrize("count", [1, 2, 6, 8, 20])
-def test_colours_are_those_of_the_figures(count):
-    spectrum = LinearSegmentedColormap.from_list("order", ORDER)
-    expected = [to_hex(c) for c in spectrum(np.linspace(0, 1, max(count, 2)))[:count]]
-    for mine, theirs in zip(scene.colours(count), expected, strict=True):
-        for i in (1, 3, 5):
-            assert abs(int(mine[i : i + 2], 16) - int(theirs[i : i + 2], 16)) <= 2

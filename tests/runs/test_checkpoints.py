@@ -9,7 +9,6 @@ import pytest
 
 from ram_tf.config import Config
 from ram_tf.errors import RamError
-from ram_tf.files import write_atomic
 from ram_tf.models.factory import build_model
 from ram_tf.models.variables import averaged_weights, named_variables
 from ram_tf.runs.checkpoints import CheckpointFolder, restore, save
@@ -133,23 +132,6 @@ def test_folder_without_any_whole_checkpoint_never_starts_again(tmp_path):
 
 def test_folder_without_checkpoints_gives_none(tmp_path):
     assert CheckpointFolder(tmp_path / "absent", keep=3).restore(variables()) is None
-
-
-def test_write_atomic_leaves_the_older_file_when_it_cannot_write(tmp_path, monkeypatch):
-    path = tmp_path / "a.json"
-    write_atomic(path, "old")
-
-    def full(descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(RamError) as caught:
-        write_atomic(path, "new")
-    assert str(caught.value) == (
-        f"{path}: expected to write 3 bytes, found: No space left on device"
-    )
-    assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["a.json"]
 
 
 def small_model(**settings):

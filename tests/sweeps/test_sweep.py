@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import time
 
 import pytest
 from helpers.processes import ROOT
+from helpers.stand_in import calls_of, put_in_place, stopped
 from PIL import Image
 
 from ram_tf.runtime.cpu_affinity import core_shares
@@ -19,30 +19,20 @@ from ram_tf.sweeps.figure import draw_sweep
 from ram_tf.sweeps.grid import read_grid
 from ram_tf.sweeps.ranking import Ranked, markdown, rank, table_csv
 from ram_tf.sweeps.runs import runs_of
-from ram_tf.tables import train_processes as trainings
 
-STAND_IN = ROOT / "tests/helpers/stand_in_train.py"
 GRID = "--grid=learning_rate=1e-3,3e-3 fc_units=4,8"
 NAMES = [f"learning_rate={r} fc_units={u}" for r in (0.001, 0.003) for u in (4, 8)]
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(trainings, "TRAIN", (sys.executable, str(STAND_IN)))
-    paths = [str(ROOT), str(ROOT / "tests")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
-    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    put_in_place(tmp_path, monkeypatch)
     (tmp_path / "small.cfg").write_text("--model=fc\n--train_steps=20\n")
     return tmp_path
 
 
 def flags_of(folder, *flags):
     return [f"--flagfile={folder / 'small.cfg'}", f"--out_dir={folder / 'out'}", *flags]
-
-
-def calls_of(folder):
-    path = folder / "calls"
-    return path.read_text().splitlines() if path.exists() else []
 
 
 def test_trains_every_combination_and_seed(folder, capsys):
@@ -135,25 +125,12 @@ def test_without_matplotlib_the_table_is_there(folder, monkeypatch, capsys):
 
 
 def test_signal_stops_the_runs_and_the_same_command_goes_on(folder):
-    code = (
-        "import sys; from ram_tf import sweep; "
-        "from ram_tf.tables import train_processes as trainings; "
-        f"trainings.TRAIN = (sys.executable, {str(STAND_IN)!r}); "
-        "sys.exit(sweep.main(sys.argv[1:]))"
+    status, error = stopped(
+        "sweep", flags_of(folder, GRID), folder, NAMES[1], signal.SIGTERM
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *flags_of(folder, GRID)],
-        env={**os.environ, "SLEEP": NAMES[1]},
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    while not (folder / "calls.sleeping").exists() and process.poll() is None:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
-    assert "3 of 4 runs to go; the same command continues" in error
+    assert status == 128 + signal.SIGTERM
+    said = "3 of 4 runs to go; the same command continues"
+    assert error.splitlines()[-1] == f"stopped by signal 15, {said}"
     assert main(flags_of(folder, GRID)) == 0
     assert [call.split(" 0 ")[0] for call in calls_of(folder)] == [
         *NAMES[:2],

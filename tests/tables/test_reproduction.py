@@ -3,30 +3,20 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
-from helpers.processes import ROOT
 from helpers.result_files import write_experiments, write_result
+from helpers.stand_in import calls_of, put_in_place, stopped
 
 from ram_tf.reproduce import main
 from ram_tf.runtime.cpu_affinity import core_shares
-from ram_tf.tables import train_processes as trainings
 from ram_tf.tables.collect import collect
-
-STAND_IN = ROOT / "tests/helpers/stand_in_train.py"
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     write_experiments(tmp_path)
-    monkeypatch.setattr(trainings, "TRAIN", (sys.executable, str(STAND_IN)))
-    # The stand-in needs the package and what lies beside it.
-    paths = [str(ROOT), str(ROOT / "tests")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
-    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    put_in_place(tmp_path, monkeypatch)
     return tmp_path
 
 
@@ -34,11 +24,6 @@ def flags_of(folder, *flags):
     places = {"experiments_dir": "experiments", "results_dir": "results"}
     places["runs_dir"] = "runs"
     return [*(f"--{name}={folder / place}" for name, place in places.items()), *flags]
-
-
-def calls_of(folder):
-    path = folder / "calls"
-    return path.read_text().splitlines() if path.exists() else []
 
 
 def test_trains_every_row_and_seed_and_files_its_results(folder, capsys):
@@ -158,25 +143,11 @@ def test_faulty_flagfile_is_named_and_does_not_stop_the_others(folder, capsys):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_stops_the_run_in_work_and_says_how_to_go_on(number, folder):
-    code = (
-        "import sys; from ram_tf import reproduce; "
-        "from ram_tf.tables import train_processes as trainings; "
-        f"trainings.TRAIN = (sys.executable, {str(STAND_IN)!r}); "
-        "sys.exit(reproduce.main(sys.argv[1:]))"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *flags_of(folder, "--tables=table1")],
-        env={**os.environ, "SLEEP": "table1/ram"},
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    while not (folder / "calls.sleeping").exists() and process.poll() is None:
-        time.sleep(0.1)
-    process.send_signal(number)
-    _, error = process.communicate(timeout=30)
-    assert process.returncode == 128 + number
-    assert f"stopped by signal {int(number)}, 3 of 3 results to go" in error
+    flags = flags_of(folder, "--tables=table1")
+    status, error = stopped("reproduce", flags, folder, "table1/ram", number)
+    assert status == 128 + number
+    said = "3 of 3 results to go; the same command continues"
+    assert error.splitlines()[-1] == f"stopped by signal {int(number)}, {said}"
     assert "failed" not in error
     assert calls_of(folder) == ["table1/ram 0 "]
     assert not list(folder.rglob("*.failed"))

@@ -1,38 +1,16 @@
 """The report in headless Chromium: what a reader sees and does."""
 
-import json
 import pathlib
-import shutil
 
 import numpy as np
 import pytest
+from helpers.chromium import addresses_asked
 from helpers.report_files import write_all
 
 from ram_tf.report import make_report
 from ram_tf.viz.geometry import top_left_px
 
 pytestmark = pytest.mark.browser
-
-SWITCHES = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
---disable-background-networking --disable-component-update --disable-sync""".split()
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    selenium = pytest.importorskip("selenium.webdriver")
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not program or not driver:
-        pytest.skip("needs chromium and chromedriver")
-    options = selenium.ChromeOptions()
-    options.binary_location = program
-    for switch in [*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
-        options.add_argument(switch)
-    logs = {"browser": "ALL", "performance": "ALL"}
-    options.set_capability("goog:loggingPrefs", logs)
-    service = selenium.ChromeService(driver)
-    browser = selenium.Chrome(options=options, service=service)
-    yield browser
-    browser.quit()
 
 
 @pytest.fixture(scope="module")
@@ -105,16 +83,8 @@ def test_page_loads_without_console_errors_or_requests(chromium, report):
     show(chromium, report)
     find(chromium, "#play").click()
     assert chromium.get_log("browser") == []
-    messages = [
-        json.loads(entry["message"])["message"]
-        for entry in chromium.get_log("performance")
-    ]
-    requests = {
-        message["params"]["request"]["url"]
-        for message in messages
-        if message["method"] == "Network.requestWillBeSent"
-    }
-    outside = {url for url in requests if not url.startswith(("data:", "blob:"))}
+    asked = addresses_asked(chromium)
+    outside = {url for url in asked if not url.startswith(("data:", "blob:"))}
     assert outside <= {report.as_uri()}
 
 

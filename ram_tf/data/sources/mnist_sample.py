@@ -64,18 +64,3 @@ class MnistSample(Source):
 
             images = resize(images, *self.image_shape[:2]).numpy()
         return ImageSet(images, labels)
-
-
-def write_sample(data_dir: str, path: pathlib.Path = SAMPLE_FILE) -> None:
-    """Writes the sample from a complete TFDS `mnist` in `data_dir`."""
-    from ram_tf.data.sources.tfds import TfdsSource
-
-    mnist = TfdsSource("mnist", data_dir, validation_size=0)
-    train, test = mnist.split("train"), mnist.split("test")
-    np.savez_compressed(
-        path,
-        train_images=train.images[:NUM_TRAIN, :, :, 0],
-        train_labels=train.labels[:NUM_TRAIN].astype(np.uint8),
-        test_images=test.images[:NUM_TEST, :, :, 0],
-        test_labels=test.labels[:NUM_TEST].astype(np.uint8),
-    )

@@ -113,5 +113,5 @@ clean:  ## Remove caches and builds; runs, exports and the environment stay.
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
 
-# The paper's tables: make table1 ... table5, text, mnih, best, ablation, tables.
+# The paper's tables: make table1 ... table5, text, mnih, best, policy, ablation, tables.
 -include $(wildcard experiments/*.mk)

@@ -15,7 +15,7 @@ RESULTS_DIR ?= $(if $(QUICK),quick/results,results)
 RUNS_DIR ?= $(if $(filter results quick/results,$(RESULTS_DIR)),$(RESULTS_DIR:results=runs),$(RESULTS_DIR)/runs)
 
 PAPER_TABLES := table1 table2 table3 table4 table5 text
-TABLES := $(PAPER_TABLES) mnih best ablation public_code
+TABLES := $(PAPER_TABLES) mnih best policy ablation public_code
 
 empty :=
 space := $(empty) $(empty)
@@ -33,6 +33,7 @@ table5: $(INSTALLED)  ## CIFAR-10 in colour.
 text: $(INSTALLED)  ## What the paper says beside its tables.
 mnih: $(INSTALLED)  ## The tables of Mnih et al. 2014.
 best: $(INSTALLED)  ## Our recipes.
+policy: $(INSTALLED)  ## What a policy is worth where glimpses leave something unseen.
 ablation: $(INSTALLED)  ## What each fault of the paper's code costs.
 public_code: $(INSTALLED)  ## As in the authors' public code, as far as flags go.
 $(TABLES):

@@ -212,6 +212,23 @@ TABLES = {table.table: table for table in read_tables(EXPERIMENTS)}
 ROWS = {row.name: row for table in TABLES.values() for row in table.experiments}
 
 
+@pytest.mark.parametrize("glimpses", [4, 6])
+@pytest.mark.parametrize(
+    ("ending", "change"),
+    [
+        ("_random", {"policy": "random"}),
+        ("_center", {"policy": "center"}),
+        ("_no_policy_gradient", {"reinforce_weight": 0.0}),
+    ],
+)
+def test_rows_of_a_policys_worth_differ_in_the_policy_alone(glimpses, ending, change):
+    learned = ROWS[f"policy/cifar10_{glimpses}g"].config().to_dict()
+    assert (learned["policy"], learned["num_glimpses"]) == ("learned", glimpses)
+    other = ROWS[f"policy/cifar10_{glimpses}g{ending}"]
+    expected = {**learned, **change, "experiment": other.name}
+    assert other.config().to_dict() == expected
+
+
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_flagfile_resolves_to_the_settings_of_the_table(name):
     found = ROWS[name].config()
@@ -220,7 +237,7 @@ def test_flagfile_resolves_to_the_settings_of_the_table(name):
 
 
 def test_flagfiles_are_exactly_the_rows_of_the_table():
-    present = {name for name in ROWS if not name.startswith("best/")}
+    present = {name for name in ROWS if not name.startswith(("best/", "policy/"))}
     assert present == set(EXPECTED)
 
 
@@ -253,7 +270,8 @@ def test_quick_budget_stays_in_its_own_digest():
 
 
 def test_printed_figures_have_a_flagfile_each():
-    wanted = {name for name in ROWS if not name.startswith(("best/", "ablation/"))}
+    ours = ("best/", "policy/", "ablation/")
+    wanted = {name for name in ROWS if not name.startswith(ours)}
     printed = {name for name in wanted if ROWS[name].figures}
     assert printed == wanted
     sources = read_sources(EXPERIMENTS)

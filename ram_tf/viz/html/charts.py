@@ -14,6 +14,7 @@ from ram_tf.viz.html.curves import Curve
 _NICE: tuple[float, ...] = (90, 99, 50, 99.9, 95, 80, 98, 99.5, 70, 0, 60, 20, 40, 30)
 _NICE += (10, 97, 96, 92, 94, 85, 25, 75, 15, 35, 45, 55, 65, 98.5, 97.5)
 _LEAST_ERROR = 5e-4  # Where the stretched scale ends: 99.95 %.
+_Path = list[tuple[float, float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,8 +157,8 @@ def stopping_chart(rows: Sequence[Stopping]) -> Chart:
     frame = {"width": 470, "height": max(370, 60 + 13 * len(rows)), "left": 34}
     frame |= {"right": 26, "top": 12, "bottom": 36}
     bottom = frame["height"] - frame["bottom"]
-    fixed = [[*enumerate(row.after_each, start=1)] for row in rows]
-    sure = [
+    fixed: list[_Path] = [[*enumerate(row.after_each, start=1)] for row in rows]
+    sure: list[_Path] = [
         [*((at["mean_glimpses"], at["accuracy"]) for at in row.curve), path[-1]]
         for row, path in zip(rows, fixed, strict=True)
     ]

@@ -69,7 +69,7 @@ def view_stopping(by_table: Mapping[str, Sequence[Detail]]) -> list[StoppingView
     Args:
       by_table: the measured rows by the title of their table.
     """
-    views = []
+    views: list[StoppingView] = []
     for title, details in by_table.items():
         rows = [row for row in view_glimpses(details) if row.stopped]
         if not rows:

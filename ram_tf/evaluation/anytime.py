@@ -52,6 +52,24 @@ def anytime_curve(
     return rows
 
 
+def curve_of_probabilities(
+    step_probabilities: np.ndarray, labels: np.ndarray
+) -> list[dict[str, Any]]:
+    """Returns `anytime_curve` of one rollout an image.
+
+    Args:
+      step_probabilities: floats [n, T, N], after each glimpse.
+      labels: integers [n].
+
+    Returns:
+      Rows as of `anytime_curve`; none for T = 1, where nothing can stop early.
+    """
+    if step_probabilities.shape[1] == 1:
+        return []
+    right = step_probabilities.argmax(-1) == labels[:, None]
+    return anytime_curve(step_probabilities.max(-1), right)
+
+
 def choose_threshold(curve: list[dict[str, Any]], accuracy: float) -> float:
     """Returns the threshold of the fewest glimpses that keeps an accuracy.
 

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ram_tf.evaluation.anytime import choose_threshold, curve_of_probabilities
+
 BORDER = 0.9  # A coordinate beyond it counts as at the border of the image.
 GRID = 16  # Cells a side, to count where glimpses land.
 _MANY = 0.25  # A share of coordinates there that is worth a warning.
@@ -31,7 +33,8 @@ def summarise(rollouts: Iterable[Predictions]) -> dict[str, Any]:
     Returns:
       accuracy (of rollout 0), accuracy_mean (of all), accuracy_ensemble (of the mean
       probabilities), num_rollouts, num_images, interval (Wilson 95 % of accuracy),
-      accuracy_by_glimpse (rollout 0), confusion_matrix [N][N] (rows: true class),
+      accuracy_by_glimpse (rollout 0), by_threshold (rollout 0, stopped when it is sure:
+      `curve_of_probabilities`), confusion_matrix [N][N] (rows: true class),
       border_share (of the chosen coordinates of rollout 0).
     """
     rollouts = list(rollouts)
@@ -58,6 +61,7 @@ def summarise(rollouts: Iterable[Predictions]) -> dict[str, Any]:
             float(np.mean(is_right(first.step_probabilities[:, t], labels)))
             for t in range(steps)
         ],
+        "by_threshold": curve_of_probabilities(first.step_probabilities, labels),
         "confusion_matrix": confusion.tolist(),
         "border_share": border_share(first.locations),
     }
@@ -92,7 +96,21 @@ def summary_lines(found: dict[str, Any]) -> list[str]:
             f"{100 * measures['accuracy_mean']:.2f} %, "
             f"ensemble {100 * measures['accuracy_ensemble']:.2f} %"
         )
-    return [*lines, *policy_warnings(found)]
+    return [*lines, *_stopping_lines(found), *policy_warnings(found)]
+
+
+def _stopping_lines(found: dict[str, Any]) -> list[str]:
+    """Says what stopping early saves: of validation alone, where one may choose."""
+    measures = found["policies"][found["policy"]]
+    curve = measures["by_threshold"] if found["split"] == "validation" else []
+    threshold = choose_threshold(curve, measures["accuracy"])
+    return [
+        f"  {found['policy']}, stopped at a probability of {threshold:g}: "
+        f"{100 * row['accuracy']:.2f} % after {row['mean_glimpses']:.1f} of "
+        f"{len(measures['accuracy_by_glimpse'])} glimpses"
+        for row in curve
+        if row["threshold"] == threshold
+    ]
 
 
 def _rollouts(count: int) -> str:

@@ -4,20 +4,13 @@ Its front matter is as the Hugging Face Hub reads it.
 """
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from ram_tf.config import Config
 from ram_tf.data.sources.base import FOLDER_PREFIX
-from ram_tf.evaluation.metrics import wilson_interval
 from ram_tf.evaluation.pixel_budget import PixelBudget
-from ram_tf.presets.words import data_of, data_words, percent, with_interval
-
-_POLICIES = {
-    "learned": "where it learned to look",
-    "random": "the same weights, looking at random places",
-    "center": "the same weights, looking at the centre only",
-}
+from ram_tf.presets.card_accuracy import accuracy_text, stopping_texts
+from ram_tf.presets.words import data_of, data_words, markdown_table, with_interval
 
 
 def card(metadata: dict[str, Any]) -> str:
@@ -30,18 +23,13 @@ def card(metadata: dict[str, Any]) -> str:
         _facts(metadata, config),
         _use(metadata),
         _data(metadata, config),
-        _accuracy(metadata),
+        accuracy_text(metadata),
+        *stopping_texts(metadata),
         _limits(metadata, config),
         _training(metadata, config),
         _licence(metadata, config),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    head, *rest = rows
-    lines = [head, ["---"] * len(head), *rest]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _front_matter(metadata: dict[str, Any], config: Config) -> str:
@@ -100,7 +88,7 @@ def _facts(metadata: dict[str, Any], config: Config) -> str:
             "float32 when loaded",
         ],
     ]
-    return _table(rows)
+    return markdown_table(rows)
 
 
 def _use(metadata: dict[str, Any]) -> str:
@@ -135,65 +123,6 @@ def _data(metadata: dict[str, Any], config: Config) -> str:
 - Accuracy of results: one rollout at the means of the policy, its first glimpse
   {"at the centre" if config.initial_location == "center" else "at a random place"}. \
 Intervals are Wilson's, 95 %."""
-
-
-def _accuracy(metadata: dict[str, Any]) -> str:
-    results = metadata["results"]
-    own, count = results["policies"][results["policy"]], results["num_images"]
-    rows = [["Glimpses", "Test accuracy", "Mean of rollouts"]]
-    for name, found in results["policies"].items():
-        rollouts = found["num_rollouts"]
-        rows.append(
-            [
-                _POLICIES[name],
-                with_interval(found["accuracy"], found["interval"]),
-                f"{percent(found['accuracy_mean'])} ({rollouts})",
-            ]
-        )
-    steps = own["accuracy_by_glimpse"]
-    by_glimpse = [
-        ["After glimpse", *(str(step + 1) for step in range(len(steps)))],
-        ["Test accuracy %", *(f"{100 * step:.2f}" for step in steps)],
-    ]
-    full, half = metadata["accuracy_of_float32"], metadata["accuracy_of_float16"]
-    centre = metadata["test_accuracy"]
-    stored = [
-        ["Weights, first glimpse", "Test accuracy"],
-        ["float32 as trained, as in training", _measured(full, count)],
-        ["float16 as stored, as in training", _measured(half, count)],
-        ["float16 as stored, at the centre", _measured(centre, count)],
-    ]
-    return f"""## Accuracy
-
-As the run was measured, on {count:,} test images:
-
-{_table(rows)}
-
-{_table(by_glimpse)}
-
-{_seeds(metadata["seeds"])}
-
-Measured again when this preset was made. Loaded, the model looks at the centre first:
-
-{_table(stored)}"""
-
-
-def _measured(accuracy: float, count: int) -> str:
-    return with_interval(accuracy, wilson_interval(accuracy, count))
-
-
-def _seeds(seeds: dict[str, float]) -> str:
-    if len(seeds) == 1:
-        return f"One seed was trained ({next(iter(seeds))}), so no spread is known."
-    values = ", ".join(
-        f"seed {seed}: {percent(accuracy)}" for seed, accuracy in seeds.items()
-    )
-    low, high = min(seeds.values()), max(seeds.values())
-    mean = sum(seeds.values()) / len(seeds)
-    return (
-        f"{len(seeds)} seeds were trained: {values}. Mean {percent(mean)}, from "
-        f"{percent(low)} to {percent(high)}."
-    )
 
 
 def _limits(metadata: dict[str, Any], config: Config) -> str:

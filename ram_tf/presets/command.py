@@ -17,19 +17,38 @@ weights are measured on the run's test split.
 
   python -m ram_tf.presets --shipped --runs_dir=runs
 
-makes the presets of the package again, from the runs of ram_tf/presets/catalogue.py."""
+makes the presets of the package again, from the runs of ram_tf/presets/catalogue.py.
+
+  python -m ram_tf.presets --measure=presets/x --data_dir=DIR
+  python -m ram_tf.presets --measure=shipped --data_dir=DIR
+
+measures a preset, or all of the package, again on the data, without a run, and writes
+metadata.json and the card anew: accuracy, and accuracy against the number of glimpses
+when the model stops as soon as it is sure."""
+
+_ALL = "shipped"
 
 SETTINGS = [
     *config_settings(["run_dir", "data_dir"]),
     Setting("out", "", "Folder to write; its name is the preset's name."),
     Setting("license", "", "Licence of the weights, as Apache-2.0; empty states none."),
     Setting("shipped", False, "Make the presets of the package from runs_dir."),
+    Setting(
+        "measure",
+        "",
+        "A preset to measure again, by name or folder; shipped is all of the package.",
+    ),
     Setting("runs_dir", "runs", "With --shipped: the folder of runs."),
     Setting("results_dir", "results", "Where results of other seeds are."),
 ]
 
 
 def _command(arguments: Arguments) -> None:
+    if arguments.measure:
+        if arguments.shipped or arguments.run_dir or arguments.out:
+            raise RamError("--measure: expected none of --shipped, --run_dir and --out")
+        _measure(arguments)
+        return
     if arguments.shipped:
         if arguments.run_dir or arguments.out:
             raise RamError("--shipped: expected neither --run_dir nor --out")
@@ -76,6 +95,22 @@ def _make_shipped(arguments: Arguments) -> None:
             replace=True,
         )
         print(_said(folder, metadata), flush=True)
+    if fill_page():
+        print("docs/presets.md: filled")
+
+
+def _measure(arguments: Arguments) -> None:
+    import_tensorflow()
+    from ram_tf.models.preset_files import find_preset, shipped_names
+    from ram_tf.presets.again import measure_again
+    from ram_tf.presets.page import fill_page
+
+    names = [arguments.measure]
+    if arguments.measure == _ALL:
+        names = shipped_names()
+    for name in names:
+        metadata = measure_again(name, arguments.data_dir)
+        print(_said(find_preset(name), metadata), flush=True)
     if fill_page():
         print("docs/presets.md: filled")
 

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from ram_tf.config import Config
-from ram_tf.data.sources.base import FOLDER_PREFIX
+from ram_tf.data.sources.base import FOLDER_PREFIX, SplitName
 from ram_tf.data.sources.open import open_source
+from ram_tf.evaluation.anytime import choose_threshold, curve_of_probabilities
 from ram_tf.evaluation.evaluator import Evaluator
-from ram_tf.evaluation.metrics import wilson_interval
+from ram_tf.evaluation.metrics import is_right, wilson_interval
 from ram_tf.flags import config_settings, parse
+from ram_tf.models.image_classifier import ImageClassifier
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.runs.setup import Experiment
 
@@ -79,37 +81,57 @@ def stated(experiment: Experiment, results: dict[str, Any]) -> dict[str, Any]:
 
 
 def measured(experiment: Experiment, folder: pathlib.Path) -> dict[str, Any]:
-    """Measures weights on the test split: as they are loaded, and as they were trained.
+    """Measures the weights of a preset: as they are loaded, and as they were trained.
+
+    Nothing is chosen on test: `suggested_threshold` is of validation, as an export's.
 
     Args:
-      experiment: the run, with its weights.
-      folder: the preset, with the weights that are stored.
+      experiment: of the data that it was trained on; its own weights are not read.
+      folder: the preset.
     """
     stored = RecurrentAttentionModel.from_preset
     as_run, from_centre = stored(folder), stored(folder, initial_location="center")
-
-    def accuracy(model: Any, source: Any) -> float:
-        return Evaluator(model, source.split("test"), experiment.task).accuracy()
-
-    source, config = experiment.source, experiment.config
-    count = len(source.split("test").labels)
-    test_accuracy = accuracy(from_centre, source)
+    config = experiment.config
+    test, validation = (
+        evaluator_of(experiment, from_centre, split).predict(config.policy)
+        for split in ("test", "validation")
+    )
+    test_accuracy, to_keep = (
+        float(np.mean(is_right(found.step_probabilities[:, -1], found.labels)))
+        for found in (test, validation)
+    )
+    by_threshold = {
+        "validation": curve_of_probabilities(
+            validation.step_probabilities, validation.labels
+        ),
+        "test": curve_of_probabilities(test.step_probabilities, test.labels),
+    }
     probe = probe_images(experiment.image_shape)
     if config.pixel_range == "byte":
         probe = probe.astype(np.float32)  # uint8 would become fractions.
     probabilities = from_centre(probe).numpy()
-    found = {
+    measures = {
         "initial_location": "center",
         "test_accuracy": test_accuracy,
-        "test_interval": wilson_interval(test_accuracy, count),
-        "accuracy_of_float32": accuracy(experiment.model, source),
-        "accuracy_of_float16": accuracy(as_run, source),
+        "test_interval": wilson_interval(test_accuracy, len(test.labels)),
+        "accuracy_of_float16": evaluator_of(experiment, as_run).accuracy(),
+        "by_threshold": by_threshold,
+        "suggested_threshold": choose_threshold(by_threshold["validation"], to_keep),
         "probe_probabilities": probabilities.astype(float).round(4).tolist(),
     }
     if config.dataset in _DIGITS:  # Everybody has these, and a test reads them.
         sample = open_source("mnist_sample", image_size=config.image_size)
-        found["accuracy_on_mnist_sample"] = accuracy(from_centre, sample)
-    return found
+        digits = dataclasses.replace(experiment, source=sample)
+        accuracy = evaluator_of(digits, from_centre).accuracy()
+        measures["accuracy_on_mnist_sample"] = accuracy
+    return measures
+
+
+def evaluator_of(
+    experiment: Experiment, model: ImageClassifier, split: SplitName = "test"
+) -> Evaluator:
+    """Returns what measures a model on the data of an experiment."""
+    return Evaluator(model, experiment.source.split(split), experiment.task)
 
 
 def train_command(config: Config, experiments_dir: str = "experiments") -> str:

@@ -12,7 +12,7 @@ from ram_tf.errors import RamError
 from ram_tf.files import new_folder, require_absent, to_json
 from ram_tf.models.preset_files import CARD, CONFIG, METADATA, WEIGHTS
 from ram_tf.presets.card import card
-from ram_tf.presets.measures import measured, stated
+from ram_tf.presets.measures import evaluator_of, measured, stated
 from ram_tf.presets.seeds import seed_accuracies
 from ram_tf.presets.words import description
 from ram_tf.runs.directory import RunDirectory
@@ -73,6 +73,9 @@ def save_preset(
             "name": folder.name,
             "description": description(config, experiment.image_shape),
             **stated(experiment, results),
+            "accuracy_of_float32": evaluator_of(
+                experiment, experiment.model
+            ).accuracy(),
             **measured(experiment, new),
             "seeds": seed_accuracies(results, results_dir),
             "license": license_name,
@@ -80,7 +83,7 @@ def save_preset(
             "weights_dtype": STORED,
             "weights_bytes": len(weights),
         }
-        _require_same(metadata, run)
+        _require_results(metadata, run)
         (new / METADATA).write_text(to_json(metadata))
         (new / CARD).write_text(card(metadata))
     return metadata
@@ -117,13 +120,26 @@ def _stored_weights(experiment: Experiment) -> bytes:
     return buffer.getvalue()
 
 
-def _require_same(metadata: dict[str, Any], run: str | pathlib.Path) -> None:
-    results, accuracy = metadata["results"], metadata["accuracy_of_float32"]
+def _require_results(metadata: dict[str, Any], run: str | pathlib.Path) -> None:
+    results = metadata["results"]
     if results["eval_locations"] != "mean":
         return  # Sampled locations are not what is measured here.
-    expected = results["test_accuracy"]
-    if abs(accuracy - expected) > max(_ROUNDING, 2.5 / results["num_images"]):
-        raise RamError(
-            f"--run_dir={run}: expected the test accuracy of its results, "
-            f"{100 * expected:.2f} %, found {100 * accuracy:.2f} %"
-        )
+    require_same(
+        f"--run_dir={run}: expected the test accuracy of its results",
+        results["test_accuracy"],
+        metadata["accuracy_of_float32"],
+        results["num_images"],
+    )
+
+
+def require_same(expected: str, stated: float, found: float, count: int) -> None:
+    """Raises RamError when an accuracy is not the one stated, but for rounding.
+
+    Args:
+      expected: how the message begins: where, and what was expected.
+      stated: the accuracy, a fraction.
+      found: of the same weights, measured now.
+      count: of the images.
+    """
+    if abs(found - stated) > max(_ROUNDING, 2.5 / count):
+        raise RamError(f"{expected}, {100 * stated:.2f} %, found {100 * found:.2f} %")

@@ -18,6 +18,8 @@ _MEASURES = {
     "num_rollouts": int,
     "interval": [float, float],
 }
+# Of a policy's `by_threshold`, which results of earlier versions have not.
+_STOPPED = {"threshold": float, "accuracy": float, "mean_glimpses": float}
 _RESULTS = {
     "experiment": str,
     "seed": int,
@@ -35,6 +37,7 @@ _NAMES = {
     float: "a finite number",
     int: "an integer",
     str: "a text",
+    list: "a list",
     dict: "an object",
 }
 _HUGE = 10**15  # No count or time is larger; such an integer may fit no float.
@@ -53,6 +56,10 @@ def read_results(path: pathlib.Path) -> dict[str, Any]:
     for name in (policy, *policies):
         where = f"evaluation.policies.{name}"
         _require(path, where, policies.get(name), _MEASURES)
+        curve = policies[name].get("by_threshold", [])
+        _require(path, f"{where}.by_threshold", curve, list)
+        for row in curve:
+            _require(path, f"{where}.by_threshold", row, _STOPPED)
     checked: dict[str, Any] = results
     return checked
 

@@ -7,6 +7,7 @@ from ram_tf.evaluation.anytime import (
     THRESHOLDS,
     anytime_curve,
     choose_threshold,
+    curve_of_probabilities,
     last_glimpse,
 )
 
@@ -33,6 +34,7 @@ def test_curve_is_what_a_loop_over_glimpses_finds(answers):
     confidence = probabilities.max(-1)
     right = probabilities.argmax(-1) == labels[:, None]
     curve = anytime_curve(confidence, right)
+    assert curve == curve_of_probabilities(probabilities, labels)
     assert [row["threshold"] for row in curve] == list(THRESHOLDS)
     for row in curve:
         hits, glimpses = 0, 0
@@ -57,3 +59,12 @@ def test_chosen_threshold_takes_the_fewest_glimpses_that_cost_nothing():
     assert choose_threshold(curve, 0.9) == 0.9
     assert choose_threshold(curve, 0.915) == 0.99
     assert choose_threshold(curve, 0.95) == 0.0
+
+
+def test_curve_of_one_glimpse_is_empty(answers):
+    probabilities, labels = answers
+    assert curve_of_probabilities(probabilities[:, :1], labels) == []
+
+
+def test_nothing_is_chosen_of_an_empty_curve():
+    assert choose_threshold([], 0.9) == 0.0

@@ -11,7 +11,12 @@ from ram_tf.data.tasks import Task
 from ram_tf.errors import RamError
 from ram_tf.evaluation.evaluator import BATCH_SIZE, Evaluator
 from ram_tf.evaluation.final_results import evaluate
-from ram_tf.evaluation.metrics import Predictions, summarise, wilson_interval
+from ram_tf.evaluation.metrics import (
+    Predictions,
+    summarise,
+    summary_lines,
+    wilson_interval,
+)
 from ram_tf.models.whole_image import FCClassifier
 from ram_tf.runs.setup import load_run
 
@@ -151,6 +156,18 @@ def test_summarise_measures_each_thing_as_it_says():
     assert found["confusion_matrix"] == [[1, 0, 0], [1, 0, 0], [0, 1, 1]]
     assert (found["num_rollouts"], found["num_images"]) == (2, 4)
     assert found["interval"] == wilson_interval(2 / 4, 4)
+    # Rollout 0 alone: its probabilities are 0.6 and 0, so that a threshold above 0.6
+    # never stops it, and one of at most 0.6 stops it at once.
+    stopped = {row["threshold"]: row for row in found["by_threshold"]}
+    assert stopped[0.5] == {"threshold": 0.5, "accuracy": 3 / 4, "mean_glimpses": 1.0}
+    assert stopped[0.7] == {"threshold": 0.7, "accuracy": 2 / 4, "mean_glimpses": 2.0}
+
+
+def test_summarise_of_whole_images_has_nothing_to_stop():
+    nowhere = np.zeros([2, 0, 2], np.float32)
+    labels = np.array([0, 1], np.int32)
+    found = summarise([Predictions(one_hot([[0], [0]]), nowhere, labels)])
+    assert found["by_threshold"] == []
 
 
 @pytest.mark.parametrize(("right", "count"), [(9894, 10_000), (3, 7), (1, 2)])
@@ -192,6 +209,40 @@ def test_evaluate_measures_the_policies_of_a_learned_run(experiment):
     assert len(learned["accuracy_by_glimpse"]) == 3
     assert np.sum(learned["confusion_matrix"]) == 500
     assert found["class_names"] == [str(digit) for digit in range(10)]
+
+
+def test_evaluate_measures_stopping_on_the_rollout_of_the_headline(experiment):
+    found, evaluator = evaluate(experiment, "validation", False, ("learned",))
+    measures = found["policies"]["learned"]
+    probabilities, _, labels = evaluator.predict("learned")
+    for row in measures["by_threshold"]:
+        right = glimpses = 0
+        for image, label in zip(probabilities, labels, strict=True):
+            sure = [t for t, p in enumerate(image) if p.max() >= row["threshold"]]
+            last = sure[0] if sure else len(image) - 1
+            right += image[last].argmax() == label
+            glimpses += last + 1
+        assert row["accuracy"] == pytest.approx(right / 500)
+        assert row["mean_glimpses"] == pytest.approx(glimpses / 500)
+    means = [row["mean_glimpses"] for row in measures["by_threshold"]]
+    assert 1 <= means[0] < means[-1] <= 3
+
+
+def test_summary_says_on_validation_alone_what_stopping_saves(experiment):
+    found, _ = evaluate(experiment, "validation", False, ("learned",), 1)
+    measures = found["policies"]["learned"]
+    measures["by_threshold"] = [
+        {"threshold": 0.5, "accuracy": 0.0, "mean_glimpses": 1.0},
+        {"threshold": 0.9, "accuracy": measures["accuracy"], "mean_glimpses": 2.04},
+        {"threshold": 0.95, "accuracy": 1.0, "mean_glimpses": 2.5},
+    ]
+    lines = summary_lines(found)
+    shown = f"{100 * measures['accuracy']:.2f} % after 2.0 of 3 glimpses"
+    assert lines[1] == f"  learned, stopped at a probability of 0.9: {shown}"
+    before = lines[0]
+    assert summary_lines({**found, "split": "test"}) == [before]
+    measures["by_threshold"] = measures["by_threshold"][:1]  # None keeps the accuracy.
+    assert summary_lines(found) == [before]
 
 
 def test_evaluate_takes_policies_rollouts_and_samples(experiment):

@@ -9,14 +9,19 @@ import pytest
 
 from ram_tf import train
 from ram_tf.errors import RamError
+from ram_tf.evaluation.evaluator import Evaluator
 from ram_tf.files import read_json
 from ram_tf.models.preset_files import CARD, CONFIG, METADATA, WEIGHTS
 from ram_tf.models.presets import load_preset
+from ram_tf.models.recurrent_attention import RecurrentAttentionModel
+from ram_tf.presets.card import card
 from ram_tf.presets.command import main
 from ram_tf.presets.measures import probe_images, train_command
 from ram_tf.presets.saving import save_preset
 from ram_tf.presets.seeds import seed_accuracies
 from ram_tf.runs.setup import load_run
+
+STOPPING = ("by_threshold", "suggested_threshold")
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +70,84 @@ def test_it_states_what_the_run_left(saved, tiny_run):
     assert f"{100 * results['test_accuracy']:.2f} %" in card
     assert "Weights: none is stated" in card and "\nlicense:" not in card
     assert "One seed was trained (0)" in card
+
+
+def test_it_states_what_stopping_when_sure_would_cost(saved, tiny_run):
+    metadata = read_json(saved / METADATA)
+    experiment = load_run(tiny_run)
+    model = RecurrentAttentionModel.from_preset(saved, initial_location="center")
+    for split, curve in metadata["by_threshold"].items():
+        images = experiment.source.split(split)
+        found = Evaluator(model, images, experiment.task).predict()
+        right = found.step_probabilities.argmax(-1) == found.labels[:, None]
+        for row in curve:
+            sure = found.step_probabilities.max(-1) >= row["threshold"]
+            last = np.where(sure.any(-1), sure.argmax(-1), 2)
+            accuracy = np.mean([hits[t] for hits, t in zip(right, last, strict=True)])
+            assert row["accuracy"] == pytest.approx(accuracy)
+            assert row["mean_glimpses"] == pytest.approx(np.mean(last + 1))
+        if split == "validation":
+            kept = [row for row in curve if row["accuracy"] >= right[:, -1].mean()]
+    fewest = min(kept, key=lambda row: row["mean_glimpses"], default={"threshold": 0})
+    assert metadata["suggested_threshold"] == fewest["threshold"]
+    assert set(metadata["by_threshold"]) == {"validation", "test"}
+
+
+def test_a_card_has_a_line_for_each_threshold(saved):
+    metadata = read_json(saved / METADATA)
+    rows = [
+        {"threshold": 0.5, "accuracy": 0.81234, "mean_glimpses": 1.236},
+        {"threshold": 0.995, "accuracy": 0.9, "mean_glimpses": 2.5},
+    ]
+    metadata |= {"by_threshold": {"test": rows}, "suggested_threshold": 0.995}
+    metadata["test_accuracy"] = 0.91
+    text = card(metadata)
+    lines = ["| 0.5 | 1.24 | 81.23 % |", "| **0.995** | 2.50 | 90.00 % |"]
+    assert "\n".join([*lines, "| none | 3 | 91.00 % |"]) in text
+    assert "The threshold 0.995 takes the fewest glimpses" in text
+    assert "None is suggested" in card({**metadata, "suggested_threshold": 0.0})
+    of_one_glimpse = card({**metadata, "by_threshold": {"test": []}})
+    assert "Stop when" in text and "Stop when" not in of_one_glimpse
+
+
+def test_a_preset_is_measured_again_without_its_run(saved, tmp_path, capsys):
+    folder = tmp_path / "tiny"
+    shutil.copytree(saved, folder)
+    before = read_json(folder / METADATA)
+    old = {key: value for key, value in before.items() if key not in STOPPING}
+    (folder / METADATA).write_text(json.dumps(old))
+    (folder / CARD).write_text("of an earlier version")
+    capsys.readouterr()
+    assert main([f"--measure={folder}"]) == 0
+    assert f"{folder}: preset, test accuracy" in capsys.readouterr().out
+    assert read_json(folder / METADATA) == before
+    for name in (CARD, CONFIG, WEIGHTS):
+        assert (folder / name).read_bytes() == (saved / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "change, expected",
+    [
+        ({"test_accuracy": 0.99}, "expected test_accuracy as stated, 99.00 %, found"),
+        ({"results": {"splits": {"test": "other"}}}, "expected data split as"),
+    ],
+)
+def test_a_preset_of_other_measures_or_data_is_kept(
+    saved, tmp_path, capsys, change, expected
+):
+    folder = tmp_path / "tiny"
+    shutil.copytree(saved, folder)
+    metadata = read_json(folder / METADATA)
+    if "results" in change:
+        change = {"results": {**metadata["results"], **change["results"]}}
+    text = json.dumps({**metadata, **change})
+    (folder / METADATA).write_text(text)
+    capsys.readouterr()
+    assert main([f"--measure={folder}"]) == 1
+    error = capsys.readouterr().err
+    assert expected in error and error.count("\n") == 1
+    assert (folder / METADATA).read_text() == text
+    assert (folder / CARD).read_bytes() == (saved / CARD).read_bytes()
 
 
 def test_the_same_run_gives_the_same_bytes(saved, tiny_run, tmp_path):
@@ -126,6 +209,8 @@ def test_the_command_says_what_it_made(tiny_run, tmp_path, capsys):
         (["--run_dir=x"], "--out is required"),
         (["--run_dir=nowhere", "--out=x"], "--run_dir=nowhere: expected a run"),
         (["--shipped", "--out=x"], "--shipped: expected neither --run_dir nor --out"),
+        (["--measure=x", "--shipped"], "--measure: expected none of --shipped"),
+        (["--measure=x"], "preset 'x': expected one of"),
     ],
 )
 def test_wrong_words_are_one_line(words, expected, tmp_path, monkeypatch, capsys):

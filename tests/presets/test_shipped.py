@@ -124,6 +124,21 @@ def test_accuracy_on_the_embedded_digits_is_as_stated(name):
     assert found == pytest.approx(stated, abs=TWO_IMAGES / 2000)
 
 
+@pytest.mark.parametrize("name", names())
+def test_the_suggested_threshold_is_chosen_on_validation(name):
+    metadata = metadata_of(name)
+    curves = metadata["by_threshold"]
+    count = metadata["config"]["num_glimpses"]
+    for curve in curves.values():
+        means = [row["mean_glimpses"] for row in curve]
+        assert 1 <= means[0] and means == sorted(means) and means[-1] <= count
+    rows = {row["threshold"]: row for row in curves["validation"]}
+    chosen = metadata["suggested_threshold"]
+    if chosen:  # It is the first of those at least as accurate as itself.
+        kept = [t for t in rows if rows[t]["accuracy"] >= rows[chosen]["accuracy"]]
+        assert chosen == min(kept, key=lambda t: rows[t]["mean_glimpses"])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", names())
 def test_accuracy_on_the_whole_test_split_is_as_stated(name):

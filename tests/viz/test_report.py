@@ -14,9 +14,16 @@ from helpers.report_files import FLAGS, PAPER, config_of, write_all, write_resul
 
 from ram_tf.report import main, make_report
 from ram_tf.runs.examples import Examples, read_examples
-from ram_tf.viz.html.charts import curve_charts, glimpse_chart, stretch
+from ram_tf.viz.html.charts import (
+    Stopping,
+    curve_charts,
+    glimpse_chart,
+    stopping_chart,
+    stretch,
+)
 from ram_tf.viz.html.curves import Curve
 from ram_tf.viz.html.details import view_confusion
+from ram_tf.viz.html.glimpses import _letter
 from ram_tf.viz.html.packing import PathStore, pack
 
 VOID = {"meta", "link", "br"}
@@ -88,8 +95,8 @@ def page(run):
     return path.read_text(encoding="utf-8")
 
 
-def cells(page, key):
-    return [" ".join(cell.split()) for cell in Page(page).rows[f"{key}-row"]]
+def cells(page, key, kind="row"):
+    return [" ".join(cell.split()) for cell in Page(page).rows[f"{key}-{kind}"]]
 
 
 def test_report_has_every_row_of_every_table(page):
@@ -245,6 +252,69 @@ def test_report_escapes_labels_and_class_names(files, tmp_path):
     Page(text)
 
 
+def add_stopping(results, name, rows, seed=0):
+    """Writes by_threshold, as final evaluation does, into a result."""
+    path = results / name / f"seed{seed}.json"
+    found = json.loads(path.read_text())
+    evaluation = found["evaluation"]
+    evaluation["policies"][evaluation["policy"]]["by_threshold"] = rows
+    path.write_text(json.dumps(found))
+    return path
+
+
+STOPPED = [
+    {"threshold": 0.5, "accuracy": 0.7123, "mean_glimpses": 1.26},
+    {"threshold": 0.6, "accuracy": 0.8, "mean_glimpses": 1.8},
+    {"threshold": 0.95, "accuracy": 0.915, "mean_glimpses": 2.94},
+]
+
+
+def test_report_shows_accuracy_after_each_glimpse_of_earlier_results(page):
+    label, *accuracies = cells(page, "table1-ram", "glimpses")
+    assert label == "RAM, 4 glimpsesTable 1: digits"
+    steps = np.linspace(0.1, 0.92, 4)  # As written for the first seed.
+    assert accuracies == [f"{100 * step:.2f}" for step in steps]
+    # Of three glimpses, padded to four; whole images have no row.
+    shorter = cells(page, "table5-ram_colour", "glimpses")
+    assert len(shorter) == 5 and shorter[-1] == ""
+    assert "table1-fc-glimpses" not in Page(page).rows
+    assert 'class="stopping"' not in page
+
+
+def test_report_shows_rows_that_stop_when_sure(run, files):
+    add_stopping(files[1], "table1/ram", STOPPED)
+    add_stopping(files[1], "ablation/mnist_noise", STOPPED[:1])
+    _, _, _, path = run()
+    text = path.read_text()
+    label, half, most, never = cells(text, "table1-ram", "stopping")
+    assert label == "A RAM, 4 glimpses"
+    # 0.6 is in the chart alone.
+    assert (half, most) == ("71.231.3 glimpses", "91.502.9 glimpses")
+    assert never == "92.004 glimpses"
+    assert len(cells(text, "ablation-mnist_noise", "stopping")) == 3
+    assert "ablation-mnist_none-stopping" not in Page(text).rows
+    assert text.count('class="stopping"') == 2
+    test_report_names_and_references_are_sound(text)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (None, "expected a list as evaluation.policies.learned.by_threshold, found"),
+        ([{"threshold": 0.5}], "a finite number as evaluation.policies.learned.by_thr"),
+        (
+            [7],
+            "expected an object as evaluation.policies.learned.by_threshold, found 7",
+        ),
+    ],
+)
+def test_report_of_broken_stopping_is_one_line(run, files, rows, expected):
+    path = add_stopping(files[1], "table1/ram", rows)
+    status, _, err, page = run()
+    assert status == 1 and err.count("\n") == 1 and not page.exists()
+    assert str(path) in err and expected in err
+
+
 def test_report_names_the_pairs_that_the_paper_discusses(page):
     text = " ".join(page.split())
     errors = 7 + 4 + 5 + 6 + 20
@@ -329,6 +399,45 @@ def test_glimpse_chart_keeps_names_apart():
     ends = sorted(line.end_y for line in chart.lines)
     assert ends[1] - ends[0] >= 13.9
     assert glimpse_chart([("learned", [0.5])]) is None
+
+
+def points_of(line):
+    return [tuple(map(float, point.split(","))) for point in line.points.split()]
+
+
+def test_stopping_chart_places_both_lines_of_a_row_on_one_scale():
+    curve = [
+        {"mean_glimpses": 1.5, "accuracy": 0.6},
+        {"mean_glimpses": 2.0, "accuracy": 0.9},
+    ]
+    chart = stopping_chart([Stopping("A", [0.6, 0.9, 0.99], curve)])
+    fixed, sure = map(points_of, chart.lines)
+    assert [line.kind for line in chart.lines] == ["fixed", "sure"]
+    assert fixed[0][1] == sure[0][1]  # 60 %
+    assert fixed[1] == sure[1] and fixed[2] == sure[2]  # 2 and all 3 glimpses.
+    assert sure[0][0] == pytest.approx((fixed[0][0] + fixed[1][0]) / 2, abs=0.1)
+    assert [tick.at for tick in chart.x_ticks] == [x for x, _ in fixed]
+    assert (chart.lines[1].end_x, chart.lines[1].end_y) == sure[-1]
+    rise = (fixed[0][1] - fixed[1][1]) / (fixed[1][1] - fixed[2][1])
+    # By the logarithm of the error: 0.4 to 0.1, then 0.1 to 0.01.
+    assert rise == pytest.approx(math.log10(4) / math.log10(10), abs=0.01)
+
+
+def test_stopping_chart_of_many_equal_rows_keeps_names_apart_and_inside():
+    rows = [Stopping(str(i), [0.1, 0.2], []) for i in range(30)]
+    chart = stopping_chart(rows)
+    ends = sorted(line.end_y for line in chart.lines if line.kind == "sure")
+    assert min(np.diff(ends)) >= 12.9
+    assert chart.top <= ends[0] and ends[-1] <= chart.height - chart.bottom
+    short = stopping_chart(
+        [Stopping("A", [0.1, 0.2], []), Stopping("B", [0.2] * 4, [])]
+    )
+    ends = [line.end_y for line in short.lines if line.kind == "sure"]
+    assert ends[0] == ends[1]  # Far from each other: neither moves.
+
+
+def test_letters_name_more_rows_than_there_are_letters():
+    assert [_letter(place) for place in (0, 25, 26, 53)] == ["A", "Z", "A2", "B3"]
 
 
 def test_confusion_finds_worst_pairs_and_shades_by_share():

@@ -73,6 +73,13 @@ def picture(page):
       };""")
 
 
+def point_at(page, element):
+    from selenium.webdriver import ActionChains
+
+    page.execute_script("arguments[0].scrollIntoView({ block: 'center' })", element)
+    ActionChains(page).move_to_element(element).perform()
+
+
 def press(page, key, element=None):
     from selenium.webdriver.common.keys import Keys
 
@@ -248,3 +255,56 @@ def test_nothing_moves_where_less_motion_is_preferred(chromium, report):
     assert chromium.execute_script(script) == "0.16s"
     show(chromium, report, prefers_reduced_motion="reduce")
     assert chromium.execute_script(script) == "0s"
+
+
+@pytest.fixture(scope="module")
+def stopping(tmp_path_factory) -> pathlib.Path:
+    """A report with two rows of a table that were measured stopping early."""
+    root = tmp_path_factory.mktemp("stopping")
+    experiments, results = write_all(root)
+    for name in ("mnist_none", "mnist_noise"):
+        path = results / "ablation" / name / "seed0.json"
+        found = json.loads(path.read_text())
+        found["evaluation"]["policies"]["learned"]["by_threshold"] = [
+            {"threshold": 0.5, "accuracy": 0.4, "mean_glimpses": 1.5},
+            {"threshold": 0.9, "accuracy": 0.6, "mean_glimpses": 2.5},
+        ]
+        path.write_text(json.dumps(found))
+    return make_report(results, root / "out", experiments)[0]
+
+
+def test_a_row_that_is_pointed_at_stands_out_in_the_chart_of_stopping(
+    chromium, stopping
+):
+    def opacities():
+        return chromium.execute_script(
+            "return ['A', 'B'].map((name) => getComputedStyle("
+            "document.querySelector(`.stopping g[data-line=${name}]`)).opacity)"
+        )
+
+    show(chromium, stopping)
+    assert opacities() == ["1", "1"]
+    for selector, expected in (
+        ("#ablation-mnist_noise-stopping td", ["0.16", "1"]),
+        ("#glimpses-title", ["1", "1"]),
+        ("#ablation-mnist_none-stopping td", ["1", "0.16"]),
+    ):
+        point_at(chromium, find(chromium, selector))
+        assert opacities() == expected, selector
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_page_with_stopping_is_as_wide_as_the_screen(chromium, stopping, width):
+    show(chromium, stopping, width=width)
+    boxes = chromium.execute_script(
+        "return ['figure', '.scroll'].map((part) => {"
+        "  const box = document.querySelector(`.stopping ${part}`);"
+        "  const { left, right, top } = box.getBoundingClientRect();"
+        "  return [left, right, top]; })"
+    )
+    assert all(0 <= left < right <= width for left, right, _ in boxes)
+    beside = boxes[0][2] == boxes[1][2]
+    assert beside == (width > 960)
+    assert chromium.execute_script(
+        "return document.documentElement.scrollWidth <= window.innerWidth"
+    )

@@ -1,6 +1,6 @@
 """Line charts as coordinates, which the templates draw as SVG.
 
-Accuracies over training are on a scale that stretches towards 100 %, where rows differ:
+Accuracies of many rows are on a scale that stretches towards 100 %, where rows differ:
 the logarithm of the error.
 """
 
@@ -14,6 +14,7 @@ from ram_tf.viz.html.curves import Curve
 _NICE: tuple[float, ...] = (90, 99, 50, 99.9, 95, 80, 98, 99.5, 70, 0, 60, 20, 40, 30)
 _NICE += (10, 97, 96, 92, 94, 85, 25, 75, 15, 35, 45, 55, 65, 98.5, 97.5)
 _LEAST_ERROR = 5e-4  # Where the stretched scale ends: 99.95 %.
+_Path = list[tuple[float, float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +73,7 @@ def curve_charts(
         return [None for _ in rows]
     last_step = max(curve.steps[-1] for curve in curves)
     accuracies = [value for curve in curves for value in curve.accuracies]
-    low, high = stretch(min(accuracies)), stretch(max(accuracies))
-    if high - low < 0.05:
-        low, high = max(0.0, low - 0.05), high + 0.05
+    low, high = _ends(accuracies)
     frame = {"width": 236, "height": 132, "left": 34, "right": 8}
     frame |= {"top": 10, "bottom": 22}
     x = _scale(0, last_step, frame["left"], frame["width"] - frame["right"])
@@ -121,19 +120,103 @@ def glimpse_chart(series: Sequence[tuple[str, Sequence[float]]]) -> Chart | None
         )
         for name, accuracies in series
     ]
-    # Names stand at the lines' ends, at least a line of text apart.
-    order = sorted(range(len(lines)), key=lambda i: lines[i].end_y)
-    floor = 0.0
-    for i in order:
-        place = max(lines[i].end_y, floor)
-        lines[i] = dataclasses.replace(lines[i], end_y=round(place, 1))
-        floor = place + 14
     return Chart(
         x_ticks=[Tick(x(t), str(t)) for t in range(1, num_glimpses + 1)],
         y_ticks=[Tick(y(p), str(p)) for p in (0, 25, 50, 75, 100)],
-        lines=lines,
+        lines=_apart(lines, 14, frame["height"] - frame["bottom"]),
         **frame,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Stopping:
+    """What a row's line in the chart of stopping early is made from.
+
+    Attributes:
+      label: names the line in the chart.
+      after_each: accuracy after each glimpse, fractions; the last is of all T.
+      curve: rows of mean_glimpses and accuracy, by rising threshold.
+    """
+
+    label: str
+    after_each: Sequence[float]
+    curve: Sequence[dict[str, float]]
+
+
+def stopping_chart(rows: Sequence[Stopping]) -> Chart:
+    """Makes the chart of accuracy against the mean number of glimpses.
+
+    Args:
+      rows: at least one. Each has two lines: "sure" stops when it is sure, "fixed"
+        takes one number of glimpses for every image. Both end at all T glimpses.
+
+    Returns:
+      The chart; its lines are those that are fixed, then the others, each in the order
+      of rows.
+    """
+    frame = {"width": 470, "height": max(370, 60 + 13 * len(rows)), "left": 34}
+    frame |= {"right": 26, "top": 12, "bottom": 36}
+    bottom = frame["height"] - frame["bottom"]
+    fixed: list[_Path] = [[*enumerate(row.after_each, start=1)] for row in rows]
+    sure: list[_Path] = [
+        [*((at["mean_glimpses"], at["accuracy"]) for at in row.curve), path[-1]]
+        for row, path in zip(rows, fixed, strict=True)
+    ]
+    most = max(len(path) for path in fixed)
+    accuracies = [accuracy for path in (*fixed, *sure) for _, accuracy in path]
+    low, high = _ends(accuracies)
+    x = _scale(1, most, frame["left"] + 8, frame["width"] - frame["right"])
+    y = _scale(low, high, bottom, frame["top"])
+    lines = {
+        kind: [
+            _line(
+                [x(count) for count, _ in path],
+                [y(stretch(accuracy)) for _, accuracy in path],
+                row.label,
+                kind,
+            )
+            for row, path in zip(rows, paths, strict=True)
+        ]
+        for kind, paths in (("fixed", fixed), ("sure", sure))
+    }
+    return Chart(
+        x_ticks=[Tick(x(t), str(t)) for t in range(1, most + 1)],
+        y_ticks=_accuracy_ticks(lambda percent: y(stretch(percent / 100)), frame),
+        lines=[*lines["fixed"], *_apart(lines["sure"], 13, bottom)],
+        **frame,
+    )
+
+
+def _ends(accuracies: Sequence[float]) -> tuple[float, float]:
+    """Returns the ends of a stretched scale that holds accuracies."""
+    low, high = stretch(min(accuracies)), stretch(max(accuracies))
+    if high - low < 0.05:
+        low, high = max(0.0, low - 0.05), high + 0.05
+    return low, high
+
+
+def _apart(lines: Sequence[Line], gap: float, floor: float) -> list[Line]:
+    """Moves ends of lines, where their names stand: a line of text apart.
+
+    Args:
+      lines: in any order.
+      gap: between two names that are one above the other.
+      floor: below which no name stands, if there is room above.
+    """
+    moved = list(lines)
+    for down in (True, False):  # Down from the highest, then up again from the floor.
+        placed: list[Line] = []
+        order = sorted(range(len(lines)), key=lambda i: moved[i].end_y)
+        for i in order if down else reversed(order):
+            line = moved[i]
+            near = [p.end_y for p in placed if abs(p.end_x - line.end_x) < 2 * gap]
+            if down:
+                place = max([line.end_y, *(at + gap for at in near)])
+            else:
+                place = min([line.end_y, floor, *(at - gap for at in near)])
+            moved[i] = dataclasses.replace(line, end_y=round(place, 1))
+            placed.append(moved[i])
+    return moved
 
 
 def _scale(

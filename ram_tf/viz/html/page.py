@@ -13,6 +13,7 @@ from ram_tf.errors import RamError
 from ram_tf.runs.examples import read_examples
 from ram_tf.tables.collect import Table, TableRow
 from ram_tf.viz.html.details import POLICY_NAMES, Detail, view_detail
+from ram_tf.viz.html.glimpses import view_glimpses, view_stopping
 from ram_tf.viz.html.packing import PathStore
 from ram_tf.viz.html.rows import TableView, row_key, view_table
 from ram_tf.viz.html.text import FILTERS
@@ -67,6 +68,8 @@ def render_page(tables: Sequence[Table], sources: dict[str, str]) -> str:
         by_table=_by_table(details),
         first=_first_shown(details, store),
         paths=store.paths,
+        glimpses=view_glimpses(details),
+        stopping=view_stopping(_by_table(details)),
         policies=[d for d in details if d.is_ram and len(d.policies) > 1],
         data=store.to_json(),
         splits=_splits(details),

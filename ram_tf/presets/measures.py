@@ -15,6 +15,7 @@ from ram_tf.evaluation.metrics import wilson_interval
 from ram_tf.flags import config_settings, parse
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.runs.setup import Experiment
+from ram_tf.serving.measures import SplitPredictions, learned_polarity
 
 _DIGITS = ("mnist", "mnist_sample")
 # Of a policy's measures in results.json; its confusion matrix is long.
@@ -53,6 +54,7 @@ def stated(experiment: Experiment, results: dict[str, Any]) -> dict[str, Any]:
         "class_names": experiment.source.class_names,
         "pixel_range": config.pixel_range,
         "background": config.background,
+        "polarity": learned_polarity(experiment),
         "results": {
             "test_accuracy": results["test_accuracy"],
             "validation_accuracy": results["validation_accuracy"],
@@ -102,6 +104,7 @@ def measured(experiment: Experiment, folder: pathlib.Path) -> dict[str, Any]:
         "initial_location": "center",
         "test_accuracy": test_accuracy,
         "test_interval": wilson_interval(test_accuracy, count),
+        **calibration(experiment, from_centre),
         "accuracy_of_float32": accuracy(experiment.model, source),
         "accuracy_of_float16": accuracy(as_run, source),
         "probe_probabilities": probabilities.astype(float).round(4).tolist(),
@@ -110,6 +113,20 @@ def measured(experiment: Experiment, folder: pathlib.Path) -> dict[str, Any]:
         sample = open_source("mnist_sample", image_size=config.image_size)
         found["accuracy_on_mnist_sample"] = accuracy(from_centre, sample)
     return found
+
+
+def calibration(
+    experiment: Experiment, model: RecurrentAttentionModel
+) -> dict[str, float]:
+    """Returns calibration_error and brier_score, as an export of one rollout has them.
+
+    Args:
+      experiment: with the data.
+      model: that looks at their test split, first at the centre.
+    """
+    asked = dataclasses.replace(experiment, model=model)
+    found = SplitPredictions(asked, "test", "center", [1]).measures(1)
+    return {name: found[name] for name in ("calibration_error", "brier_score")}
 
 
 def train_command(config: Config, experiments_dir: str = "experiments") -> str:

@@ -13,6 +13,7 @@ from ram_tf.errors import RamError
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.playground import inputs, looks, scene
 from ram_tf.serving.predictor import PRESET, Predictor, load_predictor
+from ram_tf.serving.prepare import Prepared, prepare
 
 _CANVAS = 280  # Pixels of a side of the pad.
 _BRUSH = 16  # As thick, when the digit has shrunk, as the pens of MNIST.
@@ -81,7 +82,7 @@ def make_page(model: str = "") -> gr.Blocks:
 
     def picture_of(
         source: str, drawing: dict[str, Any] | None, upload: str | None, name: str
-    ) -> tuple[Predictor, inputs.ModelInput]:
+    ) -> tuple[Predictor, Prepared]:
         predictor = load(name)
         if source == "image":
             if not upload:
@@ -89,7 +90,7 @@ def make_page(model: str = "") -> gr.Blocks:
             pixels = inputs.read_upload(upload, predictor.background)
         else:
             pixels = _drawn(drawing)
-        return predictor, inputs.fit_to_model(pixels, predictor)
+        return predictor, prepare(pixels, predictor.metadata)
 
     def watch(
         source: str,

@@ -56,9 +56,8 @@ def find_images(word: str) -> tuple[list[str], int]:
                 else:
                     others += 1
         if not found:
-            what = f"{others} other files" if others else "an empty folder"
-            if others == 1:
-                what = "1 other file"
+            few = {0: "an empty folder", 1: "1 other file"}
+            what = few.get(others, f"{others} other files")
             raise RamError(
                 f"{word}: expected a folder with images ({picture.KINDS}), found {what}"
             )

@@ -55,7 +55,10 @@ def prepare(pixels: np.ndarray, metadata: Mapping[str, Any]) -> Prepared:
         steps.append(f"Inverted, because the model learned {learned}.")
     if not has_size:
         image = image_ops.resize(image, height, width).numpy()
-        steps.append(f"Resized to {height}×{width} pixels, as images were in training.")
+        steps.append(
+            f"Resized to {height}×{width} pixels (height × width), as images were in "
+            "training."
+        )
     return Prepared(image, " ".join(steps) or "The image is as the model takes it.")
 
 

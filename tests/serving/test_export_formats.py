@@ -68,7 +68,7 @@ def served_of(shape, rollouts=2, threshold=0.0, **settings):
         noise = tf.random.stateless_normal(variable.shape, (1, variable.shape.rank))
         variable.assign_add(0.3 * noise)
     if config.pixel_range == "byte":
-        # As training would leave them: else sums are so large that their rounding shows.
+        # As training leaves them: else sums are so large that their rounding shows.
         kernel = model.glimpse_network.what_hidden.kernel
         kernel.assign(kernel / 255.0)
     experiment = types.SimpleNamespace(model=model, config=config, image_shape=shape)

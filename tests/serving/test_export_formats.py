@@ -92,8 +92,8 @@ def test_converted_model_predicts_as_the_model(
         record_property(name, value)
     assert found.images == 1000
     # One image in hundreds has a mean so near to the edge of a pixel that the last bit
-    # of a sum moves the patch. Of bytes, fresh weights make sums in the thousands, whose
-    # rounding is larger: then the bound is what `reloaded_difference` lets pass.
+    # of a sum moves the patch. Of bytes, sums of fresh weights are in thousands, and
+    # round by more: then the bound is what `reloaded_difference` lets pass.
     assert found.beyond <= (10 if more.get("pixel_range") == "byte" else 2)
     if not found.beyond:
         assert found.largest <= formats.TOLERANCE

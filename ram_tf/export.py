@@ -55,8 +55,8 @@ SETTINGS = [
     Setting(
         "threshold",
         0.0,
-        "Look at an image no further when the largest of its mean probabilities is at "
-        "least this, below 1; 0 takes all glimpses.",
+        "A probability below 1, as 0.95: stop looking at an image when its largest "
+        "probability, of the mean of the rollouts, reaches it; 0 takes all glimpses.",
         low=0.0,
     ),
 ]

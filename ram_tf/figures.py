@@ -45,9 +45,8 @@ SETTINGS = [
         "out", "", "PNG file to write; empty is glimpses.png in run_dir, if given."
     ),
     Setting("num_examples", 6, "Images to draw; a run keeps 20.", low=1),
-    Setting(
-        "resize", False, "Resize images of files that are not of the model's size."
-    ),
+    Setting("resize", True, "Resize images of another size; false refuses them."),
+    Setting("prepare", False, "Make images like those of training, as ram_tf.predict."),
 ]
 
 
@@ -109,7 +108,11 @@ def _of_preset(
     if not arguments.positional:
         record = paths_on_test(preset, arguments.data_dir)
         return record, choose_paths(record.paths, count), accuracy
-    record = paths_on_files(preset, arguments.positional, arguments.resize)
+    record, notes = paths_on_files(
+        preset, arguments.positional, arguments.resize, arguments.prepare
+    )
+    for note in notes:
+        print(note, file=sys.stderr)
     if "num_examples" not in arguments.given:
         count = _MOST_FILES
     return record, record.paths[:count], accuracy

@@ -215,11 +215,22 @@ def help_text(usage: str, settings: Sequence[Any]) -> str:
         "  --flagfile=PATH",
         "      Reads flags from a file, one a line.",
     ]
+    own = [setting for setting in settings if isinstance(setting, Setting)]
+    fields = [setting for setting in settings if not isinstance(setting, Setting)]
+    if not own or 2 * len(fields) < len(dataclasses.fields(Config)):
+        return "\n".join([*lines, *_flag_lines(settings)])
+    # A command that trains: its own few flags would not be seen among train's.
+    lines += [*_flag_lines(own), "", "Flags of every run, as of ram_tf.train:", ""]
+    return "\n".join([*lines, *_flag_lines(fields)])
+
+
+def _flag_lines(settings: Sequence[Any]) -> list[str]:
+    lines = []
     for setting in settings:
         lines.append(f"  --{setting.name}={setting.default}")
         doc = setting.metadata["doc"]
         lines.append(f"      {doc} ({expectation(setting)})")
-    return "\n".join(lines)
+    return lines
 
 
 def print_error(error: Exception) -> None:

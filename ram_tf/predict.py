@@ -1,11 +1,9 @@
 """Classifies images: python -m ram_tf.predict --model=exported/x a.png."""
 
-import collections
 import contextlib
-import itertools
 import pathlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
@@ -13,8 +11,8 @@ from ram_tf.flags import Arguments, Setting, entry_point, print_error
 from ram_tf.runtime.quiet_import import import_tensorflow
 
 if TYPE_CHECKING:
-    from ram_tf.serving.classify import ClassifiedFile
     from ram_tf.serving.predictor import Predictor
+    from ram_tf.viz.predicted_paths import PredictedPaths
 
 USAGE = """Classifies images with an exported model or a preset.
 
@@ -24,9 +22,10 @@ USAGE = """Classifies images with an exported model or a preset.
 Takes PNG, JPEG, GIF, BMP, WebP, TIFF and PNM files, as a viewer shows them; folders,
 with the folders in them; quoted patterns; and .npz files with an array `images` (uint8
 [n, H, W, C]) and perhaps `labels`, as examples.npz of a run. Prints one line an image.
-Images become what the model was trained on: gray or colour, of its size, with the
-background of its training behind what is transparent. A file that cannot be read is
-named on standard error; the others are classified, and the exit status is 1."""
+Images become gray or colour and of the size that the model takes, with the background
+of its training behind what is transparent; nothing else is changed, unless --prepare
+asks for it. A file that cannot be read is named on standard error; the others are
+classified, and the exit status is 1."""
 
 SETTINGS = [
     Setting(
@@ -35,6 +34,14 @@ SETTINGS = [
         "Folder that ram_tf.export wrote, preset:NAME, or the folder of a preset.",
     ),
     Setting("resize", True, "Resize images of another size; false refuses them."),
+    Setting(
+        "prepare",
+        False,
+        "Make images like those of training, as the app does: for a gray model, invert "
+        "dark on light when it learned light on dark, or the reverse; for a model of "
+        "MNIST's digits, cut out, scale and centre the digit of an image of another "
+        "size.",
+    ),
     Setting(
         "format",
         "text",
@@ -53,65 +60,42 @@ SETTINGS = [
     Setting("animate", "", "GIF to draw them into, glimpse after glimpse."),
 ]
 
+_PICTURES = {"figure": ".png", "animate": ".gif"}
 _MANY = 64  # Images from which on a bar shows how far it is.
-_DRAWN = 6  # Images of a figure.
 
 
 def _command(arguments: Arguments) -> int:
+    kind = _check(arguments)
+    import_tensorflow()
+    from ram_tf.serving.predictions import csv_header
+    from ram_tf.serving.predictor import load_predictor
+
+    predictor = load_predictor(arguments.model)
+    classes = len(predictor.class_names)
+    if arguments.top > classes:
+        raise RamError(
+            f"--top={arguments.top}: expected at most {classes}, the classes of the "
+            "model"
+        )
+    if arguments.rollouts:
+        predictor.check_path()
+    pictures = _pictures(arguments, predictor)
+    if kind == "csv":
+        print(csv_header(arguments.top))
+    paths, missing = _find(arguments.positional)
+    broken = _classify(arguments, kind, predictor, paths, pictures)
+    return int(missing or broken)
+
+
+def _check(arguments: Arguments) -> str:
+    """Returns the format of a line, or raises before anything is loaded."""
     if not arguments.positional:
         raise RamError("the path of at least one image is required")
     if not arguments.model:
         raise RamError(
             "--model is required: a folder that ram_tf.export wrote, or preset:NAME"
         )
-    if arguments.json and arguments.format not in ("text", "json"):
-        raise RamError(f"--json: expected no --format={arguments.format} beside it")
-    kind = "json" if arguments.json else arguments.format
-    _check_pictures(arguments)
-    import_tensorflow()
-    import tqdm
-
-    from ram_tf.serving.classify import classify_files
-    from ram_tf.serving.predictions import csv_header, line
-    from ram_tf.serving.predictor import load_predictor
-
-    predictor = load_predictor(arguments.model)
-    names = predictor.class_names
-    if arguments.top > len(names):
-        raise RamError(
-            f"--top={arguments.top}: expected at most {len(names)}, the classes of "
-            "the model"
-        )
-    if arguments.figure or arguments.animate or arguments.rollouts:
-        predictor.check_path()
-    if kind == "csv":
-        print(csv_header(arguments.top))
-    paths, status = _find(arguments.positional)
-    tally = _Tally()
-    bar = tqdm.tqdm(total=len(paths), unit="file", disable=len(paths) < _MANY or None)
-    with bar:
-        for file in classify_files(
-            predictor, paths, arguments.resize, arguments.rollouts
-        ):
-            # The bar is on the terminal that the lines may go to.
-            with contextlib.nullcontext() if bar.disable else bar.external_write_mode():
-                if file.error:
-                    print_error(file.error)
-                    status = 1
-                for prediction in file.predictions:
-                    print(_printable(line(prediction, names, arguments.top, kind)))
-            bar.update()
-            tally.add(file)
-    if kind == "text" and tally.known:
-        print(f"{tally.right} of {tally.known} right")
-    _note_resized(tally, predictor)
-    if tally.first and (arguments.figure or arguments.animate):
-        _draw(tally, predictor, arguments)
-    return status
-
-
-def _check_pictures(arguments: Arguments) -> None:
-    for flag, suffix in (("figure", ".png"), ("animate", ".gif")):
+    for flag, suffix in _PICTURES.items():
         path = arguments.values[flag]
         if path and pathlib.Path(path).suffix.lower() != suffix:
             raise RamError(f"--{flag}={path}: expected the name of a file, *{suffix}")
@@ -119,114 +103,87 @@ def _check_pictures(arguments: Arguments) -> None:
             from ram_tf.viz.path_figure import check_matplotlib
 
             check_matplotlib()
+    if arguments.json and arguments.format not in ("text", "json"):
+        raise RamError(f"--json: expected no --format={arguments.format} beside it")
+    return "json" if arguments.json else arguments.format
 
 
-def _find(words: tuple[str, ...]) -> tuple[list[str], int]:
-    """Returns the files that the words name, and 1 if a word names none."""
+def _pictures(arguments: Arguments, predictor: "Predictor") -> "PredictedPaths | None":
+    """Returns what will draw the first images, if anything is to be drawn."""
+    if not any(arguments.values[flag] for flag in _PICTURES):
+        return None
+    from ram_tf.viz.predicted_paths import PredictedPaths
+
+    return PredictedPaths(predictor, arguments.rollouts)
+
+
+def _find(words: tuple[str, ...]) -> tuple[list[str], bool]:
+    """Returns the files that the words name, and whether a word names none."""
     from ram_tf.serving.image_files import find_images
 
     paths: list[str] = []
-    status = 0
+    missing = False
     for word in words:
         try:
             found, others = find_images(word)
         except RamError as error:
             print_error(error)
-            status = 1
+            missing = True
             continue
         paths += found
         if others:
-            _note(f"{word}: {others} other files are left out, {len(found)} taken")
-    return paths, status
+            files = "1 other file is" if others == 1 else f"{others} other files are"
+            _note(f"{word}: {files} left out, {len(found)} taken")
+    return paths, missing
 
 
-class _Tally:
-    """What is to be said or drawn when all files are done.
+def _classify(
+    arguments: Arguments,
+    kind: str,
+    predictor: "Predictor",
+    paths: list[str],
+    pictures: "PredictedPaths | None",
+) -> bool:
+    """Prints what the model says of files; returns whether one could not be read."""
+    import tqdm
 
-    Attributes:
-      count: images.
-      known: those of them whose true label is known.
-      right: those of them whose prediction is that.
-      sizes: how many images of each size (h, w) there are.
-      first: (image, true label) of the first.
-    """
+    from ram_tf.serving.classify import classify_files
+    from ram_tf.serving.image_notes import ImageNotes
+    from ram_tf.serving.predictions import line
 
-    def __init__(self) -> None:
-        self.count = self.known = self.right = 0
-        self.sizes: collections.Counter[tuple[int, int]] = collections.Counter()
-        self.first: list[tuple[Any, int | None]] = []
-
-    def add(self, file: "ClassifiedFile") -> None:
-        self.count += len(file.predictions)
-        self.sizes[file.stored_size] += len(file.predictions)
-        truths = [prediction.truth for prediction in file.predictions]
-        self.known += sum(truth is not None for truth in truths)
-        self.right += sum(
-            prediction.truth == prediction.label for prediction in file.predictions
-        )
-        free = _DRAWN - len(self.first)
-        self.first += itertools.islice(zip(file.images, truths, strict=True), free)
-
-
-def _note_resized(tally: _Tally, predictor: "Predictor") -> None:
-    """Says how many images were resized, from what to what."""
-    height, width, _ = predictor.image_shape
-    sizes = +tally.sizes
-    del sizes[height, width]
-    if not sizes:
-        return
-    parts = [f"{count} of {h}x{w}" for (h, w), count in sizes.most_common(3)]
-    if len(sizes) > len(parts):
-        parts.append(f"others of {len(sizes) - len(parts)} more sizes")
-    text = (
-        f"{sizes.total()} of {tally.count} images were resized to {height}x{width} "
-        f"(height x width): {', '.join(parts)}"
+    notes = ImageNotes(predictor.metadata)
+    files = classify_files(
+        predictor, paths, arguments.resize, arguments.prepare, arguments.rollouts
     )
-    if predictor.task != "plain":
-        text += (
-            f"; the model was trained with --task={predictor.task}: the object is "
-            "smaller than the image"
-        )
-    _note(text)
-
-
-def _draw(tally: _Tally, predictor: "Predictor", arguments: Arguments) -> None:
-    """Writes the figure and the animation of the first images."""
-    import numpy as np
-
-    from ram_tf.config import Config
-    from ram_tf.viz.geometry import UNKNOWN, GlimpsePath, PathRecord
-    from ram_tf.viz.path_animation import animate_paths
-    from ram_tf.viz.path_figure import draw_paths, title_of, to_png
-
-    images = np.stack([image for image, _ in tally.first])
-    starts = np.tile(predictor.first_location, [len(images), 1])
-    found = predictor.path(images, starts)
-    rows = zip(tally.first, found.locations, found.probabilities, strict=True)
-    paths = [
-        GlimpsePath(
-            image, UNKNOWN if truth is None else truth, locations, probabilities
-        )
-        for (image, truth), locations, probabilities in rows
-    ]
-    settings = ("num_glimpses", "patch_size", "num_scales")
-    config = Config(**{name: getattr(predictor, name) for name in settings})
-    record = PathRecord(config, paths, predictor.class_names)
-    rollouts = arguments.rollouts or predictor.num_rollouts
-    subtitle = predictor.name
-    if rollouts > 1:
-        subtitle += (
-            f".  The first of {rollouts} rollouts, whose mean is the prediction."
-        )
-    if tally.count > len(paths):
-        _note(f"the first {len(paths)} of {tally.count} images are drawn")
-    captions = title_of(config), subtitle
-    if arguments.figure:
-        png = to_png(draw_paths(paths, record, *captions))
-        write_atomic(pathlib.Path(arguments.figure), png)
-    if arguments.animate:
-        gif = animate_paths(paths, record, *captions)
-        write_atomic(pathlib.Path(arguments.animate), gif)
+    names, known, right, broken = predictor.class_names, 0, 0, False
+    bar = tqdm.tqdm(total=len(paths), unit="file", disable=len(paths) < _MANY or None)
+    with bar:
+        for file in files:
+            # The bar is on the terminal that the lines may go to.
+            with contextlib.nullcontext() if bar.disable else bar.external_write_mode():
+                if file.error:
+                    print_error(file.error)
+                    broken = True
+                for prediction in file.predictions:
+                    print(_printable(line(prediction, names, arguments.top, kind)))
+                    known += prediction.truth is not None
+                    right += prediction.truth == prediction.label
+            bar.update()
+            if file.read is not None:
+                notes.add(file.read)
+            if pictures is not None:
+                pictures.add(file)
+    if kind == "text" and known:
+        print(f"{right} of {known} right")
+    for note in notes.lines():
+        _note(note)
+    if pictures:
+        if notes.count > len(pictures):
+            _note(f"the first {len(pictures)} of {notes.count} images are drawn")
+        for flag, make in (("figure", pictures.png), ("animate", pictures.gif)):
+            if arguments.values[flag]:
+                write_atomic(pathlib.Path(arguments.values[flag]), make())
+    return broken
 
 
 def _note(text: str) -> None:

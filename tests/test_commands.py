@@ -647,7 +647,8 @@ def test_predict_resizes_unless_told_not_to(exported, digit, refused, tmp_path, 
     first, second = found.out.splitlines()
     assert first.split(": ", 1)[1] == second.split(": ", 1)[1]
     assert found.err == (
-        "1 of 2 images were resized to 28x28 (height x width): 1 of 56x56\n"
+        "1 of 2 images was resized to 28x28 pixels (height x width), which this model "
+        "takes: 1 of 56x56 (mean of areas)\n"
     )
 
 

@@ -92,13 +92,20 @@ def make_targets():
 
 
 @pytest.fixture(scope="session")
-def demo_export(tiny_run, tmp_path_factory):
-    """A folder with exported/demo in it, a small stand-in for that of make demo."""
-    import ram_tf.export
+def demo_export(tmp_path_factory):
+    """A folder with exported/demo in it: the preset of make demo's run."""
+    from ram_tf.serving.formats import write_model
+    from ram_tf.serving.preset_run import load_preset_run
+    from ram_tf.serving.saved_model import default_rollouts
+    from ram_tf.serving.signatures import ServedModel, first_locations
 
+    experiment, _ = load_preset_run("demo")
+    starts = first_locations("center", default_rollouts(experiment.config))
     folder = tmp_path_factory.mktemp("demo")
-    flags = [f"--run_dir={tiny_run}", f"--export_dir={folder / 'exported/demo'}"]
-    assert ram_tf.export.main(flags) == 0
+    (folder / "exported" / "demo").mkdir(parents=True)
+    write_model(
+        ServedModel(experiment, starts), folder / "exported" / "demo", "saved_model"
+    )
     return folder
 
 

@@ -243,6 +243,16 @@ def test_help_lists_every_flag_with_default_and_range():
     assert "(one of ram, fc, conv)" in text
 
 
+def test_help_of_a_command_that_trains_lists_its_own_flags_first():
+    own = Setting("grid", "", "Own.")
+    text = help_text("Usage.", [*CONFIG, own])
+    before, after = text.split("\n\nFlags of every run, as of ram_tf.train:\n\n")
+    assert "  --grid=\n      Own. (text)" in before and "--model=" not in before
+    assert "--grid" not in after and after.count("\n  --") == len(CONFIG) - 1
+    for settings in (CONFIG, [*CONFIG[:2], own]):
+        assert "Flags of every run" not in help_text("Usage.", settings)
+
+
 @pytest.mark.parametrize("word", ["--help", "-h", "--helpfull"])
 def test_entry_point_answers_help_before_all_else(word, capsys):
     status = entry_point(lambda arguments: 5, CONFIG, "Usage.")(["--nonsense", word])

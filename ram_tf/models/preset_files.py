@@ -5,6 +5,7 @@ A preset is a folder of four files. `config.json` and `model.weights.h5` are as
 `metadata.json` says what an export's says, and what the card in `README.md` states.
 """
 
+import difflib
 import importlib
 import pathlib
 from typing import Any
@@ -63,10 +64,14 @@ def find_preset(preset: str | pathlib.Path) -> pathlib.Path:
     folder = pathlib.Path(given)
     if given and (folder / WEIGHTS).is_file():
         return folder
-    found = f"a folder without {WEIGHTS}" if given and folder.is_dir() else "none"
+    found = "no preset and no folder of that name"
+    if given and folder.is_dir():
+        found = f"a folder without {WEIGHTS}"
+    near = difflib.get_close_matches(given, names, 1)
     raise RamError(
         f"preset {given!r}: expected one of {', '.join(names)}, the folder of a "
         f"preset, or {HUB_PREFIX}USER/NAME, found {found}"
+        + (f"; did you mean {near[0]}?" if near else "")
     )
 
 

@@ -13,6 +13,7 @@ from ram_tf.errors import RamError
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.playground import inputs, looks, scene
 from ram_tf.serving.predictor import PRESET, Predictor, load_predictor
+from ram_tf.serving.prepare import prepare
 
 _CANVAS = 280  # Pixels of a side of the pad.
 _BRUSH = 16  # As thick, when the digit has shrunk, as the pens of MNIST.
@@ -94,7 +95,7 @@ def make_page(model: str = "") -> gr.Blocks:
             pixels = inputs.read_upload(upload, predictor.background)
         else:
             pixels = _drawn(drawing)
-        found = inputs.fit_to_model(pixels, predictor)
+        found = prepare(pixels, predictor.metadata)
         return predictor, inputs.add_noise(found.image, noise), found.said
 
     def watch(

@@ -10,7 +10,13 @@ from ram_tf.config import Config
 from ram_tf.data.sources.base import FOLDER_PREFIX
 from ram_tf.evaluation.pixel_budget import PixelBudget
 from ram_tf.presets.card_accuracy import accuracy_text, stopping_texts
-from ram_tf.presets.words import data_of, data_words, markdown_table, with_interval
+from ram_tf.presets.words import (
+    data_of,
+    data_words,
+    markdown_table,
+    percent,
+    with_interval,
+)
 
 
 def card(metadata: dict[str, Any]) -> str:
@@ -131,16 +137,28 @@ def _limits(metadata: dict[str, Any], config: Config) -> str:
     best = max(range(len(by_class)), key=by_class.__getitem__)
     names = metadata["class_names"]
     height, width, _ = metadata["image_shape"]
+    looks = f"{height}x{width} pixels"
+    if metadata["polarity"]:
+        looks += f", {metadata['polarity']}"
     return f"""## Intended use and limits
 
 - For research and teaching of hard attention, as a start for training on like images,
   and for demonstrations. It was tested on nothing but the test images above.
-- Every image gets one of the {len(names)} classes, also an image of none of them. The
-  probabilities are not calibrated.
-- Images have to look as those of training: {height}x{width} pixels, of \
+- Every image gets one of the {len(names)} classes, also an image of none of them.
+- {_calibration(metadata)}
+- Images have to look as those of training: {looks}, of \
 {data_words(config)}.
 - Right by class: from {100 * by_class[worst]:.1f} % ({names[worst]}) to \
 {100 * by_class[best]:.1f} % ({names[best]}) of the test images."""
+
+
+def _calibration(metadata: dict[str, Any]) -> str:
+    return f"""How far the probability of an answer is from how often it is right: \
+{percent(metadata["calibration_error"])}
+  on average over the test images (expected calibration error, 15 bins, one rollout;
+  Brier score {metadata["brier_score"]:.3f}). Nothing was done to calibrate the \
+probabilities, and of other
+  images it is not known. More rollouts change it: docs/serving.md of ram_tf."""
 
 
 def _training(metadata: dict[str, Any], config: Config) -> str:

@@ -10,10 +10,14 @@ USAGE = """Writes a finished run as a preset: a folder to share, that loads by i
 
   python -m ram_tf.presets --run_dir=runs/x --out=presets/x
 
-Then `RecurrentAttentionModel.from_preset("presets/x")` loads it, and `--model=preset:
-presets/x` of other commands. The folder has the model, its weights as float16, what it
-expects of images, and a card, README.md, written from the run's results. The stored
-weights are measured on the run's test split.
+Then RecurrentAttentionModel.from_preset("presets/x") loads it in Python, and other
+commands take it as
+
+  --model=preset:presets/x
+
+The folder has the model, its weights as float16, what it expects of images, and a card,
+README.md, written from the run's results. The stored weights are measured on the run's
+test split.
 
   python -m ram_tf.presets --shipped --runs_dir=runs
 

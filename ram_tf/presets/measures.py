@@ -11,12 +11,17 @@ from ram_tf.config import Config
 from ram_tf.data.sources.base import FOLDER_PREFIX, SplitName
 from ram_tf.data.sources.open import open_source
 from ram_tf.evaluation.anytime import choose_threshold, curve_of_probabilities
+from ram_tf.evaluation.calibration import (
+    expected_calibration_error,
+    squared_errors,
+)
 from ram_tf.evaluation.evaluator import Evaluator
 from ram_tf.evaluation.metrics import is_right, wilson_interval
 from ram_tf.flags import config_settings, parse
 from ram_tf.models.image_classifier import ImageClassifier
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.runs.setup import Experiment
+from ram_tf.serving.measures import learned_polarity
 
 _DIGITS = ("mnist", "mnist_sample")
 # Of a policy's measures in results.json; its confusion matrix is long.
@@ -55,6 +60,7 @@ def stated(experiment: Experiment, results: dict[str, Any]) -> dict[str, Any]:
         "class_names": experiment.source.class_names,
         "pixel_range": config.pixel_range,
         "background": config.background,
+        "polarity": learned_polarity(experiment),
         "results": {
             "test_accuracy": results["test_accuracy"],
             "validation_accuracy": results["validation_accuracy"],
@@ -114,6 +120,7 @@ def measured(experiment: Experiment, folder: pathlib.Path) -> dict[str, Any]:
         "initial_location": "center",
         "test_accuracy": test_accuracy,
         "test_interval": wilson_interval(test_accuracy, len(test.labels)),
+        **calibration(test.step_probabilities[:, -1], test.labels),
         "accuracy_of_float16": evaluator_of(experiment, as_run).accuracy(),
         "by_threshold": by_threshold,
         "suggested_threshold": choose_threshold(by_threshold["validation"], to_keep),
@@ -132,6 +139,19 @@ def evaluator_of(
 ) -> Evaluator:
     """Returns what measures a model on the data of an experiment."""
     return Evaluator(model, experiment.source.split(split), experiment.task)
+
+
+def calibration(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Returns calibration_error and brier_score, as an export of one rollout has them.
+
+    Args:
+      probabilities: floats [n, N], after the last glimpse.
+      labels: integers [n].
+    """
+    right = is_right(probabilities, labels)
+    error = expected_calibration_error(probabilities.max(-1), right)
+    brier = float(np.mean(squared_errors(probabilities, labels)))
+    return {"calibration_error": error, "brier_score": brier}
 
 
 def train_command(config: Config, experiments_dir: str = "experiments") -> str:

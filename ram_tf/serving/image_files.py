@@ -25,11 +25,13 @@ class ReadImages(NamedTuple):
       images: uint8 [n, H, W, C], as the model takes them.
       labels: integers [n], or None when the file has none.
       stored_size: (h, w) of them in the file.
+      said: what was done to each of them, when they were prepared.
     """
 
     images: np.ndarray
     labels: np.ndarray | None
     stored_size: tuple[int, int]
+    said: tuple[str, ...] = ()
 
 
 def find_images(word: str) -> tuple[list[str], int]:
@@ -54,14 +56,19 @@ def find_images(word: str) -> tuple[list[str], int]:
                 else:
                     others += 1
         if not found:
-            kinds = f"expected a folder with images ({picture.KINDS})"
-            raise RamError(f"{word}: {kinds}, found {others} other files")
+            few = {0: "an empty folder", 1: "1 other file"}
+            what = few.get(others, f"{others} other files")
+            raise RamError(
+                f"{word}: expected a folder with images ({picture.KINDS}), found {what}"
+            )
         return found, others
     if _PATTERN.isdisjoint(word) or os.path.lexists(word):
         return [word], 0
     matches = sorted(filter(os.path.isfile, glob.iglob(word, recursive=True)))
     if not matches:
-        raise RamError(f"{word}: expected a pattern that matches files, found none")
+        raise RamError(
+            f"{word}: expected files whose names match this pattern, found none"
+        )
     return matches, 0
 
 
@@ -92,6 +99,7 @@ def read_images(
     resize: bool,
     num_classes: int,
     background: str = "white",
+    prepare: Callable[[np.ndarray], tuple[np.ndarray, str]] | None = None,
 ) -> ReadImages:
     """Reads a file: a picture, or an .npz with `images` and perhaps `labels`.
 
@@ -103,10 +111,12 @@ def read_images(
       resize: whether images of another size are resized; else they are refused.
       num_classes: N.
       background: behind what is transparent, as in training.
+      prepare: makes an image of the file, [h, w, C], one that the model takes, and says
+        what it did; None resizes.
 
     Raises:
       RamError: when the file is no image, or of another size and `resize` is False, or
-        its arrays are of other types.
+        its arrays are of other types, or an image cannot be prepared.
     """
     labels = None
     if path.endswith(".npz"):
@@ -119,7 +129,8 @@ def read_images(
         except (OSError, ValueError) as error:  # RamError is one.
             said = one_line(error, 300)
             if not isinstance(error, RamError):
-                said = f"expected an image ({picture.KINDS}), found: {said}"
+                what = "no such file" if isinstance(error, FileNotFoundError) else said
+                said = f"expected an image ({picture.KINDS}), found: {what}"
             said = said.replace("), found", ") or an .npz with `images`, found", 1)
             raise RamError(f"{path}: {said}") from None
         images = with_channels(images, shape[-1])
@@ -140,8 +151,33 @@ def read_images(
             )
         if not images.size:
             raise RamError(f"{path}: expected pixels, found none in {images.shape}")
-        images = image_ops.resize(images, *shape[:2]).numpy()
-    return ReadImages(images, labels, (height, width))
+        if prepare is None:
+            images = image_ops.resize(images, *shape[:2]).numpy()
+    steps: list[str] = []
+    if prepare is not None:
+        images, steps = _prepared(path, images, prepare)
+    return ReadImages(images, labels, (height, width), tuple(steps))
+
+
+def name_of(path: str, index: int, count: int) -> str:
+    """Returns the name of an image of a file that holds `count` of them."""
+    return path if count == 1 else f"{path}[{index}]"
+
+
+def _prepared(
+    path: str,
+    images: np.ndarray,
+    prepare: Callable[[np.ndarray], tuple[np.ndarray, str]],
+) -> tuple[np.ndarray, list[str]]:
+    made, said = [], []
+    for index, image in enumerate(images):
+        try:
+            one, what = prepare(image)
+        except RamError as error:
+            raise RamError(f"{name_of(path, index, len(images))}: {error}") from None
+        made.append(one)
+        said.append(what)
+    return np.stack(made) if made else images, said
 
 
 def with_channels(images: np.ndarray, channels: int) -> np.ndarray:

@@ -13,10 +13,12 @@ from ram_tf.data.sources.base import SplitName
 from ram_tf.evaluation.anytime import anytime_curve, choose_threshold, last_glimpse
 from ram_tf.evaluation.calibration import expected_calibration_error, squared_errors
 from ram_tf.runs.setup import Experiment
+from ram_tf.serving.polarity import common_polarity
 from ram_tf.serving.signatures import ServedModel, first_locations
 
 SPLITS: tuple[SplitName, ...] = ("validation", "test")
 ROLLOUTS = (1, 4, 10)  # Of the table that stands beside every export.
+_LOOKED_AT = 1000  # Images of validation whose polarity is that of the model.
 _CALLS = 50  # Single images that are timed.
 _ROWS = 1000  # Rollouts computed at once, in batches of whole images.
 
@@ -128,7 +130,7 @@ def measure(
         for split in SPLITS
     )
     on_batch(total, total)
-    images = test_images(experiment, _CALLS)
+    images = first_images(experiment, "test", _CALLS)
     found: dict[str, Any] = {
         "validation": validation.measures(rollouts, served.threshold),
         "test": test.measures(rollouts, served.threshold),
@@ -179,14 +181,25 @@ def latency_ms(served: ServedModel, images: np.ndarray) -> float:
     return 1e3 * float(np.median(seconds[len(images) :]))
 
 
-def test_images(experiment: Experiment, count: int) -> np.ndarray:
-    """Returns the first images of test as files would hold them, uint8 [n, H, W, C]."""
-    image_set = experiment.source.split("test")
+def first_images(experiment: Experiment, split: SplitName, count: int) -> np.ndarray:
+    """Returns the first images of a split as files would hold them, uint8 [n, H, W, C].
+
+    Args:
+      experiment: with the data.
+      split: of them.
+      count: how many at most.
+    """
+    image_set = experiment.source.split(split)
     indices = range(min(count, len(image_set.labels)))
     batches = evaluation_batches(image_set, experiment.task, len(indices), indices)
     images, _, _ = next(iter(batches))
     scale = 1.0 if experiment.config.pixel_range == "byte" else 255.0
     return np.rint(images.numpy() * scale).astype(np.uint8)
+
+
+def learned_polarity(experiment: Experiment) -> str:
+    """Returns `common_polarity` of images like those of training."""
+    return common_polarity(first_images(experiment, "validation", _LOOKED_AT))
 
 
 def _batch_size(rollouts: Sequence[int]) -> int:

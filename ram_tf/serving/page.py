@@ -1,6 +1,10 @@
-"""Writes the figures of exports into docs/serving.md.
+"""Writes the figures of exports into docs/serving.md, all of them at once.
 
-python -m ram_tf.serving.page exported/demo exported/cluttered60_8g
+python -m ram_tf.export --model=preset:demo --export_dir=exported/demo
+python -m ram_tf.export --model=preset:mnist_6g --export_dir=exported/mnist_6g ...
+python -m ram_tf.serving.page exported/demo exported/mnist_6g ...
+
+The milliseconds are those of the machine, which should do nothing else meanwhile.
 """
 
 import pathlib
@@ -10,6 +14,7 @@ from typing import Any
 from ram_tf.errors import RamError
 from ram_tf.files import read_json, replace_between, to_json, write_atomic
 from ram_tf.flags import Arguments, Setting, entry_point
+from ram_tf.models.preset_files import PRESETS_DIR, read_metadata, shipped_names
 
 BEGIN, END = "<!-- exports: begin -->", "<!-- exports: end -->"
 USAGE = (__doc__ or "").strip()
@@ -46,6 +51,8 @@ def _command(arguments: Arguments) -> None:
 
 def tables(exports: list[dict[str, Any]]) -> str:
     """Returns figures of exports as two Markdown tables: rollouts, then thresholds.
+
+    Below them it names the presets of the package that are not among the exports.
 
     Args:
       exports: with the keys of metadata.json that `measure` finds, and num_glimpses.
@@ -91,6 +98,14 @@ def tables(exports: list[dict[str, Any]]) -> str:
                     _percent(test["accuracy"]),
                 )
             )
+    measured = {export["experiment"] for export in exports}
+    missing = [
+        f"`{name}`"
+        for name in shipped_names()
+        if read_metadata(PRESETS_DIR / name)["experiment"] not in measured
+    ]
+    if missing:
+        lines += ["", f"Not measured yet: {', '.join(missing)}."]
     return "\n".join(lines)
 
 

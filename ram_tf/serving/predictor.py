@@ -8,12 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from ram_tf.errors import RamError
+from ram_tf.models.preset_files import WEIGHTS, shipped_names
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.serving.saved_model import load_export
 
 PRESET = "preset:"
 _BATCH = 256  # Images that are predicted together.
-_PRESET_WEIGHTS = "model.weights.h5"
 
 _Arrays = dict[str, np.ndarray]
 
@@ -47,7 +47,6 @@ class Predictor:
       background: behind what is transparent.
       num_glimpses, patch_size, num_scales: T, g and K; T is 0 for a model that takes
         no glimpses.
-      task: what its images were in training: plain, translated or cluttered.
       first_location: (y, x) that its predictions start from, or first start from.
       num_rollouts: how many rollouts its predictions are the mean of.
     """
@@ -71,7 +70,6 @@ class Predictor:
         self.num_glimpses = config.get("num_glimpses", 0) if takes_glimpses else 0
         self.patch_size = config.get("patch_size", 0)
         self.num_scales = config.get("num_scales", 1)
-        self.task = config.get("task", "plain")
         starts = metadata.get("first_locations") or [(0.0, 0.0)]
         self.first_location: tuple[float, float] = tuple(starts[0])
         self.num_rollouts: int = metadata.get("rollouts", 1)
@@ -156,8 +154,13 @@ def load_predictor(model: str) -> Predictor:
       RamError: when there is none, or it is broken.
     """
     folder = pathlib.Path(model)
-    if model.startswith(PRESET) or (folder / _PRESET_WEIGHTS).exists():
+    if model.startswith(PRESET) or (folder / WEIGHTS).exists():
         return _of_preset(model)
+    if model in shipped_names() and not folder.exists():
+        raise RamError(
+            f"--model={model}: expected a folder of ram_tf.export, or a preset as "
+            f"{PRESET}{model}, found no such folder"
+        )
     signature, metadata = load_export(folder)
     path = signature.owner.signatures.get("serving_path")
 

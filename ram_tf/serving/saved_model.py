@@ -16,7 +16,7 @@ from ram_tf.serving.formats import (
     require_converter,
     write_model,
 )
-from ram_tf.serving.measures import measure, test_images
+from ram_tf.serving.measures import first_images, learned_polarity, measure
 from ram_tf.serving.reload import FILES
 from ram_tf.serving.signatures import ServedModel, first_locations
 from ram_tf.serving.warmup import write_warmup
@@ -90,6 +90,7 @@ def export(
         "config_digest": config.digest(),
         "image_shape": list(experiment.image_shape),
         "class_names": experiment.source.class_names,
+        "polarity": learned_polarity(experiment),
         "initial_location": initial_location,
         "first_locations": starts.tolist(),
         "format": model_format,
@@ -100,7 +101,7 @@ def export(
         # Where it was made belongs to the machine, not to the model.
         "config": {**config.to_dict(), "run_dir": "", "data_dir": ""},
     }
-    images = test_images(experiment, _VERIFIED) if verify else None
+    images = first_images(experiment, "test", _VERIFIED) if verify else None
     return write(served, metadata, export_dir, images)
 
 
@@ -156,8 +157,10 @@ def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
                     f"--model={path}: expected an export of --format=saved_model, "
                     f"found {name}"
                 )
+        what = "a folder without saved_model.pb" if path.is_dir() else "no such folder"
         raise RamError(
-            f"--model={path}: expected a folder of ram_tf.export, found none"
+            f"--model={path}: expected a folder of ram_tf.export, or preset:NAME, "
+            f"found {what}"
         )
     metadata = read_json(path / METADATA)
     try:

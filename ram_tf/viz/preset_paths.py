@@ -9,7 +9,8 @@ from ram_tf.data.pipeline import first_images
 from ram_tf.data.sources.open import open_source
 from ram_tf.models.presets import Preset
 from ram_tf.runs.setup import task_of
-from ram_tf.serving.image_files import read_images
+from ram_tf.serving.classify import read_for
+from ram_tf.serving.image_notes import ImageNotes
 from ram_tf.viz.geometry import UNKNOWN, GlimpsePath, PathRecord
 
 NUM_IMAGES = 20  # As many as a run keeps.
@@ -41,27 +42,33 @@ def paths_on_test(preset: Preset, data_dir: str = "") -> PathRecord:
     return _look(preset, *first_images(source.split("test"), task, NUM_IMAGES))
 
 
-def paths_on_files(preset: Preset, files: Sequence[str], resize: bool) -> PathRecord:
-    """Returns paths on the images of files.
+def paths_on_files(
+    preset: Preset,
+    files: Sequence[str],
+    resize: bool = True,
+    prepared: bool = False,
+) -> tuple[PathRecord, list[str]]:
+    """Returns paths on the images of files, and what is to be said of the images.
 
     Args:
       preset: the model.
       files: pictures, or .npz files with `images` and perhaps `labels`.
-      resize: whether images of another size are resized.
+      resize: whether images of another size are resized; else they are refused.
+      prepared: whether images are made like those of training, as `prepare` does.
 
     Raises:
       RamError: when a file is no image, or of another size and `resize` is False.
     """
-    classes = len(preset.class_names)
-    parts, truths = [], []
+    notes = ImageNotes(preset.metadata)
+    images, truths = [], []
     for path in files:
-        images, labels, _ = read_images(
-            path, preset.image_shape, resize, classes, preset.metadata["background"]
-        )
-        parts.append(images)
-        unknown = np.full([len(parts[-1])], UNKNOWN)
-        truths.append(unknown if labels is None else labels)
-    return _look(preset, np.concatenate(parts), np.concatenate(truths))
+        read = read_for(preset.metadata, path, resize, prepared)
+        notes.add(read)
+        images.append(read.images)
+        unknown = np.full([len(read.images)], UNKNOWN)
+        truths.append(unknown if read.labels is None else read.labels)
+    record = _look(preset, np.concatenate(images), np.concatenate(truths))
+    return record, notes.lines()
 
 
 def _look(preset: Preset, images: np.ndarray, labels: np.ndarray) -> PathRecord:

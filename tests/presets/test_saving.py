@@ -9,6 +9,7 @@ import pytest
 
 from ram_tf import train
 from ram_tf.errors import RamError
+from ram_tf.evaluation.calibration import expected_calibration_error
 from ram_tf.evaluation.evaluator import Evaluator
 from ram_tf.files import read_json
 from ram_tf.models.preset_files import CARD, CONFIG, METADATA, WEIGHTS
@@ -58,6 +59,14 @@ def test_it_states_what_the_run_left(saved, tiny_run):
     assert metadata["seeds"] == {"0": results["test_accuracy"]}
     assert metadata["config"] == {**results["config"], "run_dir": "", "data_dir": ""}
     assert str(tiny_run) not in (saved / METADATA).read_text()
+    assert metadata["polarity"] == "light on dark"
+    test = load_run(tiny_run).source.split("test")
+    probabilities = load_preset(saved).model.predict(test.images, verbose=0)
+    right = probabilities.argmax(-1) == test.labels
+    error = expected_calibration_error(probabilities.max(-1), right)
+    assert metadata["calibration_error"] == pytest.approx(error, abs=1e-3)
+    brier = np.mean(np.sum((probabilities - np.eye(10)[test.labels]) ** 2, -1))
+    assert metadata["brier_score"] == pytest.approx(brier, abs=1e-4)
     confusion = np.array(
         results["evaluation"]["policies"]["learned"]["confusion_matrix"]
     )
@@ -219,6 +228,11 @@ def test_wrong_words_are_one_line(words, expected, tmp_path, monkeypatch, capsys
     error = capsys.readouterr().err
     assert expected in error and error.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_help_shows_how_a_preset_is_named_on_one_line(capsys):
+    assert main(["--help"]) == 0
+    assert "\n  --model=preset:presets/x\n" in capsys.readouterr().out
 
 
 def test_without_runs_the_shipped_presets_are_kept(tmp_path, capsys):

@@ -21,6 +21,7 @@ from ram_tf.presets.measures import probe_images
 from ram_tf.presets.page import PAGE, filled
 from ram_tf.presets.words import DATA
 from ram_tf.runs.setup import task_of
+from ram_tf.serving.polarity import LIGHT_ON_DARK
 
 ROOT = PRESETS_DIR.parents[1]
 TWO_IMAGES = 2.5  # Of 2,000 or 10,000: what rounding of another machine may move.
@@ -79,6 +80,38 @@ def test_what_a_card_states_of_its_run_is_the_committed_result(name):
         assert measures == {key: theirs[key] for key in measures}
     for key in ("test_accuracy", "validation_accuracy", "train_steps", "wall_seconds"):
         assert results[key] == found[key], key
+
+
+@pytest.mark.parametrize("name", names())
+def test_calibration_of_a_card_is_that_of_the_page_on_serving(name):
+    metadata = metadata_of(name)
+    exports = {
+        export["experiment"]: export
+        for export in read_json(ROOT / "docs" / "serving.json")
+    }
+    card_text = (PRESETS_DIR / name / CARD).read_text(encoding="utf-8")
+    assert f"{100 * metadata['calibration_error']:.2f} %\n  on average" in card_text
+    if metadata["experiment"] not in exports:
+        page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+        (line,) = [line for line in page.splitlines() if "Not measured yet:" in line]
+        assert f"`{name}`" in line
+        return
+    (row,) = [
+        row
+        for row in exports[metadata["experiment"]]["by_rollouts"]
+        if row["rollouts"] == 1
+    ]
+    for key in ("calibration_error", "brier_score"):
+        assert row["test"][key] == pytest.approx(metadata[key], abs=5e-5), key
+
+
+@pytest.mark.parametrize("name", names())
+def test_presets_of_digits_know_that_they_are_light_on_dark(name):
+    metadata = metadata_of(name)
+    digits = metadata["image_shape"][-1] == 1
+    assert metadata["polarity"] == (LIGHT_ON_DARK if digits else "")
+    card_text = (PRESETS_DIR / name / CARD).read_text(encoding="utf-8")
+    assert ("pixels, light on dark, of " in card_text) == digits
 
 
 @pytest.mark.parametrize("name", names())

@@ -154,14 +154,57 @@ def test_folders_and_patterns_stand_for_their_pictures(pictures):
 
 @pytest.mark.parametrize("word", [".hidden/none/*", "*.jpg", "**/no"])
 def test_patterns_that_match_no_file_are_an_error(word, pictures):
-    with pytest.raises(RamError, match="expected a pattern that matches files"):
+    with pytest.raises(
+        RamError, match="expected files whose names match this pattern, found none"
+    ):
         find_images(str(pictures / word))
 
 
 def test_folder_without_a_picture_is_an_error(tmp_path):
-    (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(RamError, match="a folder with images .*, found 1 other files"):
+    with pytest.raises(
+        RamError, match="a folder with images .*, found an empty folder"
+    ):
         find_images(str(tmp_path))
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(RamError, match="a folder with images .*, found 1 other file$"):
+        find_images(str(tmp_path))
+    (tmp_path / "b.txt").write_text("x")
+    with pytest.raises(RamError, match="a folder with images .*, found 2 other files"):
+        find_images(str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "pattern", "arrays"])
+def test_words_that_name_no_image_are_one_line(kind, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    word, expected, found = {
+        "folder": ("empty", "expected a folder with images", "found an empty folder"),
+        "file": ("no.png", "expected an image (PNG, ", "found: no such file"),
+        "pattern": ("*.png", "expected files whose names match", "found none"),
+        "arrays": ("no.npz", "expected an .npz with `images`", "found no such file"),
+    }[kind]
+    path = str(tmp_path / word)
+    assert predict.main(["--model=preset:demo", path]) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1
+    assert said.err.startswith(f"error: {path}: {expected}") and found in said.err
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("preset:minst_6g", "mnist_6g, translated_8g, the folder"),
+        ("preset:minst_6g", "did you mean mnist_6g?"),
+        ("mnist_6g", "or a preset as preset:mnist_6g, found no such folder"),
+        ("no/folder", "expected a folder of ram_tf.export, or preset:NAME, found no"),
+    ],
+)
+def test_name_of_no_model_says_which_there_are(
+    model, expected, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert predict.main([f"--model={model}", "x.png"]) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and expected in said.err and said.err.count("\n") == 1
 
 
 # --- The command -------------------------------------------------------------------
@@ -175,8 +218,9 @@ def test_predict_takes_folders_and_goes_on_after_errors(exported, pictures, caps
     assert len(found.out.splitlines()) == 5
     lines = found.err
     assert lines.count("\n") == 3
-    assert "1 other files are left out, 6 taken" in lines
-    assert "9.png: expected an image" in lines and "*.jpg: expected a pattern" in lines
+    assert "1 other file is left out, 6 taken" in lines
+    assert "9.png: expected an image" in lines
+    assert f"{pictures / '*.jpg'}: expected files whose names match this" in lines
 
 
 def test_predict_writes_csv_of_the_most_likely_classes(exported, pictures, capsys):
@@ -264,9 +308,90 @@ def test_sizes_of_many_kinds_are_summed_up(exported, pictures, capsys):
     assert predict.main(words) == 0
     said = capsys.readouterr().err
     assert said == (
-        "4 of 5 images were resized to 28x28 (height x width): 1 of 10x20, "
-        "1 of 20x40, 1 of 30x60, others of 1 more sizes\n"
+        "4 of 5 images were resized to 28x28 pixels (height x width), which this model "
+        "takes: 1 of 10x20 (bilinear), 1 of 20x40 (bilinear), 1 of 30x60 (mean of "
+        "areas), others of 1 more size\n"
     )
+
+
+def write_dark_on_light(folder, test_split, count):
+    """The first digits as ink on paper; returns their labels."""
+    for index in range(count):
+        pixels = 255 - test_split.images[index, ..., 0]
+        PIL.Image.fromarray(pixels).save(folder / f"paper{index}.png")
+    return test_split.labels[:count].tolist()
+
+
+def labels_of(lines):
+    return [int(line.split(": ")[1].split(" ")[0]) for line in lines.splitlines()]
+
+
+def test_predict_warns_of_dark_on_light_and_prepares_it_when_asked(
+    pictures, test_split, capsys
+):
+    labels = write_dark_on_light(pictures, test_split, 3)
+    paper = [str(pictures / f"paper{index}.png") for index in range(3)]
+    words = ["--model=preset:demo", *paper, str(pictures / "3.png")]
+    assert predict.main(words) == 0
+    found = capsys.readouterr()
+    assert found.err == (
+        "warning: 3 of 4 images are dark on light, and this model learned light on "
+        "dark, so that it is probably wrong; --prepare makes them like the images of "
+        "its training\n"
+    )
+    *wrong, right = labels_of(found.out)
+    assert wrong != labels and right == test_split.labels[3]
+    assert predict.main([*words, "--prepare"]) == 0
+    found = capsys.readouterr()
+    assert labels_of(found.out) == [*labels, right]
+    assert found.err == (
+        "3 of 4 images: Inverted, because the model learned light on dark.\n"
+        "1 of 4 images: The image is as the model takes it.\n"
+    )
+
+
+def test_export_states_its_polarity_and_an_old_one_is_silent(
+    exported, pictures, test_split, tmp_path, capsys
+):
+    path = exported / "metadata.json"
+    metadata = json.loads(path.read_text())
+    assert metadata["polarity"] == "light on dark"
+    write_dark_on_light(pictures, test_split, 1)
+    paper = str(pictures / "paper0.png")
+    assert predict.main([f"--model={exported}", paper]) == 0
+    assert capsys.readouterr().err.startswith("warning: 1 of 1 image is dark on light")
+    old = shutil.copytree(exported, tmp_path / "old")
+    del metadata["polarity"]
+    (old / "metadata.json").write_text(json.dumps(metadata))
+    assert predict.main([f"--model={old}", paper]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_prepared_pictures_are_those_of_the_app(of_preset, test_split, tmp_path):
+    from ram_tf.playground.inputs import read_upload
+    from ram_tf.serving.classify import read_for
+    from ram_tf.serving.prepare import prepare
+
+    path = str(tmp_path / "photo.png")
+    pixels = 255 - np.kron(test_split.images[0, ..., 0], np.ones([9, 7], np.uint8))
+    PIL.Image.fromarray(np.pad(pixels, 40, constant_values=255)).save(path)
+    read = read_for(of_preset.metadata, path, prepared=True)
+    upload = prepare(read_upload(path, of_preset.background), of_preset.metadata)
+    np.testing.assert_array_equal(read.images[0], upload.image)
+    assert read.said == (upload.said,) and "Made like a digit of MNIST" in upload.said
+    assert of_preset.predict(read.images)["label"] == test_split.labels[:1]
+
+
+def test_blank_picture_cannot_be_prepared(of_preset, tmp_path, capsys):
+    path = tmp_path / "blank.png"
+    PIL.Image.fromarray(np.full([40, 40], 255, np.uint8)).save(path)
+    assert predict.main(["--model=preset:demo", "--prepare", str(path)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {path}: expected a digit, found nothing")
+    np.savez(tmp_path / "a.npz", images=np.full([2, 40, 40, 1], 255, np.uint8))
+    words = ["--model=preset:demo", "--prepare", str(tmp_path / "a.npz")]
+    assert predict.main(words) == 1
+    assert "a.npz[0]: expected a digit" in capsys.readouterr().err
 
 
 def test_bar_is_for_terminals_alone(exported, pictures, capsys):

@@ -8,7 +8,8 @@ from ram_tf.data.sources.open import open_source
 from ram_tf.figures import main
 from ram_tf.models.presets import load_preset
 from ram_tf.viz.geometry import UNKNOWN
-from ram_tf.viz.path_figure import _draw_probabilities, _verdict
+from ram_tf.viz.path_figure import _verdict
+from ram_tf.viz.path_panels import draw_probabilities
 from ram_tf.viz.preset_paths import NUM_IMAGES, paths_on_files, paths_on_test
 
 
@@ -47,7 +48,8 @@ def test_a_task_is_shown_on_the_embedded_digits():
 
 def test_files_have_no_label_and_keep_their_order(digits):
     files, images = digits
-    record = paths_on_files(load_preset("demo"), files, resize=False)
+    record, notes = paths_on_files(load_preset("demo"), files, resize=False)
+    assert notes == []
     assert [path.label for path in record.paths] == [UNKNOWN] * 3
     for path, image in zip(record.paths, images, strict=True):
         np.testing.assert_array_equal(path.image, image)
@@ -57,7 +59,7 @@ def test_an_image_without_a_label_is_neither_right_nor_wrong(digits):
     from matplotlib.figure import Figure
 
     files, _ = digits
-    record = paths_on_files(load_preset("demo"), files[:1], resize=False)
+    record, _ = paths_on_files(load_preset("demo"), files[:1])
     (path,) = record.paths
     text, colour = _verdict(path, record.class_names, -1)
     marked, other = _verdict(
@@ -65,7 +67,7 @@ def test_an_image_without_a_label_is_neither_right_nor_wrong(digits):
     )
     assert text.startswith("predicts ") and marked.startswith("✓ predicts ")
     assert colour != other
-    _draw_probabilities(Figure().add_subplot(), path, record.class_names, -1)
+    draw_probabilities(Figure().add_subplot(), path, record.class_names, -1)
 
 
 def test_figures_command_draws_a_preset(digits, tmp_path, capsys):
@@ -91,7 +93,10 @@ def test_wrong_words_of_figures_are_one_line(digits, tmp_path, capsys):
         (["--model=preset:none", out], "cluttered60_8g, demo"),
         (["--model=preset:demo", "--run_dir=x", out], "one of --run_dir and --model"),
         (["--run_dir=x", out, files[0]], f"{files[0]}: expected no images"),
-        (["--model=preset:cluttered60_8g", out, files[0]], "--resize=true resizes"),
+        (
+            ["--model=preset:cluttered60_8g", out, "--resize=false", files[0]],
+            "--resize=true resizes",
+        ),
         (["--model=preset:demo", out, "no.png"], "no.png: "),
     ):
         assert main(words) == 1, words

@@ -1,5 +1,6 @@
 """The report in headless Chromium: what a reader sees and does."""
 
+import json
 import pathlib
 
 import numpy as np

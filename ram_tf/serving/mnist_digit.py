@@ -12,6 +12,7 @@ from ram_tf.serving.polarity import DARK_ON_LIGHT, border, border_level, polarit
 
 SIDE = 28  # Pixels, of MNIST's images.
 _BOX = 20  # Pixels, of the digit in them.
+_LONGEST = 280  # Pixels of a picture's side, about; the mean of many has less noise.
 _FAINTEST, _PALEST = 0.05, 0.5  # Of the strongest ink: what may still be paper.
 _LEAST_CONTRAST = 24  # Grey levels between ink and paper; less is none.
 
@@ -29,6 +30,8 @@ def mnist_digit(gray: np.ndarray) -> tuple[np.ndarray, tuple[float, float], bool
     Raises:
       RamError: when there is no ink.
     """
+    shrunk = Image.fromarray(gray).reduce(max(1, round(max(gray.shape) / _LONGEST)))
+    gray = np.asarray(shrunk)
     inverted = polarity(gray) == DARK_ON_LIGHT
     ink = (255 - gray if inverted else gray).astype(np.float32)
     ink = np.maximum(ink - border_level(ink), 0)
@@ -42,6 +45,7 @@ def mnist_digit(gray: np.ndarray) -> tuple[np.ndarray, tuple[float, float], bool
     uneven = 3 * float(np.std(border(gray))) / strongest
     ink = np.clip(ink / strongest, 0, 1)
     ink[ink < min(max(uneven, _FAINTEST), _PALEST)] = 0
+    ink *= _in_strokes(ink > 0)
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     top, left = rows[0], columns[0]
     cropped = ink[top : rows[-1] + 1, left : columns[-1] + 1]
@@ -77,6 +81,27 @@ def place_digit(
     )
     canvas[row : row + size, column : column + size] = digit
     return canvas
+
+
+def _in_strokes(ink: np.ndarray) -> np.ndarray:
+    """Tells which pixels of ink are part of a stroke, and not single ones of noise.
+
+    Every pixel of ink is kept when none has company, as in pictures of a few pixels.
+    """
+    height, width = ink.shape
+    around = np.pad(ink.astype(int), 1)
+    # The pixel itself is counted too: on a line of one pixel's width it has two others.
+    near = sum(
+        around[y : y + height, x : x + width] for y in range(3) for x in range(3)
+    )
+    stroke = ink & (near > 2)
+    # The ends of a line have one neighbour, which is in the stroke.
+    around = np.pad(stroke, 1)
+    grown = np.zeros_like(ink)
+    for y in range(3):
+        for x in range(3):
+            grown |= around[y : y + height, x : x + width]
+    return ink & grown if stroke.any() else ink
 
 
 def _centre_of_mass(ink: np.ndarray) -> tuple[float, float]:

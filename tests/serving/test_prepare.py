@@ -85,6 +85,39 @@ def test_dark_digits_on_paper_are_wrong_as_they_are_and_right_prepared(size, dig
         np.testing.assert_array_equal(prepared, images)
 
 
+@pytest.mark.parametrize("noise", [0, 3, 8, 20])
+@pytest.mark.parametrize("shadow", [0, 40])
+def test_digits_are_found_on_noisy_paper(noise, shadow, digits):
+    """As a photo of paper: large, gray on gray, grain, and one side darker."""
+    numbers = np.random.default_rng(noise)
+    demo = load_predictor("preset:demo")
+    images, labels = digits.images[:20, ..., 0], digits.labels[:20]
+    prepared = []
+    for image in images:
+        page = np.full([900, 1200], 225.0)
+        ink = np.kron(image, np.ones([14, 14])) / 255
+        page[250:642, 500:892] -= 165 * ink
+        page -= np.linspace(0, shadow, 1200)
+        page += numbers.normal(0, noise, page.shape) if noise else 0
+        page = page.round().clip(0, 255).astype(np.uint8)
+        prepared.append(prepare(page[..., None], demo.metadata).image)
+    # The longer side of a digit fills the box: no speck is taken for a part of it.
+    for image in prepared:
+        sides = [np.ptp(np.flatnonzero(image[..., 0].any(axis))) for axis in (0, 1)]
+        assert max(sides) >= 18, sides
+    found = demo.predict(np.stack(prepared))["label"]
+    assert np.mean(found == labels) >= 0.9
+
+
+def test_thin_lines_are_kept_and_specks_are_not():
+    page = np.zeros([60, 60, 1], np.uint8)
+    page[10:50, 30] = 255  # One pixel wide.
+    clean = prepare(page, model()).image
+    page[3, 3] = page[55, 8] = page[20, 57] = 255
+    np.testing.assert_array_equal(prepare(page, model()).image, clean)
+    assert np.ptp(np.flatnonzero(clean[..., 0].any(1))) == 19
+
+
 @pytest.mark.parametrize("size", [(28, 28), (40, 50)])
 def test_models_of_dark_on_light_get_light_ones_inverted(size):
     numbers = np.random.default_rng(0)

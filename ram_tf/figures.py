@@ -36,7 +36,7 @@ For every image: the path of its glimpses, the patches that each of them saw, an
 probability of every class after each of them. The images are chosen from those that the
 run kept: right predictions of different classes, and the first wrong one. A preset
 (docs/presets.md) looks at the images of the files, in their order, or without files at
-the first 20 test images of its data."""
+the first 20 test images of its data; of MNIST they are those in the package."""
 
 SETTINGS = [
     *config_settings(["run_dir", "data_dir"]),
@@ -72,9 +72,8 @@ def _choice(kept: Sequence[GlimpsePath], drawn: Sequence[GlimpsePath]) -> str:
         return f"Shown: {len(drawn)}{some} image{'s' if len(kept) > 1 else ''}"
     right, all_right = (sum(path.is_right for path in some) for some in (drawn, kept))
     wrong, all_wrong = len(drawn) - right, len(kept) - all_right
-    return (
-        f"Shown: {right} of {all_right} right predictions, {wrong} of {all_wrong} wrong"
-    )
+    shown = f"Shown: {right} of {all_right} right predictions"
+    return f"{shown}, {wrong} of {all_wrong} wrong" if all_wrong else shown
 
 
 def _of_run(arguments: Arguments) -> tuple[PathRecord, list[GlimpsePath], float | None]:

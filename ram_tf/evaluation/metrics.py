@@ -190,7 +190,8 @@ def policy_warnings(evaluation: dict[str, Any]) -> list[str]:
         )
     if learned["accuracy"] <= random["interval"][1]:
         lines.append(
-            f"warning: the learned policy ({100 * learned['accuracy']:.2f} %) is no "
-            f"better than random glimpses ({100 * random['accuracy']:.2f} %)"
+            f"warning: the learned policy ({100 * learned['accuracy']:.2f} %) is not "
+            f"surely better than random glimpses ({100 * random['accuracy']:.2f} %, "
+            f"and within their interval)"
         )
     return lines

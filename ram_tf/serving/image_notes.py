@@ -47,8 +47,8 @@ class ImageNotes:
         for other, number in self._others.items():
             lines.append(
                 f"warning: {self._of(number)} {_are(number)} {other}, and this model "
-                f"learned {self._learned}, so that it is probably wrong; --prepare "
-                "makes them like the images of its training"
+                f"learned {self._learned}, so its predictions are probably wrong; "
+                "--prepare makes them like the images of its training"
             )
         return lines
 

@@ -25,12 +25,14 @@ class GlimpsePath(NamedTuple):
       label: the true class, or UNKNOWN.
       locations: float32 [T, 2], (y, x) in [-1, 1].
       probabilities: float32 [T, N], of each class after each glimpse.
+      name: of the image, as its file's; "" where it has none.
     """
 
     image: np.ndarray
     label: int
     locations: np.ndarray
     probabilities: np.ndarray
+    name: str = ""
 
     @property
     def prediction(self) -> int:

@@ -129,7 +129,7 @@ def draw_paths(
 
 
 def _short(name: str) -> str:
-    """A class name that fits beside the chart."""
+    """A name that fits beside the chart, or into the line above it."""
     if len(name) <= _LONGEST_NAME:
         return name
     return name[: _LONGEST_NAME - 1].rstrip() + "…"
@@ -140,6 +140,8 @@ def _verdict(path: GlimpsePath, names: Sequence[str], step: int) -> tuple[str, s
     prediction = int(path.probabilities[step].argmax())
     percent = 100 * path.probabilities[step, prediction]
     said = f"predicts {names[prediction]} ({percent:.0f} %)"
+    if path.name:
+        said = f"{_short(path.name)}: {said}"
     if path.label == UNKNOWN:
         return said, INK
     if prediction == path.label:

@@ -2,12 +2,14 @@
 
 import functools
 import itertools
+import os
 from typing import Any
 
 import numpy as np
 
 from ram_tf.config import Config
 from ram_tf.serving.classify import ClassifiedFile
+from ram_tf.serving.predictions import Prediction
 from ram_tf.serving.predictor import Predictor
 from ram_tf.viz.geometry import UNKNOWN, GlimpsePath, PathRecord
 from ram_tf.viz.path_animation import animate_paths
@@ -31,7 +33,7 @@ class PredictedPaths:
         predictor.check_path()
         self._predictor = predictor
         self._rollouts = rollouts or predictor.num_rollouts
-        self._kept: list[tuple[Any, int | None]] = []
+        self._kept: list[tuple[Any, Prediction]] = []
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -40,8 +42,7 @@ class PredictedPaths:
         """Keeps the images of a file while there is room."""
         if file.read is None:
             return
-        truths = [prediction.truth for prediction in file.predictions]
-        rows = zip(file.read.images, truths, strict=True)
+        rows = zip(file.read.images, file.predictions, strict=True)
         self._kept += itertools.islice(rows, MOST - len(self))
 
     @functools.cached_property
@@ -54,9 +55,13 @@ class PredictedPaths:
         rows = zip(self._kept, found.locations, found.probabilities, strict=True)
         paths = [
             GlimpsePath(
-                image, UNKNOWN if truth is None else truth, locations, probabilities
+                image,
+                UNKNOWN if prediction.truth is None else prediction.truth,
+                locations,
+                probabilities,
+                os.path.basename(prediction.name),
             )
-            for (image, truth), locations, probabilities in rows
+            for (image, prediction), locations, probabilities in rows
         ]
         settings = ("num_glimpses", "patch_size", "num_scales")
         config = Config(**{name: getattr(predictor, name) for name in settings})

@@ -1,5 +1,6 @@
 """Glimpse paths of a preset: on test images, or on images that people give."""
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -60,18 +61,21 @@ def paths_on_files(
       RamError: when a file is no image, or of another size and `resize` is False.
     """
     notes = ImageNotes(preset.metadata)
-    images, truths = [], []
+    images, truths, names = [], [], []
     for path in files:
         read = read_for(preset.metadata, path, resize, prepared)
         notes.add(read)
         images.append(read.images)
+        names += [os.path.basename(path)] * len(read.images)
         unknown = np.full([len(read.images)], UNKNOWN)
         truths.append(unknown if read.labels is None else read.labels)
-    record = _look(preset, np.concatenate(images), np.concatenate(truths))
+    record = _look(preset, np.concatenate(images), np.concatenate(truths), names)
     return record, notes.lines()
 
 
-def _look(preset: Preset, images: np.ndarray, labels: np.ndarray) -> PathRecord:
+def _look(
+    preset: Preset, images: np.ndarray, labels: np.ndarray, names: Sequence[str] = ()
+) -> PathRecord:
     """Looks at uint8 images, first at the centre."""
     byte = preset.config.pixel_range == "byte"
     pixels = tf.cast(images, tf.float32) if byte else tf.constant(images)
@@ -82,6 +86,7 @@ def _look(preset: Preset, images: np.ndarray, labels: np.ndarray) -> PathRecord:
         map(int, labels),
         rollout.locations.numpy(),
         probabilities,
+        names or [""] * len(images),
         strict=True,
     )
     paths = [GlimpsePath(*row) for row in rows]

@@ -86,7 +86,7 @@ def test_warnings_name_a_policy_at_the_border_or_no_better_than_random():
     assert "52 %" in line
     assert "border" in line
     (line,) = policy_warnings(evaluation(0.71, 0.7, 0.1))
-    assert "no better than random" in line
+    assert "not surely better than random" in line
 
 
 def monitor(model):

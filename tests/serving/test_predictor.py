@@ -336,8 +336,8 @@ def test_predict_warns_of_dark_on_light_and_prepares_it_when_asked(
     found = capsys.readouterr()
     assert found.err == (
         "warning: 3 of 4 images are dark on light, and this model learned light on "
-        "dark, so that it is probably wrong; --prepare makes them like the images of "
-        "its training\n"
+        "dark, so its predictions are probably wrong; --prepare makes them like the "
+        "images of its training\n"
     )
     *wrong, right = labels_of(found.out)
     assert wrong != labels and right == test_split.labels[3]

@@ -65,7 +65,8 @@ def test_an_image_without_a_label_is_neither_right_nor_wrong(digits):
     marked, other = _verdict(
         path._replace(label=path.prediction), record.class_names, -1
     )
-    assert text.startswith("predicts ") and marked.startswith("✓ predicts ")
+    assert text.startswith("0.png: predicts ")
+    assert marked.startswith("✓ 0.png: predicts ")
     assert colour != other
     draw_probabilities(Figure().add_subplot(), path, record.class_names, -1)
 

@@ -19,6 +19,9 @@ from ram_tf.training.event_files import cut_after, event_files
 from ram_tf.training.trainer import Trainer
 
 
+_COMPILING = "compiling, once"  # The first step takes seconds, or minutes.
+
+
 class ProgressBar(keras.callbacks.Callback):
     """Shows steps, loss and accuracy on standard error.
 
@@ -35,12 +38,16 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar = tqdm.tqdm(
             total=self.trainer.config.train_steps,
             initial=self.trainer.step,
+            desc=_COMPILING,
             unit="step",
             mininterval=1.0,
             dynamic_ncols=True,
         )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self.bar.desc.startswith(_COMPILING):
+            self.bar.set_description("", refresh=False)
+            self.bar.unpause()  # The time left is that of steps.
         self.bar.set_postfix(
             loss=f"{logs['loss']:.3f}",
             accuracy=f"{logs['accuracy']:.3f}",

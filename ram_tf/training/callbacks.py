@@ -18,7 +18,6 @@ from ram_tf.files import write_atomic
 from ram_tf.training.event_files import cut_after, event_files
 from ram_tf.training.trainer import Trainer
 
-
 _COMPILING = "compiling, once"  # The first step takes seconds, or minutes.
 
 

@@ -171,3 +171,22 @@ class Cluster:
                 return True
         except OSError:
             return False
+
+
+def local_configs(count: int) -> list[str]:
+    """Returns the TF_CONFIG of each of `count` workers on free local ports."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+    for one in sockets:
+        one.close()
+    return [
+        json.dumps(
+            {
+                "cluster": {"worker": addresses},
+                "task": {"type": "worker", "index": index},
+            }
+        )
+        for index in range(count)
+    ]

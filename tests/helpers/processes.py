@@ -3,12 +3,13 @@
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+
+from ram_tf.runtime.cluster import local_configs
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -92,16 +93,7 @@ def end(process: subprocess.Popen, seconds: float = 300) -> tuple[int, str]:
 
 def workers(count: int) -> list[dict[str, str]]:
     """Returns the environment of each worker of a job on free ports of this machine."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    cluster = {"worker": [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]}
-    for one in sockets:
-        one.close()
-    tasks = [{"type": "worker", "index": index} for index in range(count)]
-    return [
-        {"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})} for task in tasks
-    ]
+    return [{"TF_CONFIG": text} for text in local_configs(count)]
 
 
 def assert_same_run(run: pathlib.Path, reference: pathlib.Path) -> None:

@@ -132,6 +132,15 @@ def test_only_the_chief_of_a_job_writes(whole_job):
     assert results["config"]["distribution"] == "multi_worker"
 
 
+def test_local_workers_need_a_number():
+    """Fast, so that a name that the script alone imports is missed at once."""
+    status, errors = end(start(["experiments/local_workers.py"], {}))
+    assert status == 1
+    assert errors.strip() == (
+        "error: expected a number of workers and the flags of ram_tf.train"
+    )
+
+
 @pytest.mark.faults
 def test_local_workers_make_the_same_job(whole_job, tmp_path):
     # Its own flag stands above one that a flagfile may give.

@@ -38,11 +38,16 @@ def started(profile: pathlib.Path) -> Iterator[Any]:
 
 
 def addresses_asked(browser: Any) -> list[str]:
-    """Returns the addresses of what was loaded since the last call."""
+    """Returns the addresses of what pages loaded since the last call.
+
+    What the browser loads from itself for its first, empty tab is left out.
+    """
     entries = browser.get_log("performance")
     messages = [json.loads(entry["message"])["message"] for entry in entries]
-    return [
+    asked = (
         message["params"]["request"]["url"]
         for message in messages
         if message["method"] == "Network.requestWillBeSent"
-    ]
+    )
+    own = ("chrome:", "chrome-untrusted:")
+    return [address for address in asked if not address.startswith(own)]

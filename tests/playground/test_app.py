@@ -115,7 +115,7 @@ def page(opened, address):
     assert errors == []
     asked = addresses_asked(opened)
     assert any(url.startswith(address) for url in asked)
-    own = (address, "data:", "blob:", "chrome:", "about:")
+    own = (address, "data:", "blob:", "about:")
     assert [url for url in asked if not url.startswith(own)] == []
 
 

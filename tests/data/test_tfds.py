@@ -386,7 +386,7 @@ def test_missing_data_name_the_ways_out(tmp_path, monkeypatch, capfd):
         "--data_dir",
         "TFDS_DATA_DIR",
         "python -m ram_tf.data.prepare",
-        "--dataset=mnist_sample",
+        "mnist_sample",
     ):
         assert words in message
     assert not folder.exists()  # No empty folders stay behind.

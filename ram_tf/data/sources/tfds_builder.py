@@ -62,8 +62,8 @@ def open_builder(dataset: str, data_dir: str = "") -> Any:
                 f"--dataset={dataset}: not in {builder.data_dir_root} and not to be "
                 f"downloaded ({one_line(error)}); give the folder that holds it by "
                 "--data_dir or TFDS_DATA_DIR, make it from archives with python -m "
-                "ram_tf.data.prepare, or take another data set: mnist_sample needs "
-                "none of that"
+                "ram_tf.data.prepare, or use mnist_sample, which comes with the "
+                "package"
             ) from None
     return builder
 

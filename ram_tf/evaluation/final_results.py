@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ram_tf.data.pipeline import evaluation_batches
+from ram_tf.data.pipeline import first_images
 from ram_tf.data.sources.base import SplitName
 from ram_tf.errors import RamError
 from ram_tf.evaluation.evaluator import Evaluator
@@ -184,22 +184,14 @@ def _git(folder: pathlib.Path, *words: str) -> str:
 
 def _examples(experiment: Experiment, evaluator: Evaluator, policy: str) -> bytes:
     """Returns an .npz of the first test images and what the model did on them."""
-    images, labels, _ = next(
-        iter(
-            evaluation_batches(
-                experiment.source.split("test"),
-                experiment.task,
-                NUM_EXAMPLES,
-                range(min(NUM_EXAMPLES, evaluator.size)),
-            )
-        )
+    images, labels = first_images(
+        experiment.source.split("test"), experiment.task, NUM_EXAMPLES
     )
     predictions = evaluator.predict(policy)
-    scale = 1.0 if experiment.config.pixel_range == "byte" else 255.0
     return to_npz(
         Examples(
-            images=np.rint(images.numpy() * scale).astype(np.uint8),
-            labels=labels.numpy().astype(np.int32),
+            images=images,
+            labels=labels.astype(np.int32),
             locations=predictions.locations[: len(labels)],
             probabilities=predictions.step_probabilities[: len(labels)],
             class_names=experiment.source.class_names,

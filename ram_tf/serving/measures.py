@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ram_tf.data.pipeline import evaluation_batches
+from ram_tf.data.pipeline import evaluation_batches, first_images
 from ram_tf.data.sources.base import SplitName
 from ram_tf.evaluation.anytime import anytime_curve, choose_threshold, last_glimpse
 from ram_tf.evaluation.calibration import expected_calibration_error, squared_errors
@@ -130,7 +130,7 @@ def measure(
         for split in SPLITS
     )
     on_batch(total, total)
-    images = first_images(experiment, "test", _CALLS)
+    images, _ = first_images(experiment.source.split("test"), experiment.task, _CALLS)
     found: dict[str, Any] = {
         "validation": validation.measures(rollouts, served.threshold),
         "test": test.measures(rollouts, served.threshold),
@@ -181,25 +181,10 @@ def latency_ms(served: ServedModel, images: np.ndarray) -> float:
     return 1e3 * float(np.median(seconds[len(images) :]))
 
 
-def first_images(experiment: Experiment, split: SplitName, count: int) -> np.ndarray:
-    """Returns the first images of a split as files would hold them, uint8 [n, H, W, C].
-
-    Args:
-      experiment: with the data.
-      split: of them.
-      count: how many at most.
-    """
-    image_set = experiment.source.split(split)
-    indices = range(min(count, len(image_set.labels)))
-    batches = evaluation_batches(image_set, experiment.task, len(indices), indices)
-    images, _, _ = next(iter(batches))
-    scale = 1.0 if experiment.config.pixel_range == "byte" else 255.0
-    return np.rint(images.numpy() * scale).astype(np.uint8)
-
-
 def learned_polarity(experiment: Experiment) -> str:
     """Returns `common_polarity` of images like those of training."""
-    return common_polarity(first_images(experiment, "validation", _LOOKED_AT))
+    validation = experiment.source.split("validation")
+    return common_polarity(first_images(validation, experiment.task, _LOOKED_AT)[0])
 
 
 def _batch_size(rollouts: Sequence[int]) -> int:

@@ -88,20 +88,20 @@ def _in_strokes(ink: np.ndarray) -> np.ndarray:
 
     Every pixel of ink is kept when none has company, as in pictures of a few pixels.
     """
-    height, width = ink.shape
-    around = np.pad(ink.astype(int), 1)
     # The pixel itself is counted too: on a line of one pixel's width it has two others.
-    near = sum(
-        around[y : y + height, x : x + width] for y in range(3) for x in range(3)
-    )
-    stroke = ink & (near > 2)
+    stroke = ink & (_count_around(ink) > 2)
     # The ends of a line have one neighbour, which is in the stroke.
-    around = np.pad(stroke, 1)
-    grown = np.zeros_like(ink)
-    for y in range(3):
-        for x in range(3):
-            grown |= around[y : y + height, x : x + width]
-    return ink & grown if stroke.any() else ink
+    return ink & (_count_around(stroke) > 0) if stroke.any() else ink
+
+
+def _count_around(mask: np.ndarray) -> np.ndarray:
+    """Counts what is true among the 3x3 pixels around each pixel."""
+    height, width = mask.shape
+    padded = np.pad(mask.astype(int), 1)
+    shifted = (
+        padded[y : y + height, x : x + width] for y in range(3) for x in range(3)
+    )
+    return np.sum(list(shifted), axis=0)
 
 
 def _centre_of_mass(ink: np.ndarray) -> tuple[float, float]:

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from ram_tf.config import Config
+from ram_tf.data.pipeline import first_images
 from ram_tf.errors import RamError
 from ram_tf.files import new_folder, read_json, require_absent, to_json
 from ram_tf.runs.setup import Experiment
@@ -16,7 +17,7 @@ from ram_tf.serving.formats import (
     require_converter,
     write_model,
 )
-from ram_tf.serving.measures import first_images, learned_polarity, measure
+from ram_tf.serving.measures import learned_polarity, measure
 from ram_tf.serving.reload import FILES
 from ram_tf.serving.signatures import ServedModel, first_locations
 from ram_tf.serving.warmup import write_warmup
@@ -101,7 +102,10 @@ def export(
         # Where it was made belongs to the machine, not to the model.
         "config": {**config.to_dict(), "run_dir": "", "data_dir": ""},
     }
-    images = first_images(experiment, "test", _VERIFIED) if verify else None
+    images = None
+    if verify:
+        test = experiment.source.split("test")
+        images, _ = first_images(test, experiment.task, _VERIFIED)
     return write(served, metadata, export_dir, images)
 
 

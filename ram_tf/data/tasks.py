@@ -1,7 +1,8 @@
 """Tasks: what is done to the images of a source before the model looks at them.
 
 Follows sources, feeds pipeline. A task works on a whole batch of uint8 images with
-integer TensorFlow operations; all of its chance comes in as `draws`.
+integer TensorFlow operations, but for affine changes; all of its chance comes in as
+`draws`.
 """
 
 import dataclasses
@@ -9,13 +10,19 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from ram_tf.data import affine, paste
 from ram_tf.data import image_ops as images_lib
-from ram_tf.data import paste
 from ram_tf.errors import RamError
 
 _PLACE_DRAWS = 2  # Row and column of the image on its canvas.
 _PIECE_DRAWS = 5  # Other image; row and column in it; row and column on the canvas.
-_AUGMENTATION_DRAWS = {"none": 0, "flip": 1, "shift": 2, "flip_crop": 3}
+_AUGMENTATION_DRAWS = {
+    "none": 0,
+    "flip": 1,
+    "shift": 2,
+    "flip_crop": 3,
+    "affine": affine.NUM_DRAWS,
+}
 
 Shape = tuple[int, int, int]
 
@@ -39,7 +46,9 @@ class Task:
       grayscale: colour to one channel, ITU-R 601 luma rounded to an 8-bit level.
       pixel_range: "unit" for pixels in [0, 1], "byte" for 0..255.
       augmentation: of training images: "none", "flip" (left-right, by a fair coin),
-        "shift" (by up to `max_shift` pixels, black coming in), or "flip_crop", both.
+        "shift" (by up to `max_shift` pixels, black coming in), "flip_crop", both, or
+        "affine": shifted, turned by up to 15 degrees, up to 15 % smaller or larger and
+        slanted by up to 0.15.
       max_shift: of augmentation, in pixels.
 
     Raises:
@@ -201,6 +210,9 @@ class Task:
             shift = draw(2 * most + 1, 2 * most + 1)
             padded = paste.place(images, shift, rows + 2 * most, columns + 2 * most)
             images = padded[:, most:-most, most:-most]
+        if training and self.augmentation == "affine":
+            mine = draws[:, read : read + affine.NUM_DRAWS]
+            images = affine.change(images, mine, self.max_shift)
         if self.task != "plain":
             images = paste.place(images, corners, height, width)
         if self.num_pieces:

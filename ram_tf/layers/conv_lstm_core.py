@@ -25,7 +25,8 @@ class ConvLSTMCore(keras.layers.Layer):
 
     Call arguments:
       features: [B, g, g, D].
-      state: as `initial_state` or the last call gave it: (h, c), each [B, g, g, F].
+      state: as the last call gave it: (h, c), each [B, g, g, F]. None before the first
+        glimpse: as zeros, without their convolution.
 
     Returns:
       output: [B, g, g, F], h.
@@ -65,20 +66,19 @@ class ConvLSTMCore(keras.layers.Layer):
         self.built = True
 
     def call(
-        self, features: tf.Tensor, state: tuple
+        self, features: tf.Tensor, state: tuple | None = None
     ) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
-        h, c = state
-        cell = self.conv_lstm.cell
-        kernel = tf.concat([cell.kernel, cell.recurrent_kernel], axis=2)
-        gates = tf.nn.conv2d(
-            tf.concat([features, h], axis=-1),
-            tf.cast(kernel, self.compute_dtype),
-            strides=1,
-            padding="SAME",
-        )
+        cell, kernel = self.conv_lstm.cell, self.conv_lstm.cell.kernel
+        if state is not None:
+            kernel = tf.concat([kernel, cell.recurrent_kernel], axis=2)
+            features = tf.concat([features, state[0]], axis=-1)
+        kernel = tf.cast(kernel, self.compute_dtype)
+        gates = tf.nn.conv2d(features, kernel, strides=1, padding="SAME")
         gates += tf.cast(cell.bias, self.compute_dtype)
         i, f, candidate, o = tf.split(gates, 4, axis=-1)
-        c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(candidate)
+        c = tf.sigmoid(i) * tf.tanh(candidate)
+        if state is not None:
+            c += tf.sigmoid(f) * state[1]
         h = tf.sigmoid(o) * tf.tanh(c)
         return h, (h, c)
 

@@ -16,7 +16,7 @@ class IdentityCore(keras.layers.Layer):
 
     Call arguments:
       features: [B, ...].
-      state: (), always.
+      state: () or None.
 
     Returns:
       output: the features.
@@ -29,7 +29,9 @@ class IdentityCore(keras.layers.Layer):
     def build(self, features_shape: tuple, state_shape: Any = None) -> None:
         self.built = True
 
-    def call(self, features: tf.Tensor, state: tuple) -> tuple[tf.Tensor, tuple]:
+    def call(
+        self, features: tf.Tensor, state: tuple | None = None
+    ) -> tuple[tf.Tensor, tuple]:
         return tf.identity(features), ()
 
     def initial_state(self, batch_size: Any) -> tuple:

@@ -11,14 +11,17 @@ import tensorflow as tf
 class LSTMCore(keras.layers.Layer):
     """One step of an LSTM (paper 4.3; Hochreiter and Schmidhuber 1997).
 
-    Follows the glimpse network, feeds the location, baseline and action networks.
+    Follows the glimpse network, feeds the location, baseline and action networks. The
+    weights are those of a `keras.layers.LSTMCell`; the step is computed here from them,
+    because that layer multiplies the zeros before the first glimpse too.
 
     Args:
       units: width F (Mnih: 256).
 
     Call arguments:
       features: [B, ...]; maps are flattened.
-      state: as `initial_state` or the last call gave it: (h, c), each [B, F].
+      state: as the last call gave it: (h, c), each [B, F]. None before the first
+        glimpse: as zeros, without their product.
 
     Returns:
       output: [B, F], h.
@@ -43,10 +46,20 @@ class LSTMCore(keras.layers.Layer):
         self.built = True
 
     def call(
-        self, features: tf.Tensor, state: tuple
+        self, features: tf.Tensor, state: tuple | None = None
     ) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
-        features = tf.reshape(features, [-1, self.cell.kernel.shape[0]])
-        h, (_, c) = self.cell(features, list(state))
+        cell = self.cell
+        features = tf.reshape(features, [-1, cell.kernel.shape[0]])
+        gates = tf.matmul(features, tf.cast(cell.kernel, self.compute_dtype))
+        if state is not None:
+            recurrent = tf.cast(cell.recurrent_kernel, self.compute_dtype)
+            gates += tf.matmul(state[0], recurrent)
+        gates += tf.cast(cell.bias, self.compute_dtype)
+        i, f, candidate, o = tf.split(gates, 4, axis=-1)
+        c = tf.sigmoid(i) * tf.tanh(candidate)
+        if state is not None:
+            c += tf.sigmoid(f) * state[1]
+        h = tf.sigmoid(o) * tf.tanh(c)
         return h, (h, c)
 
     def initial_state(self, batch_size: Any) -> tuple[tf.Tensor, tf.Tensor]:

@@ -19,7 +19,8 @@ class RNNCore(keras.layers.Layer):
 
     Call arguments:
       features: [B, ...]; maps are flattened.
-      state: as `initial_state` or the last call gave it: (h [B, F],).
+      state: as the last call gave it: (h [B, F],). None before the first glimpse: as
+        zeros, without their product.
 
     Returns:
       output: [B, F].
@@ -55,10 +56,11 @@ class RNNCore(keras.layers.Layer):
         self.built = True
 
     def call(
-        self, features: tf.Tensor, state: tuple
+        self, features: tf.Tensor, state: tuple | None = None
     ) -> tuple[tf.Tensor, tuple[tf.Tensor]]:
         features = tf.reshape(features, [-1, self.from_features.kernel.shape[0]])
-        h = tf.nn.relu(self.from_features(features) + self.from_state(state[0]))
+        seen = self.from_features(features)
+        h = tf.nn.relu(seen if state is None else seen + self.from_state(state[0]))
         return h, (h,)
 
     def initial_state(self, batch_size: Any) -> tuple[tf.Tensor]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from ram_tf.layers import ConvLSTMCore, LSTMCore, RNNCore
 from ram_tf.models.image_classifier import ImageClassifier
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 
@@ -18,11 +19,26 @@ def forward_operations(model: ImageClassifier) -> int:
     if not isinstance(model, RecurrentAttentionModel):
         return _operations(model)
     glimpse = _operations(model.glimpse_network) + _operations(model.core)
+    # Before the first glimpse there is no state to multiply.
+    unused = _operations_on_state(model.core)
     decision = _operations(model.location_network)
     decision += _operations(model.baseline_network)
     classification = _operations(model.action_network)
     num_glimpses = model.num_glimpses
-    return num_glimpses * glimpse + (num_glimpses - 1) * decision + classification
+    decisions = (num_glimpses - 1) * decision
+    return num_glimpses * glimpse - unused + decisions + classification
+
+
+def _operations_on_state(core: keras.layers.Layer) -> int:
+    """Returns the operations of one glimpse that the core's last state takes."""
+    if isinstance(core, RNNCore):
+        return _operations(core.from_state)
+    if isinstance(core, LSTMCore):
+        return 2 * math.prod(core.cell.recurrent_kernel.shape)
+    if isinstance(core, ConvLSTMCore):
+        kernel = core.conv_lstm.cell.recurrent_kernel.shape
+        return 2 * math.prod(kernel) * core.height * core.width
+    return 0
 
 
 def _operations(layer: Any) -> int:

@@ -279,7 +279,7 @@ class RecurrentAttentionModel(ImageClassifier):
         policy: str,
     ) -> Rollout:
         batch = tf.shape(initial_locations)[0]
-        state = self.core.initial_state(batch)
+        state = None
         location = tf.clip_by_value(initial_locations, -1.0, 1.0)
         locations, outputs, means, log_probs, baselines = [], [], [], [], []
         for t in range(self.num_glimpses):

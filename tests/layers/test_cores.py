@@ -124,6 +124,26 @@ def test_core_state_has_the_shapes_that_it_takes(name):
     assert output.shape == core.output_shape_for((BATCH, 4, 4, 2))
 
 
+@pytest.mark.parametrize("name", CORES)
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_no_state_is_a_state_of_zeros(name, dtype):
+    core = CORES[name](*([6] if name != "none" else []), dtype=dtype)
+    numbers = np.random.default_rng(0)
+    features = tf.constant(numbers.normal(size=(BATCH, 4, 4, 2)), core.compute_dtype)
+    core.build(features.shape)
+    for weight in core.weights:
+        weight.assign(numbers.normal(size=weight.shape))
+    first = core(features)
+    second = core(features, core.initial_state(BATCH))
+    for mine, theirs in zip(*map(tf.nest.flatten, (first, second)), strict=True):
+        assert mine.dtype == theirs.dtype == core.compute_dtype
+        np.testing.assert_allclose(
+            tf.cast(mine, "float32"), tf.cast(theirs, "float32"), rtol=1e-2, atol=1e-2
+        )
+        if dtype == "float32":
+            np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["rnn", "lstm"])
 def test_dense_core_flattens_maps(name):
     core, of_vectors = CORES[name](5), CORES[name](5)

@@ -28,12 +28,13 @@ HEADS = product(256, 2) + product(256, 1)
         (
             {"core": "rnn", "num_glimpses": 6},
             (28, 28, 1),
-            6 * (FC_GLIMPSE + 2 * product(256, 256)) + 5 * HEADS + product(256, 10),
+            # The state is multiplied from the second glimpse on.
+            6 * FC_GLIMPSE + 11 * product(256, 256) + 5 * HEADS + product(256, 10),
         ),
         (
             {"core": "lstm", "num_glimpses": 2},
             (28, 28, 1),
-            2 * (FC_GLIMPSE + 8 * product(256, 256)) + HEADS + product(256, 10),
+            2 * FC_GLIMPSE + 12 * product(256, 256) + HEADS + product(256, 10),
         ),
         (
             {"core": "none", "num_glimpses": 1, "location_hidden_units": 32},
@@ -58,9 +59,9 @@ HEADS = product(256, 2) + product(256, 1)
                 # kernel entry at the 3x3 and the 6x6 places of their inputs.
                 + product(2, 3 * 3 * 24)
                 + (9 + 36) * product(9 * 24, 24)
-                # ConvLSTM: features and state, four gates.
-                + 144 * 2 * product(9 * 24, 4 * 24)
             )
+            # ConvLSTM: features twice and state once, four gates.
+            + 144 * 3 * product(9 * 24, 4 * 24)
             + product(144 * 24, 2 + 1)
             + product(144 * 24, 10),
         ),

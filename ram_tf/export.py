@@ -5,12 +5,11 @@ import sys
 from typing import Any
 
 from ram_tf.errors import RamError
-from ram_tf.flags import Arguments, Setting, config_settings, entry_point
+from ram_tf.flags import PRESET, Arguments, Setting, config_settings, entry_point
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.quiet_import import import_tensorflow
 
-PRESET = "preset:"
 # First locations of initial_location=random: one draw, the same for every image.
 _START = {"center": "the centre", "random": "one random location"}
 
@@ -130,9 +129,11 @@ def _lines(path: pathlib.Path, metadata: dict[str, Any], before: str) -> list[st
     ]
     glimpses = metadata["config"]["num_glimpses"]
     if metadata["threshold"]:
+        test = metadata["test"]
         lines.append(
             f"  --threshold={metadata['threshold']:g}: "
-            f"{metadata['test']['mean_glimpses']:.1f} of {glimpses} glimpses an image"
+            f"{test['mean_glimpses']:.1f} of {glimpses} glimpses an image on test, "
+            f"accuracy {100 * test['accuracy']:.2f} %"
         )
     suggested = metadata["suggested_threshold"]
     for row in metadata["by_threshold"]["test"]:

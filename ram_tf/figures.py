@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ram_tf.errors import RamError
 from ram_tf.evaluation.pixel_budget import PixelBudget
 from ram_tf.files import write_atomic
-from ram_tf.flags import Arguments, Setting, config_settings, entry_point
+from ram_tf.flags import PRESET, Arguments, Setting, config_settings, entry_point
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.quiet_import import import_tensorflow
@@ -24,7 +24,6 @@ from ram_tf.viz.geometry import (
 )
 from ram_tf.viz.path_figure import draw_paths, title_of, to_png
 
-_PRESET = "preset:"
 _MOST_FILES = 20  # Images of files drawn when --num_examples does not say.
 
 USAGE = """Draws where a model looked, what it saw and what it predicted.
@@ -95,13 +94,13 @@ def _of_preset(
     arguments: Arguments,
 ) -> tuple[PathRecord, list[GlimpsePath], float | None]:
     """Returns what a preset did on the images, what is drawn, and its test accuracy."""
-    if not arguments.model.startswith(_PRESET):
+    if not arguments.model.startswith(PRESET):
         raise RamError(f"--model={arguments.model}: expected preset:NAME")
     import_tensorflow()
     from ram_tf.models.presets import load_preset
     from ram_tf.viz.preset_paths import paths_on_files, paths_on_test
 
-    preset = load_preset(arguments.model.removeprefix(_PRESET))
+    preset = load_preset(arguments.model.removeprefix(PRESET))
     accuracy = preset.metadata["test_accuracy"]
     count = arguments.num_examples
     if not arguments.positional:

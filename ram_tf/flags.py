@@ -23,6 +23,7 @@ from typing import Any
 from ram_tf.config import Config, expectation, parse_value
 from ram_tf.errors import Interrupted, RamError
 
+PRESET = "preset:"  # Before the name of a preset, in --model.
 _MAX_DEPTH = 16  # Of flagfiles in flagfiles; deeper is a loop.
 
 

@@ -153,7 +153,7 @@ def watch_training(config: Config) -> list[Evaluation]:
 
 def _evaluated(path: pathlib.Path) -> list[tuple[int, float]]:
     """Returns the step and the validation accuracy of every evaluation so far."""
-    from ram_tf.viz.html.curves import read_curve  # --help needs no NumPy.
+    from ram_tf.runs.curves import read_curve  # --help needs no NumPy.
 
     curve = read_curve(path)
     return list(zip(*curve, strict=True)) if curve else []

@@ -115,13 +115,17 @@ class Evaluator:
             first = tf.zeros_like(first)
         shape = [self.size, model.num_glimpses - 1, 2]
         exploration = None
-        if policy == "random":
+        if policy == "center":
+            exploration = tf.zeros(shape)
+        elif policy == "random":
             exploration = tf.random.stateless_uniform(shape, seeds[1], -1.0, 1.0)
         elif policy == "learned" and sample:
             exploration = tf.random.stateless_normal(shape, seeds[1])
         return first, exploration
 
     def _function(self, policy: str) -> Any:
+        # The centre is a given location as a random one is: one compilation for both.
+        policy = "random" if policy == "center" else policy
         key = policy, self.jit_compile
         if key not in self._compiled:
             model = self.model
@@ -135,6 +139,8 @@ class Evaluator:
 
             is_ram = isinstance(model, RecurrentAttentionModel)
             self._compiled[key] = tf.function(
-                look if is_ram else classify, jit_compile=self.jit_compile
+                look if is_ram else classify,
+                jit_compile=self.jit_compile,
+                autograph=False,
             )
         return self._compiled[key]

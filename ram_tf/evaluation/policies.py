@@ -80,7 +80,7 @@ class PolicyMonitor:
         self._white = 255.0 if task.pixel_range == "byte" else 1.0
         self._names = class_names
         self.predictions: Predictions | None = None
-        self._norms = tf.function(self._gradient_norms)
+        self._norms = tf.function(self._gradient_norms, autograph=False)
 
     def __call__(self) -> dict[str, float]:
         """Returns measures of the locations, accuracies and norms of gradients.

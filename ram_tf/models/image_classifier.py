@@ -108,7 +108,9 @@ class ImageClassifier(keras.Model):
         self.clip_norm = clip_norm
         self.jit_update = jit_update
         self.auto_scale_loss = kwargs.get("auto_scale_loss", True)
-        self._jitted_update = tf.function(self._update, jit_compile=True)
+        self._jitted_update = tf.function(
+            self._update, jit_compile=True, autograph=False
+        )
         super().compile(optimizer=optimizer, **kwargs)
         # `apply_loss` sums over the replicas itself, because clipping needs the whole
         # gradient; twice would double what goes over the network.

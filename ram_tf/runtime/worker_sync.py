@@ -43,7 +43,7 @@ class WorkerSync:
             1 if replicas == 1 else len(strategy.extended.worker_devices)
         )
         self.alone = replicas == self.local_replicas
-        self._sum = tf.function(self._sum_over_workers)
+        self._sum = tf.function(self._sum_over_workers, autograph=False)
 
     def decide(self, mine: Decision) -> Decision:
         """Returns what all do: stop or finish if any one would, the chief's size."""

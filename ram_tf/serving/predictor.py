@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from ram_tf.errors import RamError
+from ram_tf.flags import PRESET
 from ram_tf.models.preset_files import WEIGHTS, shipped_names
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.serving.saved_model import load_export
 
-PRESET = "preset:"
 _BATCH = 256  # Images that are predicted together.
 
 _Arrays = dict[str, np.ndarray]

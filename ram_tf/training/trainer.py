@@ -87,8 +87,11 @@ class Trainer:
         self.curve: list[dict[str, float]] = []
         self.best: dict[str, float] = {}
         self._variables = named_variables(model)
-        self._steps = tf.function(self._run_steps, jit_compile=jit_compile)
-        self._read_means = tf.function(self._means)
+        # Without AutoGraph, which has nothing to convert and doubles the tracing.
+        self._steps = tf.function(
+            self._run_steps, jit_compile=jit_compile, autograph=False
+        )
+        self._read_means = tf.function(self._means, autograph=False)
         self._call_size = 1
         self._saved = self._evaluated = 0  # The steps of the last of each.
         self._has_compiled_validation = False

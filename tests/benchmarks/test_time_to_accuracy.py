@@ -18,7 +18,7 @@ from ram_tf.benchmarks.time_to_accuracy import (
     summarise,
 )
 from ram_tf.errors import RamError
-from ram_tf.viz.html.curves import read_curve
+from ram_tf.runs.curves import read_curve
 
 _POPEN = subprocess.Popen
 

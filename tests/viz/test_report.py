@@ -13,6 +13,7 @@ import pytest
 from helpers.report_files import FLAGS, PAPER, config_of, write_all, write_result
 
 from ram_tf.report import main, make_report
+from ram_tf.runs.curves import Curve
 from ram_tf.runs.examples import Examples, read_examples
 from ram_tf.viz.html.charts import (
     Stopping,
@@ -21,7 +22,6 @@ from ram_tf.viz.html.charts import (
     stopping_chart,
     stretch,
 )
-from ram_tf.viz.html.curves import Curve
 from ram_tf.viz.html.details import view_confusion
 from ram_tf.viz.html.glimpses import _letter
 from ram_tf.viz.html.packing import PathStore, pack

@@ -8,7 +8,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
-from ram_tf.viz.html.curves import Curve
+from ram_tf.runs.curves import Curve
 
 # Percentages that an axis may name, the most useful first.
 _NICE: tuple[float, ...] = (90, 99, 50, 99.9, 95, 80, 98, 99.5, 70, 0, 60, 20, 40, 30)

@@ -5,9 +5,9 @@ import math
 import string
 from collections.abc import Iterator, Sequence, Set
 
+from ram_tf.runs.curves import read_curve
 from ram_tf.tables.collect import Table, TableRow
 from ram_tf.viz.html.charts import Chart, curve_charts
-from ram_tf.viz.html.curves import read_curve
 
 _FROM_MEMORY = "\N{DAGGER}"
 

@@ -519,3 +519,19 @@ def test_names_that_are_no_text(tmp_path):
     assert (
         sum(source.record(s)["images"] for s in ("train", "validation", "test")) == 12
     )
+
+
+@pytest.mark.parametrize(("count", "small"), [(49, True), (50, False)])
+def test_the_summary_says_when_a_split_is_small(count, small, tmp_path):
+    put(
+        tmp_path,
+        {
+            f"{split}/{label}": count if split == "val" else 51
+            for split in ("train", "val", "test")
+            for label in ("cat", "dog")
+        },
+    )
+    said = summary(tmp_path)
+    line = "validation is small: one image is 1.0 points of accuracy, so small"
+    assert (line in said) is small
+    assert "test is small" not in said

@@ -21,6 +21,7 @@ SplitName = Literal["train", "validation", "test"]
 # What identifies a split: "images", how many, and what else the source knows.
 SplitRecord = dict[str, Any]
 _FEW_CLASSES = 20  # Beyond, the summary names the classes with the fewest and the most.
+_FEW_IMAGES = 100  # Below, an accuracy is rough.
 
 
 class ImageSet(NamedTuple):
@@ -119,6 +120,13 @@ class Source(abc.ABC):
                 f"  {name}: {len(labels):,} images ({', '.join(parts)}), "
                 f"{shown(self.split_description[name])}"
             )
+        for name in ("validation", "test"):
+            count = len(self.split(name).labels)
+            if count < _FEW_IMAGES:
+                lines.append(
+                    f"  {name} is small: one image is {100 / count:.1f} points of "
+                    "accuracy, so small differences say nothing"
+                )
         return lines + [f"  {line}" for line in self.notes()]
 
     def _version(self) -> dict[str, Any]:

@@ -25,8 +25,10 @@ def _setting(
     low: float | None = None,
     high: float | None = None,
     changes_numbers: bool = True,
+    section: str = "",
 ) -> Any:
     metadata = {
+        "section": section,
         "doc": doc,
         "choices": tuple(choices),
         "low": low,
@@ -40,16 +42,18 @@ def _setting(
 class Config:
     """One training run, complete.
 
+    The first field of a group names it (`section`), for `--help`.
+
     Raises:
       RamError: on construction, when a value is of the wrong type, out of its range
         or at odds with another; the message names the flag.
     """
 
-    # What is trained, on which images.
     model: str = _setting(
         "ram",
         "Model: the recurrent attention model, or a whole-image classifier (paper 5).",
         choices=("ram", "fc", "conv"),
+        section="What is trained, on which images",
     )
     fc_units: int = _setting(
         256, "Units of each of the two hidden layers of model=fc (paper 5).", low=1
@@ -118,9 +122,11 @@ class Config:
         "afresh every epoch; false draws them once, as the paper's code does.",
     )
 
-    # Glimpse sensor and networks.
     patch_size: int = _setting(
-        8, "Side g of a patch in pixels (paper 4.2: 12; Mnih: 8).", low=1
+        8,
+        "Side g of a patch in pixels (paper 4.2: 12; Mnih: 8).",
+        low=1,
+        section="Glimpse sensor and networks",
     )
     num_scales: int = _setting(
         1, "Patches K a glimpse, each twice as wide (paper 4.1).", low=1, high=8
@@ -166,12 +172,12 @@ class Config:
         low=0,
     )
 
-    # The policy.
     policy: str = _setting(
         "learned",
         "Where to look next: learned by REINFORCE (paper 4.5), uniformly random, or "
         "always at the centre.",
         choices=("learned", "random", "center"),
+        section="The policy",
     )
     location_stddev: float = _setting(
         0.1,
@@ -200,12 +206,12 @@ class Config:
         1, "Rollouts M an image in training (paper equation 2).", low=1
     )
 
-    # Credit: what is learned from which glimpse.
     cross_entropy_at: str = _setting(
         "last",
         "Cross-entropy of the class after the last glimpse (paper 4.4), or its mean "
         "over every glimpse.",
         choices=("last", "every"),
+        section="Credit: what is learned from which glimpse",
     )
     reward: str = _setting(
         "correct",
@@ -236,11 +242,11 @@ class Config:
         False, "Divide advantages by their standard deviation over the batch."
     )
 
-    # Evaluation.
     eval_rollouts: int = _setting(
         10,
         "Rollouts an image in the final evaluation; the headline is the first.",
         low=1,
+        section="Evaluation",
     )
     eval_locations: str = _setting(
         "mean",
@@ -253,8 +259,12 @@ class Config:
         choices=("best", "final"),
     )
 
-    # Optimisation.
-    batch_size: int = _setting(128, "Images a step, over all devices.", low=1)
+    batch_size: int = _setting(
+        128,
+        "Images a step, over all devices.",
+        low=1,
+        section="Optimisation",
+    )
     train_steps: int = _setting(10_000, "Training steps.", low=1)
     optimizer: str = _setting("adam", "Adam (paper 5) or SGD.", choices=("adam", "sgd"))
     momentum: float = _setting(0.0, "Momentum of sgd (Mnih: 0.9).", low=0, high=0.9999)
@@ -291,11 +301,11 @@ class Config:
         0, "Owns every random number of training.", low=0, high=2**31 - 1
     )
 
-    # How it runs.
     jit_compile: str = _setting(
         "auto",
         "XLA: on for GPUs and dense models, off for convolutions on a CPU; or by hand.",
         choices=("auto", "on", "off"),
+        section="How it runs",
     )
     precision: str = _setting(
         "float32",

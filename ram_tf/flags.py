@@ -218,11 +218,27 @@ def help_text(usage: str, settings: Sequence[Any]) -> str:
     ]
     own = [setting for setting in settings if isinstance(setting, Setting)]
     fields = [setting for setting in settings if not isinstance(setting, Setting)]
-    if not own or 2 * len(fields) < len(dataclasses.fields(Config)):
+    if 2 * len(fields) < len(dataclasses.fields(Config)):
         return "\n".join([*lines, *_flag_lines(settings)])
     # A command that trains: its own few flags would not be seen among train's.
-    lines += [*_flag_lines(own), "", "Flags of every run, as of ram_tf.train:", ""]
-    return "\n".join([*lines, *_flag_lines(fields)])
+    lines += _flag_lines(own)
+    if own:
+        lines += ["", "Flags of every run, as of ram_tf.train:"]
+    for section, members in _by_section(fields):
+        lines += ["", f"{section}:", "", *_flag_lines(members)]
+    return "\n".join(lines)
+
+
+def _by_section(fields: Sequence[Any]) -> list[tuple[str, list[Any]]]:
+    """Returns fields of Config in the groups of its `section`s, empty ones left out."""
+    wanted = {field.name for field in fields}
+    groups: list[tuple[str, list[Any]]] = []
+    for field in dataclasses.fields(Config):
+        if field.metadata["section"]:
+            groups.append((field.metadata["section"], []))
+        if field.name in wanted:
+            groups[-1][1].append(field)
+    return [group for group in groups if group[1]]
 
 
 def _flag_lines(settings: Sequence[Any]) -> list[str]:

@@ -246,6 +246,21 @@ def test_every_flagfile_resolves():
         assert experiment.config(seed=3).seed == 3
 
 
+def test_base_flagfile_has_the_sections_of_help():
+    found, section = {}, ""
+    for line in (EXPERIMENTS / "base.cfg").read_text().split("\n\n", 1)[1].splitlines():
+        if line.startswith("# "):
+            section = line[2:].removesuffix(".")
+        elif line:
+            found[line[2:].partition("=")[0]] = section
+    section, expected = "", {}
+    for field in dataclasses.fields(Config):
+        section = field.metadata["section"] or section
+        expected[field.name] = section
+    assert found == {name: expected[name] for name in found}
+    assert set(found.values()) == set(expected.values())
+
+
 def test_base_flagfile_names_every_default():
     given = parse(config_settings(), [f"--flagfile={EXPERIMENTS / 'base.cfg'}"])
     names = {field.name for field in dataclasses.fields(Config)}

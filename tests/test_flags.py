@@ -243,12 +243,20 @@ def test_help_lists_every_flag_with_default_and_range():
     assert "(one of ram, fc, conv)" in text
 
 
+def test_help_of_a_command_that_trains_has_sections():
+    text = help_text("Usage.", CONFIG)
+    start = text.index("\nThe policy:\n")
+    assert start < text.index("--location_stddev=") < text.index("\nCredit: ")
+    # A command with a few of the flags needs none.
+    assert "The policy:" not in help_text("Usage.", CONFIG[:3])
+
+
 def test_help_of_a_command_that_trains_lists_its_own_flags_first():
     own = Setting("grid", "", "Own.")
     text = help_text("Usage.", [*CONFIG, own])
-    before, after = text.split("\n\nFlags of every run, as of ram_tf.train:\n\n")
+    before, after = text.split("\n\nFlags of every run, as of ram_tf.train:\n")
     assert "  --grid=\n      Own. (text)" in before and "--model=" not in before
-    assert "--grid" not in after and after.count("\n  --") == len(CONFIG) - 1
+    assert "--grid" not in after and after.count("\n  --") == len(CONFIG)
     for settings in (CONFIG, [*CONFIG[:2], own]):
         assert "Flags of every run" not in help_text("Usage.", settings)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ram_tf.files import replace_between
 from ram_tf.tables.collect import Table, TableRow
 from ram_tf.tables.markdown import cells, headings, line, ours_text
+from ram_tf.tables.policy_worth import policy_worth
 
 BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
 
@@ -39,8 +40,9 @@ def headline(tables: Sequence[Table]) -> str:
 
 
 def whole(tables: Sequence[Table]) -> str:
-    """Returns every table under a heading of its own, as Markdown."""
-    return "\n\n".join(_whole_table(table) for table in tables)
+    """Returns every table, and what policies are worth, each under its heading."""
+    parts = [*(_whole_table(table) for table in tables), policy_worth(tables)]
+    return "\n\n".join(parts)
 
 
 def _headline_row(table: Table, row: TableRow) -> str:

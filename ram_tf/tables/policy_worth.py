@@ -1,0 +1,91 @@
+"""What a learned policy is worth: its accuracy less that of other glimpses, in points.
+
+A row's partners are found by their settings: rows that differ from it in the policy
+alone. They were trained with the other glimpses. What the row's own weights reach with
+them is in its result.
+"""
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from ram_tf.tables.collect import Table, TableRow
+from ram_tf.tables.markdown import line
+
+TITLE = "What a learned policy is worth"
+EXPLANATION = (
+    "Every row that learns where to look, beside the same model trained with other "
+    "glimpses, and beside its own weights with other glimpses. In brackets: learned "
+    "less that, in points, and the half-width of a 95 % interval that takes the two as "
+    "independent. Both are of the same images, so it is rather too wide. Of several "
+    "seeds, means."
+)
+# The heading of a column, and what its row has in place of the learned policy.
+TRAINED: dict[str, dict[str, Any]] = {
+    "Trained on random places": {"policy": "random"},
+    "Trained on the centre": {"policy": "center"},
+    "No policy gradient": {"reinforce_weight": 0.0},
+}
+SAME_WEIGHTS = {
+    "Same weights, random places": "random",
+    "Same weights, the centre": "center",
+}
+
+
+def policy_worth(tables: Sequence[Table]) -> str:
+    """Returns the section of docs/reproduction.md, as Markdown."""
+    rows = [row for table in tables for row in table.rows]
+    by_config = {_key(row.config): row for row in rows}
+    names = ["Row", "Learned %", *TRAINED, *SAME_WEIGHTS]
+    lines = [line(names), line("---" if name == "Row" else "---:" for name in names)]
+    for row in rows:
+        if row.mean is None or row.config.model != "ram" or not _learns(row):
+            continue
+        found = [f"`{row.experiment.name}`", f"{row.mean:.2f}"]
+        for changes in TRAINED.values():
+            partner = by_config.get(_key(dataclasses.replace(row.config, **changes)))
+            found.append(_cell(row, None if partner is None else partner.mean))
+        for policy in SAME_WEIGHTS.values():
+            found.append(_cell(row, _with_policy(row, policy)))
+        lines.append(line(found))
+    return "\n".join([f"### {TITLE}", "", EXPLANATION, "", *lines])
+
+
+def half_width(first: float, second: float, count: int) -> float:
+    """Returns half of a 95 % interval of a difference of two accuracies, in points.
+
+    Args:
+      first: an accuracy in percent.
+      second: another, of as many images.
+      count: images of each.
+    """
+    variance = sum(share * (100 - share) for share in (first, second)) / count
+    return 1.96 * math.sqrt(variance)
+
+
+def _learns(row: TableRow) -> bool:
+    return row.config.policy == "learned" and row.config.reinforce_weight > 0
+
+
+def _key(config: Any) -> Any:
+    return dataclasses.replace(config, experiment="")
+
+
+def _with_policy(row: TableRow, policy: str) -> float | None:
+    """Returns the mean accuracy of the row's weights with a policy, in percent."""
+    found = [
+        result.results["evaluation"]["policies"].get(policy) for result in row.seeds
+    ]
+    if not all(found):
+        return None
+    return 100 * statistics.fmean(each["accuracy"] for each in found)
+
+
+def _cell(row: TableRow, other: float | None) -> str:
+    if other is None or row.mean is None:
+        return ""
+    count = row.seeds[0].measures["num_images"]
+    gain, half = row.mean - other, half_width(row.mean, other, count)
+    return f"{other:.2f} ({gain:+.2f} ± {half:.2f})"

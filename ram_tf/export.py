@@ -128,20 +128,22 @@ def _lines(path: pathlib.Path, metadata: dict[str, Any], before: str) -> list[st
         for row in metadata["by_rollouts"]
     ]
     glimpses = metadata["config"]["num_glimpses"]
-    if metadata["threshold"]:
-        test = metadata["test"]
-        lines.append(
-            f"  --threshold={metadata['threshold']:g}: "
-            f"{test['mean_glimpses']:.1f} of {glimpses} glimpses an image on test, "
-            f"accuracy {100 * test['accuracy']:.2f} %"
+
+    def stopping(row: dict[str, Any]) -> str:
+        return (
+            f"{row['mean_glimpses']:.1f} of {glimpses} glimpses an image on test, "
+            f"accuracy {100 * row['accuracy']:.2f} %"
         )
+
+    if metadata["threshold"]:
+        found = stopping(metadata["test"])
+        lines.append(f"  --threshold={metadata['threshold']:g}: {found}")
     suggested = metadata["suggested_threshold"]
     for row in metadata["by_threshold"]["test"]:
         if row["threshold"] == suggested != metadata["threshold"]:
             lines.append(
                 f"  --threshold={suggested:g}, chosen on validation, would take "
-                f"{row['mean_glimpses']:.1f} of {glimpses} glimpses an image on test, "
-                f"accuracy {100 * row['accuracy']:.2f} %"
+                f"{stopping(row)}"
             )
     lines.append(checked)
     if not metadata.get("warmup_requests", True):

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from ram_tf.errors import RamError
+from ram_tf.layers.lstm_gates import apply_gates
 
 
 @keras.saving.register_keras_serializable(package="ram_tf")
@@ -75,11 +76,7 @@ class ConvLSTMCore(keras.layers.Layer):
         kernel = tf.cast(kernel, self.compute_dtype)
         gates = tf.nn.conv2d(features, kernel, strides=1, padding="SAME")
         gates += tf.cast(cell.bias, self.compute_dtype)
-        i, f, candidate, o = tf.split(gates, 4, axis=-1)
-        c = tf.sigmoid(i) * tf.tanh(candidate)
-        if state is not None:
-            c += tf.sigmoid(f) * state[1]
-        h = tf.sigmoid(o) * tf.tanh(c)
+        h, c = apply_gates(gates, None if state is None else state[1])
         return h, (h, c)
 
     def initial_state(self, batch_size: Any) -> tuple[tf.Tensor, tf.Tensor]:

@@ -34,28 +34,31 @@ def _operations_on_state(core: keras.layers.Layer) -> int:
     if isinstance(core, RNNCore):
         return _operations(core.from_state)
     if isinstance(core, LSTMCore):
-        return 2 * math.prod(core.cell.recurrent_kernel.shape)
+        return _product(core.cell.recurrent_kernel)
     if isinstance(core, ConvLSTMCore):
-        kernel = core.conv_lstm.cell.recurrent_kernel.shape
-        return 2 * math.prod(kernel) * core.height * core.width
+        return _product(core.conv_lstm.cell.recurrent_kernel, core.height * core.width)
     return 0
+
+
+def _product(kernel: Any, places: int = 1) -> int:
+    """Returns the operations of a kernel that is applied at so many places."""
+    return 2 * math.prod(kernel.shape) * places
 
 
 def _operations(layer: Any) -> int:
     if isinstance(layer, keras.layers.ConvLSTM2D):
-        height, width = layer.get_build_config()["input_shape"][2:4]
-        kernels = layer.cell.kernel.shape, layer.cell.recurrent_kernel.shape
-        return sum(2 * math.prod(kernel) * height * width for kernel in kernels)
+        places = math.prod(layer.get_build_config()["input_shape"][2:4])
+        kernels = layer.cell.kernel, layer.cell.recurrent_kernel
+        return sum(_product(kernel, places) for kernel in kernels)
     if isinstance(layer, keras.layers.LSTMCell):
-        kernels = layer.kernel.shape, layer.recurrent_kernel.shape
-        return sum(2 * math.prod(kernel) for kernel in kernels)
+        return _product(layer.kernel) + _product(layer.recurrent_kernel)
     if isinstance(layer, keras.layers.Dense):
-        return 2 * math.prod(layer.kernel.shape)
+        return _product(layer.kernel)
     if isinstance(layer, (keras.layers.Conv2D, keras.layers.Conv2DTranspose)):
         # Every kernel entry meets every output pixel; transposed, every input pixel.
         shape = layer.get_build_config()["input_shape"]
         if not isinstance(layer, keras.layers.Conv2DTranspose):
             shape = layer.compute_output_shape(shape)
-        return 2 * math.prod(layer.kernel.shape) * math.prod(shape[1:3])
+        return _product(layer.kernel, math.prod(shape[1:3]))
     inner = layer._flatten_layers(include_self=False, recursive=False)
     return sum(_operations(part) for part in inner)

@@ -12,18 +12,19 @@ from ram_tf.tables.collect import Table, TableRow
 NOT_RUN = "not run yet"
 
 _COLUMNS = (
-    ("Row", "---"),
-    ("Model", "---"),
-    ("Printed %", "---:"),
-    ("Ours %", "---:"),
-    ("Difference", "---:"),
-    ("Seeds", "---"),
-    ("95 % interval", "---"),
-    ("Steps", "---:"),
-    ("Parameters", "---:"),
-    ("Pixels read", "---:"),
-    ("Wall time", "---:"),
+    "Row",
+    "Model",
+    "Printed %",
+    "Ours %",
+    "Difference",
+    "Seeds",
+    "95 % interval",
+    "Steps",
+    "Parameters",
+    "Pixels read",
+    "Wall time",
 )
+_LEFT = ("Row", "Images", "Model", "Seeds", "95 % interval")  # Words, not numbers.
 
 _EXPLANATION = (
     "Ours: test accuracy of one rollout at the policy's means, mean ± standard "
@@ -54,8 +55,7 @@ def render_table(table: Table, sources: Mapping[str, str]) -> str:
     if printed:
         first = max(printed, key=printed.count)
         lines += [f"Printed: {sources.get(first, first)}.", ""]
-    lines.append(line(headings(table, [name for name, _ in _COLUMNS])))
-    lines.append(line(rule for _, rule in _COLUMNS))
+    lines += [line(headings(table, _COLUMNS)), rule(_COLUMNS)]
     lines += [line(cells(row).values()) for row in table.rows]
     notes = [note for row in table.rows for note in _notes(row, sources)]
     if notes:
@@ -127,8 +127,7 @@ def cells(row: TableRow) -> dict[str, str]:
         pixels_text(row.pixels),
         duration_text(row.wall_seconds),
     ]
-    names = [name for name, _ in _COLUMNS]
-    return dict(zip(names, values, strict=True))
+    return dict(zip(_COLUMNS, values, strict=True))
 
 
 def _notes(row: TableRow, sources: Mapping[str, str]) -> list[str]:
@@ -145,3 +144,8 @@ def _notes(row: TableRow, sources: Mapping[str, str]) -> list[str]:
 def line(texts: Iterable[str]) -> str:
     """Returns one line of a Markdown table."""
     return f"| {' | '.join(text.replace('|', '/') for text in texts)} |"
+
+
+def rule(columns: Iterable[str]) -> str:
+    """Returns the line under the headings: columns of words left, of numbers right."""
+    return line("---" if name in _LEFT else "---:" for name in columns)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ram_tf.tables.collect import Table, TableRow
-from ram_tf.tables.markdown import line
+from ram_tf.tables.markdown import line, rule
 
 TITLE = "What a learned policy is worth"
 EXPLANATION = (
@@ -37,15 +37,16 @@ SAME_WEIGHTS = {
 def policy_worth(tables: Sequence[Table]) -> str:
     """Returns the section of docs/reproduction.md, as Markdown."""
     rows = [row for table in tables for row in table.rows]
-    by_config = {_key(row.config): row for row in rows}
+    by_digest = {row.config.digest(): row for row in rows}
     names = ["Row", "Learned %", *TRAINED, *SAME_WEIGHTS]
-    lines = [line(names), line("---" if name == "Row" else "---:" for name in names)]
+    lines = [line(names), rule(names)]
     for row in rows:
         if row.mean is None or row.config.model != "ram" or not _learns(row):
             continue
         found = [f"`{row.experiment.name}`", f"{row.mean:.2f}"]
         for changes in TRAINED.values():
-            partner = by_config.get(_key(dataclasses.replace(row.config, **changes)))
+            other = dataclasses.replace(row.config, **changes)
+            partner = by_digest.get(other.digest())
             found.append(_cell(row, None if partner is None else partner.mean))
         for policy in SAME_WEIGHTS.values():
             found.append(_cell(row, _with_policy(row, policy)))
@@ -67,10 +68,6 @@ def half_width(first: float, second: float, count: int) -> float:
 
 def _learns(row: TableRow) -> bool:
     return row.config.policy == "learned" and row.config.reinforce_weight > 0
-
-
-def _key(config: Any) -> Any:
-    return dataclasses.replace(config, experiment="")
 
 
 def _with_policy(row: TableRow, policy: str) -> float | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ram_tf.files import replace_between
 from ram_tf.tables.collect import Table, TableRow
-from ram_tf.tables.markdown import cells, headings, line, ours_text
+from ram_tf.tables.markdown import cells, headings, line, ours_text, rule
 from ram_tf.tables.policy_worth import policy_worth
 
 BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
@@ -26,13 +26,12 @@ HEADLINE = (
 )
 HEADLINE_COLUMNS = ("Images", "Model", "Printed %", "Ours %", "Spread", "Seeds")
 COLUMNS = ("Model", "Printed %", "Ours %", "Difference", "Seeds", "Wall time")
-_LEFT = ("Images", "Model", "Seeds")
 
 
 def headline(tables: Sequence[Table]) -> str:
     """Returns the rows named in HEADLINE, in its order, as one Markdown table."""
     rows = {row.experiment.name: (table, row) for table in tables for row in table.rows}
-    lines = [line(HEADLINE_COLUMNS), _rule(HEADLINE_COLUMNS)]
+    lines = [line(HEADLINE_COLUMNS), rule(HEADLINE_COLUMNS)]
     for name in HEADLINE:
         if name in rows:
             lines.append(_headline_row(*rows[name]))
@@ -61,15 +60,11 @@ def _headline_row(table: Table, row: TableRow) -> str:
 
 
 def _whole_table(table: Table) -> str:
-    lines = [f"### {table.title}", "", line(headings(table, COLUMNS)), _rule(COLUMNS)]
+    lines = [f"### {table.title}", "", line(headings(table, COLUMNS)), rule(COLUMNS)]
     for row in table.rows:
         found = cells(row)
         lines.append(line(found[name] for name in COLUMNS))
     return "\n".join(lines)
-
-
-def _rule(columns: Sequence[str]) -> str:
-    return line("---" if name in _LEFT else "---:" for name in columns)
 
 
 def filled(text: str, tables: str) -> str:

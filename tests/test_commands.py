@@ -82,6 +82,7 @@ def test_train_leaves_everything_that_it_promises(tiny_run):
     assert results["test_accuracy"] > 0.4
     assert results["versions"] == versions()
     assert results["wall_seconds"] > 0 and results["images_per_second"] > 0
+    assert results["evaluation_seconds"] > 0
     assert results["pixels_per_image"] == 3 * 2 * 12 * 12
     for name in ("validation_accuracy", "num_parameters", "flops_per_image", "commit"):
         assert name in results

@@ -4,6 +4,7 @@ import importlib.metadata
 import itertools
 import pathlib
 import subprocess
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -119,6 +120,7 @@ def write_results(
       What results.json holds, written last.
     """
     config, model = experiment.config, experiment.model
+    started = time.monotonic()
     found, evaluator = evaluate(experiment, "test", jit_compile, on_batch=on_batch)
     write_atomic(directory.evaluation, to_json(found))
     write_atomic(directory.examples, _examples(experiment, evaluator, found["policy"]))
@@ -135,6 +137,7 @@ def write_results(
         "pixels_per_image": PixelBudget.of(config, experiment.image_shape).read,
         "image_shape": list(experiment.image_shape),
         "wall_seconds": round(wall_seconds, 1),
+        "evaluation_seconds": round(time.monotonic() - started, 1),
         "images_per_second": round(
             config.train_steps * config.batch_size / max(wall_seconds, 1e-9), 1
         ),

@@ -144,6 +144,12 @@ class Config:
         "(paper 4.2). conv has an eighth as many maps in its first two convolutions.",
         low=0,
     )
+    glimpse_modules: int = _setting(
+        1,
+        "Inception modules of glimpse_network=inception, one after the other, with a "
+        "2x2 maximum pool between two (paper: 1).",
+        low=1,
+    )
     core: str = _setting(
         "lstm",
         "Core network: ReLU RNN (Mnih), LSTM or ConvLSTM (paper 4.3), or none: "
@@ -454,6 +460,12 @@ def check_model(settings: Mapping[str, Any], prefix: str = "--") -> None:
         "glimpse_network",
         "glimpse_units, a multiple of its 4 branches",
         "glimpse_units",
+    )
+    require(
+        network == "inception" or settings["glimpse_modules"] == 1,
+        "glimpse_modules",
+        "glimpse_network=inception, which has modules",
+        "glimpse_network",
     )
     require(
         network != "conv" or settings["patch_size"] >= 2,

@@ -49,6 +49,7 @@ def other_config(name: str) -> Config:
     value = other_value(name)
     needed = {
         "core": {"glimpse_network": "inception"},
+        "glimpse_modules": {"glimpse_network": "inception"},
         "location_maps": {"glimpse_network": "inception", "core": "conv_lstm"},
         "baseline": {"num_rollouts": 2},
     }
@@ -142,6 +143,10 @@ def test_config_takes_an_integer_for_a_number():
         (
             {"glimpse_network": "inception", "glimpse_units": 10},
             ["--glimpse_units=10", "multiple of its 4 branches"],
+        ),
+        (
+            {"glimpse_network": "conv", "glimpse_modules": 2},
+            ["--glimpse_modules=2", "--glimpse_network=inception"],
         ),
         (
             {"glimpse_network": "conv", "patch_size": 1},

@@ -140,6 +140,7 @@ class RecurrentAttentionModel(ImageClassifier):
         num_glimpses: int = 6,
         glimpse_network: str = "fc",
         glimpse_units: int = 0,
+        glimpse_modules: int = 1,
         core: str = "lstm",
         core_units: int = 0,
         location_hidden_units: int = 0,
@@ -189,8 +190,9 @@ class RecurrentAttentionModel(ImageClassifier):
         self.sensor = GlimpseSensor(patch_size, num_scales, name="sensor", **inner)
         # A width of 0 is the layer's own.
         width = [glimpse_units] if glimpse_units else []
+        modules = {"modules": glimpse_modules} if glimpse_modules > 1 else {}
         self.glimpse_network = GLIMPSE_NETWORKS[glimpse_network](
-            *width, name="glimpse_network", **inner
+            *width, name="glimpse_network", **modules, **inner
         )
         width = [core_units] if core_units and core != "none" else []
         self.core = CORES[core](*width, name="core", **inner)

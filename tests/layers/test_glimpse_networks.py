@@ -84,26 +84,29 @@ def test_conv_glimpse_has_maps_by_its_width(units, filters, maps):
     assert layer.get_config()["filters"] == maps
 
 
+def inception_module(branches, x):
+    """Returns the maps of one Inception module, from its weights."""
+
+    def conv(part, x):
+        return tf.nn.relu(tf.nn.conv2d(x, part.kernel, 1, "SAME") + part.bias)
+
+    pixel, single, double, pool = branches
+    pooled = tf.nn.avg_pool2d(x, 3, 1, "SAME")
+    parts = [
+        conv(pixel[0], x),
+        conv(single[1], conv(single[0], x)),
+        conv(double[2], conv(double[1], conv(double[0], x))),
+        conv(pool[1], pooled),
+    ]
+    return tf.concat(parts, axis=-1)
+
+
 def test_inception_glimpse_joins_its_branches_and_adds_the_location():
     patches, locations = random_inputs(side=6)
     layer = InceptionGlimpseNetwork(8)
     layer.build(patches.shape)
     randomise(layer)
-
-    def conv(part, x):
-        return tf.nn.relu(tf.nn.conv2d(x, part.kernel, 1, "SAME") + part.bias)
-
-    pixel, single, double, pool = layer.branches
-    pooled = tf.nn.avg_pool2d(patches, 3, 1, "SAME")
-    what = tf.concat(
-        [
-            conv(pixel[0], patches),
-            conv(single[1], conv(single[0], patches)),
-            conv(double[2], conv(double[1], conv(double[0], patches))),
-            conv(pool[1], pooled),
-        ],
-        axis=-1,
-    )
+    what = inception_module(layer.branches, patches)
     # 6 is no multiple of 4: the location's 2x2 maps are doubled twice, then cut.
     where = relu(dense(layer.where_hidden, locations)).reshape(3, 2, 2, 8)
     where = layer.where(layer.where_first(where))
@@ -112,6 +115,38 @@ def test_inception_glimpse_joins_its_branches_and_adds_the_location():
     assert found.shape == (3, 6, 6, 8)
     expected = relu(what + where[:, :6, :6])
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_inception_modules_follow_each_other_with_a_pool_between():
+    patches, locations = random_inputs(side=5)
+    layer = InceptionGlimpseNetwork(8, modules=2)
+    layer.build(patches.shape)
+    randomise(layer)
+    first = inception_module(layer.branches[:4], patches)
+    # 5x5 halved and rounded up is 3x3: the last pool of a row has one column.
+    padded = np.pad(first, [(0, 0), (0, 1), (0, 1), (0, 0)], constant_values=-np.inf)
+    halved = padded.reshape(3, 3, 2, 3, 2, 8).max(axis=(2, 4))
+    what = inception_module(layer.branches[4:], halved)
+    where = relu(dense(layer.where_hidden, locations)).reshape(3, 1, 1, 8)
+    where = layer.where(layer.where_first(where))[:, :3, :3]
+    found = layer(patches, locations)
+    np.testing.assert_allclose(found, relu(what + where), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("side", "modules", "expected"), [(12, 1, 12), (12, 2, 6), (12, 3, 3), (5, 3, 2)]
+)
+def test_each_further_inception_module_halves_the_maps(side, modules, expected):
+    patches, locations = random_inputs(side)
+    layer = InceptionGlimpseNetwork(4, modules)
+    shape = (3, expected, expected, 4)
+    assert layer(patches, locations).shape == shape
+    assert layer.compute_output_shape(patches.shape) == shape
+
+
+def test_inception_glimpse_refuses_no_module():
+    with pytest.raises(RamError, match="modules=0: expected at least 1"):
+        InceptionGlimpseNetwork(8, modules=0)
 
 
 @pytest.mark.parametrize("side", [1, 3, 4, 5, 12])

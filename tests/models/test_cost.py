@@ -66,6 +66,23 @@ HEADS = product(256, 2) + product(256, 1)
             + product(144 * 24, 10),
         ),
         (
+            {
+                "core": "conv_lstm",
+                "glimpse_network": "inception",
+                "glimpse_modules": 2,
+                "patch_size": 8,
+                "num_glimpses": 1,
+            },
+            (32, 32, 3),
+            # The first module at 64 places from 3 channels, the second at 16 from 24.
+            64 * (4 * product(3, 6) + 3 * product(9 * 6, 6))
+            + 16 * (4 * product(24, 6) + 3 * product(9 * 6, 6))
+            + product(2, 24)
+            + (1 + 4) * product(9 * 24, 24)
+            + 16 * product(9 * 24, 4 * 24)
+            + product(16 * 24, 10),
+        ),
+        (
             {"model": "fc"},
             (28, 28, 1),
             product(784, 256) + product(256, 256) + product(256, 10),

@@ -78,10 +78,17 @@ def small_set(name, seed=0):
 
 @pytest.fixture
 def digits(monkeypatch):
-    """MNIST of 50 and 20 images, and readers and builders that expect no more."""
-    data = small_set("mnist")
-    digests = {n: sha256(idx(data[s][kind])) for n, (s, kind) in MNIST_FILES.items()}
-    monkeypatch.setattr(mnist_files, "MNIST_DIGESTS", digests)
+    """MNIST of 50 and 20 images, and readers and builders that expect no more.
+
+    The Fashion-MNIST that they expect is small_set("fashion_mnist", seed=1).
+    """
+    for name, seed in (("fashion_mnist", 1), ("mnist", 0)):
+        data = small_set(name, seed)
+        digests = {
+            file: sha256(idx(data[split][kind]))
+            for file, (split, kind) in MNIST_FILES.items()
+        }
+        monkeypatch.setitem(mnist_files.DIGESTS, name, digests)
     monkeypatch.setattr(mnist_files, "COUNTS", {"train": 50, "t10k": 20})
     monkeypatch.setattr(tfds_mnist, "_TRAIN_EXAMPLES", 50)
     monkeypatch.setattr(tfds_mnist, "_TEST_EXAMPLES", 20)
@@ -246,19 +253,24 @@ def test_prepare_of_an_unknown_set_is_refused(digits, tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(MNIST_FILES))
-def test_prepare_changed_mnist_file_is_named(digits, tmp_path, name):
+@pytest.mark.parametrize(
+    ("dataset", "title"), [("mnist", "MNIST"), ("fashion_mnist", "Fashion-MNIST")]
+)
+def test_prepare_changed_file_is_named(digits, tmp_path, name, dataset, title):
+    data = digits if dataset == "mnist" else small_set(dataset, seed=1)
     split, kind = MNIST_FILES[name]
-    digits[split][kind][-1] ^= 1
-    write_mnist(tmp_path / "raw", digits)
-    message = fails("mnist", tmp_path / "raw", tmp_path / "out")
-    assert f"{tmp_path / 'raw' / name}: expected MNIST's {name}" in message
+    data[split][kind][-1] ^= 1
+    write_mnist(tmp_path / "raw", data)
+    message = fails(dataset, tmp_path / "raw", tmp_path / "out")
+    assert f"{tmp_path / 'raw' / name}: expected {title}'s {name}" in message
 
 
 def test_prepare_mnist_images_with_fashion_labels_are_refused(digits, tmp_path):
     digits["train"]["labels"] = small_set("fashion_mnist", seed=1)["train"]["labels"]
     write_mnist(tmp_path / "raw", digits)
     message = fails("fashion_mnist", tmp_path / "raw", tmp_path / "out")
-    assert "train-images-idx3-ubyte: expected a file of fashion_mnist" in message
+    name = "train-images-idx3-ubyte"
+    assert f"{name}: expected Fashion-MNIST's {name}" in message
 
 
 def test_prepare_takes_all_mnist_files_from_one_folder(digits, tmp_path):

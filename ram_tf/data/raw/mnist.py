@@ -3,7 +3,6 @@
 Used by prepare; TFDS's builders read the plain files' bytes that come out.
 """
 
-import hashlib
 import pathlib
 
 import numpy as np
@@ -17,21 +16,39 @@ FIRST_LABELS: dict[str, tuple[int, ...]] = {
     "mnist": (5, 0, 4, 1, 9, 2, 1, 3, 1, 4),
     "fashion_mnist": (9, 0, 0, 3, 0, 2, 7, 2, 5, 5),
 }
-# SHA-256 of MNIST's files, unpacked. Those of Fashion-MNIST are not known here.
-MNIST_DIGESTS = {
-    "train-images-idx3-ubyte": (
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
-    ),
-    "train-labels-idx1-ubyte": (
-        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
-    ),
-    "t10k-images-idx3-ubyte": (
-        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
-    ),
-    "t10k-labels-idx1-ubyte": (
-        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
-    ),
+# SHA-256 of the files, unpacked.
+DIGESTS = {
+    "mnist": {
+        "train-images-idx3-ubyte": (
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+        ),
+        "train-labels-idx1-ubyte": (
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+        ),
+        "t10k-images-idx3-ubyte": (
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+        ),
+        "t10k-labels-idx1-ubyte": (
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+        ),
+    },
+    "fashion_mnist": {
+        "train-images-idx3-ubyte": (
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+        ),
+        "train-labels-idx1-ubyte": (
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+        ),
+        "t10k-images-idx3-ubyte": (
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+        ),
+        "t10k-labels-idx1-ubyte": (
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+        ),
+    },
 }
+TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
+NAMES = tuple(DIGESTS["mnist"])
 
 
 def read_mnist(raw_dir: pathlib.Path, dataset: str) -> dict[str, bytes]:
@@ -40,9 +57,7 @@ def read_mnist(raw_dir: pathlib.Path, dataset: str) -> dict[str, bytes]:
     All four come from one folder. Of several folders with four files, such as those of
     MNIST and of Fashion-MNIST side by side, the first that holds the set is taken.
 
-    MNIST's contents are checked by their digests. Fashion-MNIST's digests are not known
-    here: it is recognised by its first ten training labels and by not being MNIST's
-    files, so a changed pixel in an unpacked file is not noticed.
+    Their contents are checked by their digests.
 
     Args:
       raw_dir: holds them, at any depth; `train-images.idx3-ubyte` is found as well.
@@ -70,7 +85,7 @@ def _find_folders(raw_dir: pathlib.Path) -> list[dict[str, pathlib.Path]]:
       RamError: when none has all four; it names what each of them lacks.
     """
     folders: dict[pathlib.Path, dict[str, pathlib.Path]] = {}
-    for name in MNIST_DIGESTS:
+    for name in NAMES:
         dotted = name.replace("-idx", ".idx")
         # Of several packings in a folder the first of these is read.
         for fitting in (name, f"{name}.gz", dotted, f"{dotted}.gz"):
@@ -79,14 +94,14 @@ def _find_folders(raw_dir: pathlib.Path) -> list[dict[str, pathlib.Path]]:
                     folders.setdefault(path.parent, {}).setdefault(name, path)
     if not folders:
         raise RamError(
-            f"--raw_dir={raw_dir}: expected {', '.join(MNIST_DIGESTS)} in it, each "
+            f"--raw_dir={raw_dir}: expected {', '.join(NAMES)} in it, each "
             "plain or .gz, found none"
         )
     order = sorted(folders, key=lambda folder: (len(folder.parts), folder))
-    whole = [folders[at] for at in order if len(folders[at]) == len(MNIST_DIGESTS)]
+    whole = [folders[at] for at in order if len(folders[at]) == len(NAMES)]
     if not whole:
         lacks = "; ".join(
-            f"{folder} lacks {', '.join(n for n in MNIST_DIGESTS if n not in found)}"
+            f"{folder} lacks {', '.join(n for n in NAMES if n not in found)}"
             for folder, found in ((folder, folders[folder]) for folder in order)
         )
         raise RamError(
@@ -116,12 +131,8 @@ def _read_folder(paths: dict[str, pathlib.Path], dataset: str) -> dict[str, byte
             f"{names.get(first, 'another set')} (first labels {list(first)})"
         )
     for name, content in contents.items():
-        if dataset == "mnist":
-            check_digest(paths[name], content, f"MNIST's {name}", MNIST_DIGESTS[name])
-        elif hashlib.sha256(content).hexdigest() == MNIST_DIGESTS[name]:
-            raise RamError(
-                f"{paths[name]}: expected a file of {dataset}, found MNIST's"
-            )
+        title = f"{TITLES[dataset]}'s {name}"
+        check_digest(paths[name], content, title, DIGESTS[dataset][name])
     return contents
 
 

@@ -109,6 +109,8 @@ def _command(arguments: Arguments) -> None:
 
 
 def _lines(path: pathlib.Path, metadata: dict[str, Any], before: str) -> list[str]:
+    from ram_tf.data.sources.base import FEW_IMAGES
+
     line = f"{path}: {_FORMATS[metadata['format']]}, test {_measures(metadata)}"
     reloaded = metadata["reloaded"]
     checked = (
@@ -121,7 +123,7 @@ def _lines(path: pathlib.Path, metadata: dict[str, Any], before: str) -> list[st
         return [line, checked]
     start = _START[metadata["initial_location"]]
     count = metadata["rollouts"]
-    rollouts = "one rollout" if count == 1 else f"the mean of {count} rollouts"
+    rollouts = "one rollout" if count == 1 else f"{count} rollouts' mean probability"
     lines = [f"{line}: {rollouts}, the first from {start}; one rollout of {before}"]
     lines += [
         f"  --rollouts={row['rollouts']}: test {_measures(row)}"
@@ -139,6 +141,12 @@ def _lines(path: pathlib.Path, metadata: dict[str, Any], before: str) -> list[st
         found = stopping(metadata["test"])
         lines.append(f"  --threshold={metadata['threshold']:g}: {found}")
     suggested = metadata["suggested_threshold"]
+    number = metadata["num_images"]["validation"]
+    if number < FEW_IMAGES:
+        lines.append(
+            f"  no --threshold is suggested: the {number} images of validation are too "
+            "few to choose one on"
+        )
     for row in metadata["by_threshold"]["test"]:
         if row["threshold"] == suggested != metadata["threshold"]:
             lines.append(

@@ -71,8 +71,8 @@ def _choice(kept: Sequence[GlimpsePath], drawn: Sequence[GlimpsePath]) -> str:
         return f"Shown: {len(drawn)}{some} image{'s' if len(kept) > 1 else ''}"
     right, all_right = (sum(path.is_right for path in some) for some in (drawn, kept))
     wrong, all_wrong = len(drawn) - right, len(kept) - all_right
-    shown = f"Shown: {right} of {all_right} right predictions"
-    return f"{shown}, {wrong} of {all_wrong} wrong" if all_wrong else shown
+    shown = f"Shown: {right} of the {all_right} right predictions"
+    return f"{shown} and {wrong} of the {all_wrong} wrong ones" if all_wrong else shown
 
 
 def _of_run(arguments: Arguments) -> tuple[PathRecord, list[GlimpsePath], float | None]:

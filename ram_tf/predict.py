@@ -56,7 +56,7 @@ SETTINGS = [
         "R: the mean of R rollouts from R first locations; 0 is what the model does.",
         low=0,
     ),
-    Setting("figure", "", "PNG to draw the paths of the first images into."),
+    Setting("figure", "", "PNG to draw the paths of the first 6 images into."),
     Setting("animate", "", "GIF to draw them into, glimpse after glimpse."),
 ]
 

@@ -565,7 +565,8 @@ def test_export_tells_its_accuracy_beside_the_run_s(folder_run, capsys):
     run = json.loads((folder / "run" / "results.json").read_text())
     line, *others = capsys.readouterr().out.splitlines()
     assert line.endswith(
-        "the mean of 4 rollouts, the first from the centre; one rollout of the run has "
+        "4 rollouts' mean probability, the first from the centre; one rollout of the "
+        "run has "
         f"{100 * run['test_accuracy']:.2f} %"
     )
     for others_line, count in zip(others, (1, 4, 10), strict=False):

@@ -90,12 +90,14 @@ def summary_lines(found: dict[str, Any]) -> list[str]:
     lines = []
     for policy, measures in found["policies"].items():
         low, high = (100 * bound for bound in measures["interval"])
-        lines.append(
-            f"  {policy}: {100 * measures['accuracy']:.2f} % [{low:.2f}, {high:.2f}], "
-            f"mean of {_rollouts(measures['num_rollouts'])} "
-            f"{100 * measures['accuracy_mean']:.2f} %, "
-            f"ensemble {100 * measures['accuracy_ensemble']:.2f} %"
-        )
+        line = f"  {policy}: {100 * measures['accuracy']:.2f} % [{low:.2f}, {high:.2f}]"
+        if measures["num_rollouts"] > 1:
+            line += (
+                f"; {measures['num_rollouts']} rollouts: "
+                f"{100 * measures['accuracy_mean']:.2f} % each on average, "
+                f"{100 * measures['accuracy_ensemble']:.2f} % by their mean probability"
+            )
+        lines.append(line)
     return [*lines, *_stopping_lines(found), *policy_warnings(found)]
 
 
@@ -111,10 +113,6 @@ def _stopping_lines(found: dict[str, Any]) -> list[str]:
         for row in curve
         if row["threshold"] == threshold
     ]
-
-
-def _rollouts(count: int) -> str:
-    return "1 rollout" if count == 1 else f"{count} rollouts"
 
 
 def border_share(locations: np.ndarray) -> float:

@@ -69,14 +69,10 @@ class GlimpseSensor(keras.layers.Layer):
 
     def __call__(self, images: Any, *args: Any, **kwargs: Any) -> Any:
         # Here and not in `call`, around whose errors Keras writes lines of its own.
-        check_pixels(images)
+        check_images(images)
         return super().__call__(images, *args, **kwargs)
 
     def call(self, images: tf.Tensor, locations: tf.Tensor) -> tf.Tensor:
-        if len(images.shape) != 4:
-            raise RamError(
-                f"images of shape {tuple(images.shape)}: expected [B, H, W, C]"
-            )
         batch, rows = images.shape[0], locations.shape[0]
         if batch and rows and rows % batch:
             raise RamError(
@@ -151,21 +147,41 @@ class GlimpseSensor(keras.layers.Layer):
         }
 
 
-def check_pixels(images: Any) -> None:
-    """Refuses images of a dtype that does not say what its range is.
+def check_images(images: Any) -> None:
+    """Refuses what is no batch of images, or does not say what its range is.
 
     Args:
       images: an array or tensor.
 
     Raises:
-      RamError: for anything but floats, which are in [0, 1], and uint8, 0..255.
+      RamError: for a rank other than 4, and for any dtype but floats, which are in
+        [0, 1], and uint8, 0..255.
     """
+    shape = getattr(images, "shape", None)
+    if shape is not None and _rank(shape) not in (4, None):
+        one = ", of one image images[None]" if len(shape) == 3 else ""
+        raise RamError(f"images of shape {tuple(shape)}: expected [B, H, W, C]{one}")
     dtype = tf.as_dtype(getattr(images, "dtype", tf.float32))
     if dtype != tf.uint8 and not dtype.is_floating:
         raise RamError(
             f"images of dtype {dtype.name}: expected uint8 in 0..255 or floats in "
             "[0, 1]; convert them by astype('uint8'), or divide by their largest value"
         )
+
+
+def check_channels(images: Any, expected: int) -> None:
+    """Raises RamError where images have not the channels a model was built for."""
+    found = images.shape[-1]
+    if found != expected:
+        raise RamError(
+            f"images of shape {tuple(images.shape)}: expected {expected} "
+            f"channel{'s' if expected > 1 else ''}, as the model was built for, found "
+            f"{found}"
+        )
+
+
+def _rank(shape: Any) -> int | None:
+    return shape.rank if isinstance(shape, tf.TensorShape) else len(shape)
 
 
 def top_left(locations: tf.Tensor, image_size_px: tf.Tensor, side: int) -> tf.Tensor:

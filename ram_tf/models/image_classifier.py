@@ -6,6 +6,7 @@ what it reports, and what Keras' own methods need to know about them.
 Over 250 lines: Keras asks one class for all of this.
 """
 
+import warnings
 from typing import Any
 
 import keras
@@ -14,7 +15,7 @@ import tensorflow as tf
 from keras.src.trainers.compile_utils import MetricsList
 
 from ram_tf.errors import RamError
-from ram_tf.layers.sensor import check_pixels
+from ram_tf.layers.sensor import check_channels, check_images
 
 _ROWS = 8
 _GROWING = ("accuracy", "reward")  # The higher the better; all other terms fall.
@@ -58,8 +59,23 @@ class ImageClassifier(keras.Model):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         # Here and not in `call`, around whose errors Keras writes lines of its own.
         inputs = args[0] if args else next(iter(kwargs.values()))
-        check_pixels(inputs["images"] if isinstance(inputs, dict) else inputs)
+        self._check(inputs["images"] if isinstance(inputs, dict) else inputs)
         return super().__call__(*args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+        """As `keras.Model.predict`, and the images are looked at before."""
+        images = x["images"] if isinstance(x, dict) else x
+        if isinstance(images, (np.ndarray, tf.Tensor)):
+            self._check(images)
+        return super().predict(x, *args, **kwargs)
+
+    def _check(self, images: Any) -> None:
+        check_images(images)
+        if self.built:
+            shape = self.get_build_config()["input_shape"]
+            shape = shape["images"] if isinstance(shape, dict) else shape
+            check_channels(images, shape[-1])
+        _warn_of_range(images)
 
     def track_terms(self, names: tuple[str, ...]) -> None:
         """Makes one mean per name; they are what `fit` shows and logs."""
@@ -184,7 +200,7 @@ class ImageClassifier(keras.Model):
             )
         if not isinstance(inputs, dict):
             inputs = {"images": inputs}
-        check_pixels(inputs["images"])
+        check_images(inputs["images"])
         if not self.built or not self.optimizer.built:
             with tf.init_scope():
                 if not self.built:  # `fit` was the first to show it an image.
@@ -338,6 +354,22 @@ class ImageClassifier(keras.Model):
         for name, value in terms.items():
             self._trackers[name].update_state(value, sample_weight=num_rows)
         return {name: self._trackers[name].result() for name in terms}
+
+
+def _warn_of_range(images: Any) -> None:
+    """Warns of floating pixels, as far as they are known, that are not in [0, 1]."""
+    if not isinstance(images, (np.ndarray, tf.Tensor)) or tf.is_symbolic_tensor(images):
+        return
+    if not tf.as_dtype(images.dtype).is_floating or not np.size(images):
+        return
+    lowest, highest = float(np.min(images)), float(np.max(images))
+    if lowest < 0 or highest > 1:
+        warnings.warn(
+            f"images with pixels from {lowest:g} to {highest:g}: floats are expected "
+            "in [0, 1]; pass uint8, or divide by 255. Only a model trained with "
+            "pixel_range=byte takes 0..255 as it is",
+            stacklevel=3,
+        )
 
 
 def _global_norm(gradients: list[tf.Tensor]) -> tf.Tensor:

@@ -22,6 +22,7 @@ from ram_tf.layers import (
     GlimpseSensor,
     LocationNetwork,
 )
+from ram_tf.layers.sensor import check_channels
 from ram_tf.models.image_classifier import ImageClassifier
 from ram_tf.models.losses import Losses, correct, glimpse_rewards, hybrid_loss
 from ram_tf.models.preset_files import (
@@ -250,11 +251,8 @@ class RecurrentAttentionModel(ImageClassifier):
           RamError: when the images have not the channels the model was built for.
         """
         policy = policy or self.policy
-        if self.built and images.shape[-1] != self.num_channels:
-            raise RamError(
-                f"images of shape {tuple(images.shape)}: expected {self.num_channels} "
-                f"channels, as the model was built for, found {images.shape[-1]}"
-            )
+        if self.built:
+            check_channels(images, self.num_channels)
         num_images = images.shape[0]  # None inside a function of any batch size.
         if num_images is None or self.num_parts == 1:
             return self._rollout(images, initial_locations, exploration, policy)

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ram_tf.layers.sensor import check_pixels
+from ram_tf.layers.sensor import check_images
 from ram_tf.models.image_classifier import ImageClassifier
 from ram_tf.models.losses import correct, cross_entropy
 
@@ -27,7 +27,7 @@ class _WholeImageClassifier(ImageClassifier):
 
     def logits(self, images: tf.Tensor) -> tf.Tensor:
         """Returns float32 [B, N]."""
-        check_pixels(images)
+        check_images(images)
         x = images
         if images.dtype == tf.uint8:
             x = tf.cast(images, tf.float32) / 255.0

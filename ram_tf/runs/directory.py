@@ -85,6 +85,10 @@ class RunDirectory:
             return
         before = self.read_config()
         names = config.differences(before)
+        if "train_steps" in names and "decay_steps" in names:
+            # It was not given: it is train_steps where it is 0.
+            if all(each.decay_steps == each.train_steps for each in (before, config)):
+                names.remove("decay_steps")
         if names:
             changes = ", ".join(
                 f"{name}={getattr(before, name)} (now {getattr(config, name)})"
@@ -188,6 +192,10 @@ class RunDirectory:
         Raises:
           RamError: when there is none, or it is broken.
         """
+        if not self.config.exists():
+            raise RamError(
+                f"--run_dir={self.path}: expected a run of ram_tf.train, found none"
+            )
         values = read_json(self.config)
         if not isinstance(values, dict):
             raise RamError(f"{self.config}: expected an object of flags")

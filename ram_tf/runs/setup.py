@@ -81,8 +81,6 @@ def load_run(path: str | pathlib.Path, data_dir: str = "") -> Experiment:
         are not the same any more.
     """
     directory = RunDirectory(path)
-    if not directory.config.exists():
-        raise RamError(f"--run_dir={path}: expected a run of ram_tf.train, found none")
     config = directory.read_config()
     if data_dir:
         config = dataclasses.replace(config, data_dir=data_dir)

@@ -98,7 +98,7 @@ def ended_by_sigterm() -> Iterator[None]:
         try:
             yield
         except SystemExit:
-            print(f"error: stopped by signal {signal.SIGTERM:d}", file=sys.stderr)
+            print(f"stopped by signal {signal.SIGTERM:d}", file=sys.stderr)
             raise
 
 

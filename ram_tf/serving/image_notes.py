@@ -41,7 +41,14 @@ class ImageNotes:
 
     def lines(self) -> list[str]:
         """Returns the notes on all images, a line each."""
-        lines = [f"{self._of(n)}: {said}" for said, n in self._said.most_common(_MOST)]
+        told = self._said.most_common(_MOST)
+        lines = [f"{self._of(n)}: {said[0].lower()}{said[1:]}" for said, n in told]
+        left = self._said.total() - sum(number for _, number in told)
+        if left:
+            ways = len(self._said) - len(told)
+            lines.append(
+                f"{self._of(left)}: prepared in {ways} other way{'s' * (ways > 1)}"
+            )
         if self._sizes.total():
             lines.append(self._resized())
         for other, number in self._others.items():

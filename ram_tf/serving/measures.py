@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ram_tf.data.pipeline import evaluation_batches, first_images
-from ram_tf.data.sources.base import SplitName
+from ram_tf.data.sources.base import FEW_IMAGES, SplitName
 from ram_tf.evaluation.anytime import anytime_curve, choose_threshold, last_glimpse
 from ram_tf.evaluation.calibration import expected_calibration_error, squared_errors
 from ram_tf.runs.setup import Experiment
@@ -112,7 +112,8 @@ def measure(
       also `by_rollouts`, a row for each number of rollouts, all T glimpses taken, and
       `by_threshold`, for each split a row for each threshold, with R rollouts. Nothing
       is chosen on test: `suggested_threshold` is that of the fewest glimpses that cost
-      no accuracy on validation.
+      no accuracy on validation, and 0 where that has too few images to choose on.
+      `num_images` is of each split.
     """
     rollouts = len(served.starts)
     numbers = sorted({*ROLLOUTS, rollouts}) if served.is_ram else [rollouts]
@@ -132,6 +133,7 @@ def measure(
     on_batch(total, total)
     images, _ = first_images(experiment.source.split("test"), experiment.task, _CALLS)
     found: dict[str, Any] = {
+        "num_images": sizes,
         "validation": validation.measures(rollouts, served.threshold),
         "test": test.measures(rollouts, served.threshold),
         "latency_ms": latency_ms(served, images),
@@ -153,13 +155,16 @@ def measure(
         "validation": validation.curve(rollouts),
         "test": test.curve(rollouts),
     }
+    suggested = 0.0
+    if sizes["validation"] >= FEW_IMAGES:
+        suggested = choose_threshold(
+            by_threshold["validation"], validation.measures(rollouts)["accuracy"]
+        )
     return {
         **found,
         "by_rollouts": by_rollouts,
         "by_threshold": by_threshold,
-        "suggested_threshold": choose_threshold(
-            by_threshold["validation"], validation.measures(rollouts)["accuracy"]
-        ),
+        "suggested_threshold": suggested,
     }
 
 

@@ -56,10 +56,10 @@ def prepare(pixels: np.ndarray, metadata: Mapping[str, Any]) -> Prepared:
     if not has_size:
         image = image_ops.resize(image, height, width).numpy()
         steps.append(
-            f"Resized to {height}×{width} pixels (height × width), as images were in "
+            f"Resized to {height}x{width} pixels (height x width), as images were in "
             "training."
         )
-    return Prepared(image, " ".join(steps) or "The image is as the model takes it.")
+    return Prepared(image, " ".join(steps) or "No change was needed.")
 
 
 def takes_digits(metadata: Mapping[str, Any]) -> bool:
@@ -73,7 +73,7 @@ def _like_mnist(gray: np.ndarray, metadata: Mapping[str, Any]) -> Prepared:
     height, width, channels = metadata["image_shape"]
     digit, centre, inverted = mnist_digit(gray)
     steps = ["inverted because its border is bright"] if inverted else []
-    steps.append("scaled to 20×20 pixels")
+    steps.append("scaled to 20x20 pixels")
     size = metadata.get("config", {}).get("image_size") or SIDE
     if size != SIDE:  # As it was in training, from MNIST's own.
         digit = image_ops.resize(digit[..., None], size, size).numpy()[..., 0]
@@ -81,6 +81,6 @@ def _like_mnist(gray: np.ndarray, metadata: Mapping[str, Any]) -> Prepared:
         steps.append("centred by its mass")
     else:
         digit = place_digit(digit, centre, height, width)
-        steps.append(f"put where it was, on {height}×{width} black pixels")
+        steps.append(f"put where it was, on {height}x{width} black pixels")
     said = f"Made like a digit of MNIST: {', '.join(steps)}."
     return Prepared(with_channels(digit[..., None], channels), said)

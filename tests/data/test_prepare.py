@@ -454,7 +454,7 @@ def test_prepare_stopped_by_sigterm_leaves_nothing(tmp_path):
         process.send_signal(signal.SIGTERM)  # As `timeout` does.
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    assert errors.splitlines()[-1] == "error: stopped by signal 15"
+    assert errors.splitlines()[-1] == "stopped by signal 15"
     assert not out.exists()
 
 

@@ -407,6 +407,16 @@ def test_deeper_folders_of_a_class_belong_to_it_and_are_said(tmp_path):
     assert "(more) are read as dog" in summary(tmp_path)
 
 
+@pytest.mark.parametrize(("content", "found"), [(None, "nothing"), ("x", "a file")])
+def test_a_path_that_is_no_folder_is_named(content, found, tmp_path):
+    path = tmp_path / "pets"
+    if content:
+        path.write_text(content)
+    with pytest.raises(RamError) as caught:
+        open_source(f"folder:{path}")
+    assert str(caught.value).endswith(f"expected a folder, found {found} at {path}")
+
+
 @pytest.mark.parametrize(
     ("counts", "words"),
     [
@@ -467,7 +477,7 @@ def test_sizes_and_channels_are_said(pets):
         str(pets / "cat" / "x.png"), tf.io.encode_png(np.zeros((9, 8, 1), np.uint8))
     )
     said = summary(pets, image_size=4)
-    assert "stored in 2 sizes, 5 to 8 wide and 6 to 9 high, resized to 4" in said
+    assert "sizes, 5 to 8 pixels wide and 6 to 9 pixels high, resized to 4" in said
     assert "1 gray images among colour, made colour" in said
 
 

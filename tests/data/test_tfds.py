@@ -359,6 +359,14 @@ def test_unknown_name_is_told_in_one_line(tmp_path):
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("name", "near"), [("mnst", "mnist"), ("mnist_sampel", "mnist_sample")]
+)
+def test_a_mistyped_name_gets_the_one_that_is_near(name, near, tmp_path):
+    with pytest.raises(RamError, match=f"did you mean {near}[?]$"):
+        open_source(name, str(tmp_path))
+
+
 @pytest.mark.parametrize("name", ["", "a b", "mnist/none", "mnist:9.9.9", "x:y", "/"])
 def test_names_that_are_none_are_told_in_one_line(tmp_path, name):
     with pytest.raises(RamError) as caught:

@@ -124,7 +124,7 @@ def test_model_refuses_other_channels(method, num_glimpses, make_model):
     model = make_model(num_glimpses=num_glimpses)
     model.compile()
     images, labels = data(1, channels=3)
-    with pytest.raises(RamError, match="expected 1 channels, .* found 3"):
+    with pytest.raises(RamError, match="expected 1 channel, .* found 3"):
         model(images) if method == "call" else model.fit(images, labels, verbose=0)
 
 
@@ -362,3 +362,27 @@ def test_evaluated_loss_has_no_reinforce_term(make_model):
     assert "reinforce" not in found
     expected = found["cross_entropy"] + 0.5 * found["baseline_mse"]
     assert found["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("ask", ["__call__", "predict"])
+def test_images_that_are_no_batch_are_refused_in_one_line(ask):
+    model = RecurrentAttentionModel.from_preset("demo")
+    asked = getattr(model, ask)
+    for shape, expected in [
+        ((2, 28, 28), r"\(2, 28, 28\): expected \[B, H, W, C\], of one image"),
+        ((28, 28), r"\(28, 28\): expected \[B, H, W, C\]$"),
+        ((2, 28, 28, 3), "expected 1 channel, as the model was built for, found 3"),
+    ]:
+        with pytest.raises(RamError, match=expected):
+            asked(np.zeros(shape, "float32"))
+
+
+@pytest.mark.parametrize("ask", ["__call__", "predict"])
+def test_floats_beyond_one_are_warned_of(ask):
+    asked = getattr(RecurrentAttentionModel.from_preset("demo"), ask)
+    images = np.zeros([2, 28, 28, 1], "float32")
+    images[0, 3, 3] = 255
+    with pytest.warns(UserWarning, match=r"from 0 to 255: floats are expected in"):
+        asked(images)
+    for fine in (images.astype("uint8"), images / 255):
+        asked(fine)

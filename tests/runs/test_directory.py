@@ -72,6 +72,16 @@ def test_check_refuses_another_config_and_names_its_fields(tmp_path):
     )
 
 
+def test_decay_steps_are_named_only_where_they_were_given(tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.begin(Config(train_steps=200), ["cat", "dog"])
+    save_nothing(directory)
+    with pytest.raises(RamError, match="values: train_steps=200 [(]now 400[)]; give"):
+        directory.check(Config(train_steps=400))
+    with pytest.raises(RamError, match="decay_steps=200 [(]now 300[)], train_steps"):
+        directory.check(Config(train_steps=400, decay_steps=300))
+
+
 @pytest.mark.parametrize(
     ("now", "words"),
     [

@@ -345,8 +345,8 @@ def test_predict_warns_of_dark_on_light_and_prepares_it_when_asked(
     found = capsys.readouterr()
     assert labels_of(found.out) == [*labels, right]
     assert found.err == (
-        "3 of 4 images: Inverted, because the model learned light on dark.\n"
-        "1 of 4 images: The image is as the model takes it.\n"
+        "3 of 4 images: inverted, because the model learned light on dark.\n"
+        "1 of 4 images: no change was needed.\n"
     )
 
 

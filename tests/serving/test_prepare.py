@@ -139,7 +139,7 @@ def test_colour_is_never_inverted():
     pets = model((20, 30, 3), "folder:pets", ["cat", "dog"], learned="")
     found = prepare(pixels, pets)
     np.testing.assert_array_equal(found.image, pixels)
-    assert found.said == "The image is as the model takes it."
+    assert found.said == "No change was needed."
 
 
 def test_digit_has_the_size_that_it_had_in_training():
@@ -168,7 +168,7 @@ def paper(height=280, width=280):
 
 def test_digit_is_brought_to_the_box_and_middle_of_mnist():
     found = prepare(paper(), model())
-    assert "inverted" in found.said and "20×20" in found.said
+    assert "inverted" in found.said and "20x20" in found.said
     image = found.image[..., 0].astype(float)
     rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
     assert rows[-1] - rows[0] + 1 == 20  # Its longer side.
@@ -229,7 +229,7 @@ def test_other_models_get_the_picture_as_in_training():
     pets = model((20, 30, 3), "folder:pets", ["cat", "dog"], learned="")
     found = prepare(pixels, pets)
     assert found.image.shape == (20, 30, 3)
-    assert "20×30 pixels (height × width)" in found.said
+    assert "20x30 pixels (height x width)" in found.said
     gray = prepare(pixels[..., :1], pets)
     assert (gray.image[..., 0] == gray.image[..., 2]).all()
 

@@ -88,7 +88,9 @@ def test_figures_command_writes_equal_pngs_without_tensorflow(tmp_path):
         [sys.executable, "-c", code, *words], cwd=root, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert "Shown: 2 of 2 right predictions, 1 of 1 wrong" in done.stdout
+    assert (
+        "Shown: 2 of the 2 right predictions and 1 of the 1 wrong ones" in done.stdout
+    )
     assert first.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert first.read_bytes() == second.read_bytes()
 
@@ -105,4 +107,4 @@ def test_figures_command_tells_a_missing_run_in_one_line(tmp_path, capsys):
     assert main([f"--run_dir={tmp_path / 'none'}"]) == 1
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
-    assert "config.json" in error
+    assert "expected a run of ram_tf.train, found none" in error

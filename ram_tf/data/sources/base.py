@@ -21,7 +21,7 @@ SplitName = Literal["train", "validation", "test"]
 # What identifies a split: "images", how many, and what else the source knows.
 SplitRecord = dict[str, Any]
 _FEW_CLASSES = 20  # Beyond, the summary names the classes with the fewest and the most.
-_FEW_IMAGES = 100  # Below, an accuracy is rough.
+FEW_IMAGES = 100  # Below, an accuracy is rough.
 
 
 class ImageSet(NamedTuple):
@@ -122,7 +122,7 @@ class Source(abc.ABC):
             )
         for name in ("validation", "test"):
             count = len(self.split(name).labels)
-            if count < _FEW_IMAGES:
+            if count < FEW_IMAGES:
                 lines.append(
                     f"  {name} is small: one image is {100 / count:.1f} points of "
                     "accuracy, so small differences say nothing"

@@ -111,8 +111,8 @@ class FolderSource(Source):
                 if size is None:
                     size = validation_count(self.name, end, validation_size)
                 start = _boundary(cut, end - size, 2 if split == "test" else 1)
-                self._set(split, cut[start:], f"images {start} to {end} by content")
-                self._set("train", cut[:start], f"images 0 to {start} by content")
+                self._set(split, cut[start:], f"images {start + 1} to {end} by content")
+                self._set("train", cut[:start], f"images 1 to {start} by content")
                 self._is_cut = self._is_cut or size > 0
         self._image_size = image_size
         self._find_shape(image_size)
@@ -166,12 +166,10 @@ class FolderSource(Source):
         broken = shapes.pop(None, 0)
         sizes = sorted({(shape[1], shape[0]) for shape in shapes if shape})
         if len(sizes) > 1:
-            (narrow, low), (wide, high) = (
-                [pick(side) for side in zip(*sizes, strict=True)] for pick in (min, max)
-            )
+            widths, heights = zip(*sizes, strict=True)
             lines.append(
-                f"stored in {len(sizes):,} sizes, {narrow} to {wide} wide and {low} to "
-                f"{high} high"
+                f"stored in {len(sizes):,} sizes, {_span(widths)} wide and "
+                f"{_span(heights)} high"
                 + (f", resized to {self._image_size}" if self._image_size else "")
             )
         gray = sum(n for shape, n in shapes.items() if shape and shape[2] == 1)
@@ -259,6 +257,11 @@ class FolderSource(Source):
             image[:] = file.pixels  # Gray is repeated where colour is wanted.
             file.pixels = None  # The split is kept from here on.
         return ImageSet(images, np.array([label for _, label in files], np.int32))
+
+
+def _span(sides: tuple[int, ...]) -> str:
+    low, high = min(sides), max(sides)
+    return f"{low} to {high} pixels" if low < high else f"{low} pixels"
 
 
 def _boundary(files: _Files, wanted: int, before: int) -> int:

@@ -86,9 +86,10 @@ class Layout:
         self.notes: list[str] = []
         self.listings: dict[str, Listing] = {}
         self.roots = {"train": root}
-        found = Folder(root)
-        if root.is_dir():
-            found = self._look(root, ())
+        if not root.is_dir():
+            found_at = "a file" if root.exists() else "nothing"
+            raise self._error(f"expected a folder, found {found_at} at {root}")
+        found = self._look(root, ())
         roots = self._split_roots(found)
         self.roots = {split: folder.path for split, folder in roots.items()}
         train = roots["train"]

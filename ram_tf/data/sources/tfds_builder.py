@@ -1,6 +1,7 @@
 """Finds a TFDS builder with its data, downloading them where the network allows."""
 
 import contextlib
+import difflib
 import functools
 import io
 import logging
@@ -36,9 +37,12 @@ def open_builder(dataset: str, data_dir: str = "") -> Any:
         try:
             builder = tfds.builder(dataset, data_dir=folder)
         except tfds.core.registered.DatasetNotFoundError:
+            known = ["mnist_sample", *tfds.list_builders()]
+            near = difflib.get_close_matches(dataset, known, 1)
             raise RamError(
                 f"--dataset={dataset}: expected a TFDS name, mnist_sample or "
                 "folder:PATH; TFDS knows none of this name"
+                + (f"; did you mean {near[0]}?" if near else "")
             ) from None
         except Exception as error:  # A builder may fail in any way.
             raise RamError(

@@ -596,6 +596,13 @@ def test_folder_too_small_to_train_on_is_refused(
     )
 
 
+def test_batch_larger_than_training_takes_no_folder(refused, tmp_path):
+    words = ["--batch_size=20000", f"--run_dir={tmp_path / 'run'}"]
+    message = refused(train, "--dataset=mnist_sample", *words)
+    assert "--batch_size=20000: expected at most 9000, the training images" in message
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
 def test_patch_wider_than_the_image_is_refused(refused, tmp_path):
     words = ["--patch_size=29", f"--run_dir={tmp_path / 'run'}"]
     message = refused(train, "--dataset=mnist_sample", *words)

@@ -26,6 +26,14 @@ _IMAGES_AT_ONCE = 512
 _GRAY_AT_ONCE = 4096
 
 
+def check_batch_size(batch_size: int, count: int) -> None:
+    """Raises RamError where a batch has more images than there are for training."""
+    if batch_size > count:
+        raise RamError(
+            f"--batch_size={batch_size}: expected at most {count}, the training images"
+        )
+
+
 def training_blocks(
     image_set: ImageSet,
     task: Task,
@@ -57,10 +65,7 @@ def training_blocks(
     """
     count = len(image_set.labels)
     worker, workers = shard
-    if batch_size > count:
-        raise RamError(
-            f"--batch_size={batch_size}: expected at most {count}, the training images"
-        )
+    check_batch_size(batch_size, count)
     if batch_size % workers or not 0 <= worker < workers:
         raise RamError(
             f"--batch_size={batch_size}: expected a multiple of the {workers} shards"

@@ -68,6 +68,7 @@ def _train(
     import keras
     import tensorflow as tf
 
+    from ram_tf.data.pipeline import check_batch_size
     from ram_tf.evaluation.evaluator import Evaluator
     from ram_tf.evaluation.final_results import write_results
     from ram_tf.evaluation.policies import PolicyMonitor
@@ -95,6 +96,7 @@ def _train(
         records = check_source(source, directory)
         # Reads all splits: a broken image is better reported before the training.
         summary = "\n".join(source.summary_lines())
+        check_batch_size(config.batch_size, len(source.split("train").labels))
         # Only now: a Config whose data or model fails must not take the folder.
         directory.begin(config, source.class_names, records)
     validation = Evaluator(

@@ -79,7 +79,7 @@ def test_read_paths_returns_what_the_run_wrote(tmp_path):
 
 
 def test_read_paths_names_the_fault(tmp_path):
-    with pytest.raises(RamError, match="config.json: expected a JSON file"):
+    with pytest.raises(RamError, match="expected a run of ram_tf.train, found none"):
         read_paths(RunDirectory(tmp_path))
     directory = write_run(tmp_path, [0], [0])
     whole = directory.examples.read_bytes()

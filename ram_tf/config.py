@@ -424,9 +424,14 @@ class Config:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def differences(self, other: "Config") -> list[str]:
-        """Returns the names of the fields in which the two identities differ."""
+        """Returns the names of the fields in which the two identities differ.
+
+        Not `decay_steps` where it is `train_steps` in both, as when it was not given.
+        """
         mine, theirs = self.identity(), other.identity()
         names = sorted({*mine, *theirs})
+        if all(each.decay_steps == each.train_steps for each in (self, other)):
+            names = [name for name in names if name != "decay_steps"]
         return [name for name in names if mine.get(name) != theirs.get(name)]
 
 

@@ -1,6 +1,8 @@
 """The exceptions that the package raises for what a user does or can put right."""
 
+import difflib
 import re
+from collections.abc import Iterable
 
 
 class RamError(ValueError):
@@ -18,6 +20,21 @@ def one_line(error: BaseException, limit: int = 200) -> str:
     said = re.sub(r"\{\{.*?\}\}|\[Op:\w+\]( name:)?", " ", str(said))
     text = " ".join(said.split()) or type(error).__name__
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def did_you_mean(
+    given: str, known: Iterable[str], lead: str = "; ", prefix: str = ""
+) -> str:
+    """Returns the end of a message that names what is near, or nothing where none is.
+
+    Args:
+      given: what was mistyped.
+      known: what it could be.
+      lead: what stands before the hint.
+      prefix: what a name has before it in the message, as a flag has two dashes.
+    """
+    near = difflib.get_close_matches(given, list(known), 1)
+    return f"{lead}did you mean {prefix}{near[0]}?" if near else ""
 
 
 class WorkerLost(RamError):

@@ -12,7 +12,6 @@ Over 250 lines: the parser and what a command does with it share the origin of a
 """
 
 import dataclasses
-import difflib
 import os
 import pathlib
 import signal
@@ -21,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ram_tf.config import Config, expectation, parse_value
-from ram_tf.errors import Interrupted, RamError
+from ram_tf.errors import Interrupted, RamError, did_you_mean
 
 PRESET = "preset:"  # Before the name of a preset, in --model.
 _MAX_DEPTH = 16  # Of flagfiles in flagfiles; deeper is a loop.
@@ -194,8 +193,7 @@ def _read_flag(known: Mapping[str, Any], word: str) -> tuple[str, str | None]:
     positive = name.removeprefix("no")
     if not equals and positive in known and isinstance(known[positive].default, bool):
         return positive, "false"
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f", did you mean --{near[0]}?" if near else ""
+    hint = did_you_mean(name, known, ", ", "--")
     raise RamError(f"--{name}: unknown flag{hint} (--help lists the flags)")
 
 

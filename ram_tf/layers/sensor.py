@@ -157,9 +157,9 @@ def check_images(images: Any) -> None:
       RamError: for a rank other than 4, and for any dtype but floats, which are in
         [0, 1], and uint8, 0..255.
     """
-    shape = getattr(images, "shape", None)
-    if shape is not None and _rank(shape) not in (4, None):
-        one = ", of one image images[None]" if len(shape) == 3 else ""
+    shape = tf.TensorShape(getattr(images, "shape", None))
+    if shape.rank not in (4, None):
+        one = ", of one image images[None]" if shape.rank == 3 else ""
         raise RamError(f"images of shape {tuple(shape)}: expected [B, H, W, C]{one}")
     dtype = tf.as_dtype(getattr(images, "dtype", tf.float32))
     if dtype != tf.uint8 and not dtype.is_floating:
@@ -178,10 +178,6 @@ def check_channels(images: Any, expected: int) -> None:
             f"channel{'s' if expected > 1 else ''}, as the model was built for, found "
             f"{found}"
         )
-
-
-def _rank(shape: Any) -> int | None:
-    return shape.rank if isinstance(shape, tf.TensorShape) else len(shape)
 
 
 def top_left(locations: tf.Tensor, image_size_px: tf.Tensor, side: int) -> tf.Tensor:

@@ -72,10 +72,13 @@ class ImageClassifier(keras.Model):
     def _check(self, images: Any) -> None:
         check_images(images)
         if self.built:
-            shape = self.get_build_config()["input_shape"]
-            shape = shape["images"] if isinstance(shape, dict) else shape
-            check_channels(images, shape[-1])
+            check_channels(images, self._images_shape()[-1])
         _warn_of_range(images)
+
+    def _images_shape(self) -> tuple[Any, ...]:
+        """Returns the shape of the images that the model was built for."""
+        shape = self.get_build_config()["input_shape"]
+        return shape["images"] if isinstance(shape, dict) else shape
 
     def track_terms(self, names: tuple[str, ...]) -> None:
         """Makes one mean per name; they are what `fit` shows and logs."""
@@ -160,9 +163,7 @@ class ImageClassifier(keras.Model):
         build this one without a call.
         """
         if self.built and not self._called:
-            shape = self.get_build_config()["input_shape"]
-            shape = shape["images"] if isinstance(shape, dict) else shape
-            self(tf.zeros([side or 1 for side in shape]))
+            self(tf.zeros([side or 1 for side in self._images_shape()]))
         super().export(filepath, *args, **kwargs)
 
     def get_compile_config(self) -> dict[str, Any]:

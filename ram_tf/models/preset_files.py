@@ -5,14 +5,13 @@ A preset is a folder of four files. `config.json` and `model.weights.h5` are as
 `metadata.json` says what an export's says, and what the card in `README.md` states.
 """
 
-import difflib
 import importlib
 import pathlib
 from typing import Any
 
 import keras
 
-from ram_tf.errors import RamError, one_line
+from ram_tf.errors import RamError, did_you_mean, one_line
 from ram_tf.files import read_json
 
 CONFIG, METADATA = "config.json", "metadata.json"
@@ -67,11 +66,9 @@ def find_preset(preset: str | pathlib.Path) -> pathlib.Path:
     found = "no preset and no folder of that name"
     if given and folder.is_dir():
         found = f"a folder without {WEIGHTS}"
-    near = difflib.get_close_matches(given, names, 1)
     raise RamError(
         f"preset {given!r}: expected one of {', '.join(names)}, the folder of a "
-        f"preset, or {HUB_PREFIX}USER/NAME, found {found}"
-        + (f"; did you mean {near[0]}?" if near else "")
+        f"preset, or {HUB_PREFIX}USER/NAME, found {found}" + did_you_mean(given, names)
     )
 
 

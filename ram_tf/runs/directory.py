@@ -85,10 +85,6 @@ class RunDirectory:
             return
         before = self.read_config()
         names = config.differences(before)
-        if "train_steps" in names and "decay_steps" in names:
-            # It was not given: it is train_steps where it is 0.
-            if all(each.decay_steps == each.train_steps for each in (before, config)):
-                names.remove("decay_steps")
         if names:
             changes = ", ".join(
                 f"{name}={getattr(before, name)} (now {getattr(config, name)})"

@@ -1,13 +1,12 @@
 """The combinations of a sweep, read from "learning_rate=1e-3,3e-3 core=rnn,lstm"."""
 
 import dataclasses
-import difflib
 import itertools
 import urllib.parse
 from typing import Any
 
 from ram_tf.config import Config, parse_value
-from ram_tf.errors import RamError
+from ram_tf.errors import RamError, did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,8 +70,7 @@ def read_grid(text: str) -> list[Combination]:
                 f"found {word!r}"
             )
         if name not in fields:
-            near = difflib.get_close_matches(name, fields, 1)
-            hint = f", did you mean {near[0]}?" if near else ""
+            hint = did_you_mean(name, fields, ", ")
             raise RamError(f"--grid: {name}: unknown field of Config{hint}")
         if name == "seed":
             raise RamError("--grid: seed: expected in --seeds, which makes a mean")

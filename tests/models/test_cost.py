@@ -22,6 +22,11 @@ FC_GLIMPSE = product(64, 128) + product(2, 128) + 2 * product(128, 256)
 HEADS = product(256, 2) + product(256, 1)
 
 
+def inception_module(channels):
+    """At a place: four 1x1 from the channels, and three 3x3 between 6 maps."""
+    return 4 * product(channels, 6) + 3 * product(9 * 6, 6)
+
+
 @pytest.mark.parametrize(
     ("settings", "shape", "operations"),
     [
@@ -52,9 +57,7 @@ HEADS = product(256, 2) + product(256, 1)
             (32, 32, 3),
             2
             * (
-                # Branches: four 1x1 from 9 channels, three 3x3 between 6 maps, at each
-                # of the 144 places.
-                144 * (4 * product(9, 6) + 3 * product(9 * 6, 6))
+                144 * inception_module(9)
                 # Location: a dense layer, and transposed convolutions that meet each
                 # kernel entry at the 3x3 and the 6x6 places of their inputs.
                 + product(2, 3 * 3 * 24)
@@ -74,9 +77,9 @@ HEADS = product(256, 2) + product(256, 1)
                 "num_glimpses": 1,
             },
             (32, 32, 3),
-            # The first module at 64 places from 3 channels, the second at 16 from 24.
-            64 * (4 * product(3, 6) + 3 * product(9 * 6, 6))
-            + 16 * (4 * product(24, 6) + 3 * product(9 * 6, 6))
+            # The first module at 64 places, the second at 16.
+            64 * inception_module(3)
+            + 16 * inception_module(24)
             + product(2, 24)
             + (1 + 4) * product(9 * 24, 24)
             + 16 * product(9 * 24, 4 * 24)

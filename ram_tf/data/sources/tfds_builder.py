@@ -1,7 +1,6 @@
 """Finds a TFDS builder with its data, downloading them where the network allows."""
 
 import contextlib
-import difflib
 import functools
 import io
 import logging
@@ -15,7 +14,7 @@ import tensorflow_datasets as tfds
 from absl import logging as absl_logging
 from tensorflow_datasets.core.download import downloader
 
-from ram_tf.errors import RamError, one_line
+from ram_tf.errors import RamError, did_you_mean, one_line
 
 _RETRIES = 2  # TFDS tries ten times, which takes minutes where there is no network.
 _TIMEOUT = (10, 60)  # Seconds to connect, and to wait for more bytes.
@@ -38,11 +37,10 @@ def open_builder(dataset: str, data_dir: str = "") -> Any:
             builder = tfds.builder(dataset, data_dir=folder)
         except tfds.core.registered.DatasetNotFoundError:
             known = ["mnist_sample", *tfds.list_builders()]
-            near = difflib.get_close_matches(dataset, known, 1)
             raise RamError(
                 f"--dataset={dataset}: expected a TFDS name, mnist_sample or "
                 "folder:PATH; TFDS knows none of this name"
-                + (f"; did you mean {near[0]}?" if near else "")
+                + did_you_mean(dataset, known)
             ) from None
         except Exception as error:  # A builder may fail in any way.
             raise RamError(

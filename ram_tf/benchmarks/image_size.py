@@ -108,7 +108,7 @@ def _recurrent(config: Config) -> Callable[[tf.Tensor], tf.Tensor]:
     model = build_model(config, NUM_CLASSES, (SMALL, SMALL, 1))
 
     def look(images: tf.Tensor) -> tf.Tensor:
-        return model.rollout(images, tf.zeros([tf.shape(images)[0], 2])).logits
+        return model.rollout(images).logits
 
     return tf.function(look, jit_compile=use_jit(config))
 

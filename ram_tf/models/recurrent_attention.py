@@ -233,7 +233,7 @@ class RecurrentAttentionModel(ImageClassifier):
     def rollout(
         self,
         images: tf.Tensor,
-        initial_locations: tf.Tensor,
+        initial_locations: tf.Tensor | None = None,
         exploration: tf.Tensor | None = None,
         policy: str | None = None,
     ) -> Rollout:
@@ -242,6 +242,7 @@ class RecurrentAttentionModel(ImageClassifier):
         Args:
           images: [B, H, W, C].
           initial_locations: float32 [B*M, 2]; rows i*M .. i*M + M-1 belong to image i.
+            None is the centre, once an image.
           exploration: float32 [B*M, T-1, 2]. For policy "learned", standard normal
             noise, or None to look at the means; for "random", the locations
             themselves; for "center", ignored.
@@ -253,6 +254,8 @@ class RecurrentAttentionModel(ImageClassifier):
         policy = policy or self.policy
         if self.built:
             check_channels(images, self.num_channels)
+        if initial_locations is None:
+            initial_locations = tf.zeros([tf.shape(images)[0], 2])
         num_images = images.shape[0]  # None inside a function of any batch size.
         if num_images is None or self.num_parts == 1:
             return self._rollout(images, initial_locations, exploration, policy)
@@ -320,7 +323,7 @@ class RecurrentAttentionModel(ImageClassifier):
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         if not isinstance(inputs, dict):
             inputs = {"images": inputs}
-        return tf.nn.softmax(self._look(**inputs).logits)
+        return tf.nn.softmax(self.rollout(**inputs).logits)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         inputs, labels = self.unpack(data)
@@ -333,7 +336,7 @@ class RecurrentAttentionModel(ImageClassifier):
 
     def test_step(self, data: Any) -> dict[str, Any]:
         inputs, labels = self.unpack(data)
-        rollout = self._look(**inputs)
+        rollout = self.rollout(**inputs)
         losses = self.hybrid_loss(rollout, labels, num_rollouts=1)
         terms = self._terms(losses, rollout, labels)
         # At its own mean a Gaussian's density is the same everywhere: REINFORCE would
@@ -370,14 +373,6 @@ class RecurrentAttentionModel(ImageClassifier):
             "accuracy": tf.reduce_mean(correct(rollout.logits, labels)),
             "reward": tf.reduce_mean(rewards),
         }
-
-    def _look(
-        self, images: tf.Tensor, initial_locations: tf.Tensor | None = None
-    ) -> Rollout:
-        """A rollout at the means, for predictions that do not depend on chance."""
-        if initial_locations is None:
-            initial_locations = tf.zeros([tf.shape(images)[0], 2])
-        return self.rollout(images, initial_locations)
 
     def _draw(
         self,

@@ -79,7 +79,7 @@ def _look(
     """Looks at uint8 images, first at the centre."""
     byte = preset.config.pixel_range == "byte"
     pixels = tf.cast(images, tf.float32) if byte else tf.constant(images)
-    rollout = preset.model.rollout(pixels, tf.zeros([len(images), 2]))
+    rollout = preset.model.rollout(pixels)
     probabilities = tf.nn.softmax(rollout.step_logits).numpy()
     rows = zip(
         images,

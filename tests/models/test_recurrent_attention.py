@@ -77,6 +77,16 @@ def test_rollout_without_noise_looks_at_the_means(make_model):
     assert np.ptp(found.means.numpy()[..., 0]) > 0.1, "images are told apart"
 
 
+@pytest.mark.parametrize("num_parts", [1, 2])
+def test_rollout_starts_at_the_centre_unless_told(num_parts, make_model):
+    model = make_model(num_glimpses=NUM_GLIMPSES)
+    model.num_parts = num_parts
+    images = random_images()
+    unsaid, said = model.rollout(images), model.rollout(images, np.zeros([4, 2], "f4"))
+    assert np.all(unsaid.locations[:, 0] == 0)
+    np.testing.assert_array_equal(unsaid.step_logits, said.step_logits)
+
+
 def test_rollout_of_random_policy_looks_where_it_is_told(make_model):
     model = make_model(policy="random")
     places = random_places(4, NUM_GLIMPSES - 1, 2)

@@ -79,7 +79,7 @@ def test_rollout_without_noise_looks_at_the_means(make_model):
 
 @pytest.mark.parametrize("num_parts", [1, 2])
 def test_rollout_starts_at_the_centre_unless_told(num_parts, make_model):
-    model = make_model(num_glimpses=NUM_GLIMPSES)
+    model = make_model()
     model.num_parts = num_parts
     images = random_images()
     unsaid, said = model.rollout(images), model.rollout(images, np.zeros([4, 2], "f4"))
@@ -207,6 +207,16 @@ def test_call_gives_probabilities_from_the_centre_at_the_means(make_model):
     given = model({"images": images, "initial_locations": places})
     logits = model.rollout(images, places).logits
     np.testing.assert_array_equal(given, tf.nn.softmax(logits))
+
+
+def test_predictions_take_no_noise(make_model):
+    model = make_model()
+    model.compile()
+    inputs = {"images": random_images(), "exploration": random_noise()}
+    with pytest.raises(TypeError, match="exploration"):
+        model(inputs)
+    with pytest.raises(TypeError, match="exploration"):
+        model.test_step((inputs, np.zeros(4, "int32")))
 
 
 def test_call_reads_uint8_as_fractions_of_255(make_model):

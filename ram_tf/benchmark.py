@@ -25,6 +25,7 @@ from ram_tf.flags import (
     entry_point,
     experiment_name,
 )
+from ram_tf.runtime.stop_signals import ended_by_sigterm
 
 USAGE = """Measures training, evaluation, the exported model, the input pipeline, start
 and memory, each in a process of its own, and this machine's matrix-product rate.
@@ -180,10 +181,11 @@ def _rows(arguments: Arguments) -> Iterator[tuple[Row, Config]]:
 
 def _timed_rows(arguments: Arguments) -> list[Row]:
     rows = [Row(TIMED, "machine")]
-    for experiment, target in TARGETS.items():
+    for experiment, (target, flags) in TARGETS.items():
         flagfile = pathlib.Path(arguments.experiments_dir) / f"{experiment}.cfg"
         if flagfile.exists():
-            rows.append(Row(TIMED, TIMED, experiment, options={"target": target}))
+            options = {"target": target}
+            rows.append(Row(TIMED, TIMED, experiment, flags, options))
         else:
             _say(f"skipped {experiment}: there is no {flagfile}")
     return rows
@@ -196,7 +198,7 @@ def _past_lines(arguments: Arguments) -> Iterator[dict[str, Any]]:
             f"--from_results: expected --suite={TIMED}, found {arguments.suite}"
         )
     _say("Seconds of training alone, shared out by steps: curves hold no times.")
-    for experiment, target in TARGETS.items():
+    for experiment, (target, _) in TARGETS.items():
         try:
             found = of_results(pathlib.Path(arguments.results_dir) / experiment, target)
         except Missing as error:
@@ -216,6 +218,12 @@ def show(line: dict[str, Any]) -> str:
 
 
 def _command(arguments: Arguments) -> None:
+    # Or a training that is being timed would outlive a benchmark that was stopped.
+    with ended_by_sigterm():
+        _measure_all(arguments)
+
+
+def _measure_all(arguments: Arguments) -> None:
     budget = QUICK if arguments.quick else FULL
     text = json.dumps if arguments.json else show
     failures = []

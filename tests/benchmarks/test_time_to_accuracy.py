@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -116,15 +117,21 @@ def test_from_results_needs_the_suite_and_a_whole_curve(tmp_path, capsys):
     assert "expected columns step and validation_accuracy" in capsys.readouterr().err
 
 
-def stand_in(monkeypatch, program: str) -> None:
-    """Makes `train_process` run a program instead, with --run_dir as RUN."""
+def stand_in(monkeypatch, program: str) -> list[subprocess.Popen]:
+    """Makes `train_process` run a program instead, with --run_dir as RUN.
+
+    Returns a list to which the processes are added.
+    """
+    processes = []
 
     def popen(words, **options):
         (run_dir,) = (w.split("=", 1)[1] for w in words if w.startswith("--run_dir="))
         text = f"import pathlib, time, sys; RUN = pathlib.Path({run_dir!r})\n{program}"
-        return _POPEN([words[0], "-c", text], **options)
+        processes.append(_POPEN([words[0], "-c", text], **options))
+        return processes[-1]
 
     monkeypatch.setattr(startup.subprocess, "Popen", popen)
+    return processes
 
 
 LEARNS = """
@@ -163,6 +170,16 @@ def test_command_skips_what_has_no_data_and_names_what_fails(monkeypatch, capsys
     stand_in(monkeypatch, begun + "print('error: NaN', file=sys.stderr); sys.exit(1)")
     assert ram_tf.benchmark.main(WORDS) == 1
     assert "expected a training, found: NaN" in capsys.readouterr().err
+
+
+def test_a_benchmark_that_is_stopped_stops_its_training(monkeypatch, capsys):
+    stop = "import os, signal; os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)"
+    processes = stand_in(monkeypatch, stop)
+    with pytest.raises(SystemExit) as ended:
+        ram_tf.benchmark.main(WORDS)
+    assert ended.value.code == 143
+    assert [process.poll() for process in processes] == [-signal.SIGTERM]
+    assert capsys.readouterr().err == "stopped by signal 15\n"
 
 
 def test_suite_skips_a_recipe_that_is_not_there(monkeypatch, capsys, tmp_path):

@@ -21,8 +21,8 @@ from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 
 # Our best recipes: the validation accuracy to reach, and flags on top of the flagfile.
-# Trained for its best figure, a recipe keeps a high learning rate for long; where it only
-# has to reach the target, fewer steps do.
+# Trained for its best figure, a recipe keeps a high learning rate for long; where it
+# has only to reach the target, fewer steps do.
 TARGETS: dict[str, tuple[float, tuple[str, ...]]] = {
     "demo": (0.98, ()),
     "best/mnist_6g": (0.989, ("--train_steps=40000",)),

@@ -201,6 +201,24 @@ def test_suite_skips_a_recipe_that_is_not_there(monkeypatch, capsys, tmp_path):
     assert printed.err.count("skipped best/") == len(TARGETS) - 1
 
 
+def test_suite_trains_no_longer_than_its_targets_need(monkeypatch, capsys):
+    trained = {}
+
+    def watch(config, budget, target, report):
+        trained[config.experiment] = (target, config.train_steps, config.decay_steps)
+        return {}
+
+    monkeypatch.setattr(ram_tf.benchmark, "run_fresh", lambda *given: {})
+    monkeypatch.setattr(ram_tf.benchmark, "time_to_accuracy", watch)
+    words = ["--suite=time_to_accuracy", f"--experiments_dir={ROOT}/experiments"]
+    assert ram_tf.benchmark.main(words) == 0
+    assert trained.keys() == TARGETS.keys()
+    # The cosine ends with the training.
+    assert trained["best/mnist_6g"] == (0.989, 40000, 40000)
+    assert trained["best/cluttered60_8g"] == (0.95, 25000, 25000)
+    assert capsys.readouterr().err == ""
+
+
 def test_page_has_a_table_of_times_with_its_own_command():
     line = {"measure": "time_to_accuracy", "experiment": "demo"}
     line |= summarise([run_of(0.5, 0.99)], 0.98)

@@ -175,8 +175,13 @@ def test_command_skips_what_has_no_data_and_names_what_fails(monkeypatch, capsys
 def test_a_benchmark_that_is_stopped_stops_its_training(monkeypatch, capsys):
     stop = "import os, signal; os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)"
     processes = stand_in(monkeypatch, stop)
-    with pytest.raises(SystemExit) as ended:
-        ram_tf.benchmark.main(WORDS)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            ram_tf.benchmark.main(WORDS)
+    finally:
+        # A command ignores a second SIGTERM; the tests after this one must not.
+        signal.signal(signal.SIGTERM, before)
     assert ended.value.code == 143
     assert [process.poll() for process in processes] == [-signal.SIGTERM]
     assert capsys.readouterr().err == "stopped by signal 15\n"

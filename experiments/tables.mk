@@ -1,7 +1,7 @@
 # The tables of the papers. A row is trained only where RESULTS_DIR has no current result
 # of it: a stopped or failed `make table1` goes on where it was. Included by Makefile.
 #
-#   make table1 SEEDS=0,1,2          three seeds a row
+#   make table1 SEEDS=0,1,2          three seeds per row
 #   make table1 RESULTS_DIR=again    from nothing, beside results/
 #   make tables QUICK=1              every row with a tiny budget, in quick/
 #   make row ROW=table1/fc           one row, or several by comma

@@ -2,8 +2,9 @@
 
 import sys
 
+from ram_tf.entry_point import entry_point
 from ram_tf.errors import RamError
-from ram_tf.flags import Arguments, Setting, entry_point
+from ram_tf.flags import Arguments, Setting
 from ram_tf.runtime.quiet_import import import_tensorflow
 from ram_tf.runtime.stop_signals import ended_by_sigterm
 

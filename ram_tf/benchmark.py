@@ -1,5 +1,6 @@
 """Measures speed and memory: python -m ram_tf.benchmark [--flagfile=...] [--json]."""
 
+import dataclasses
 import json
 import pathlib
 import sys
@@ -17,14 +18,9 @@ from ram_tf.benchmarks.time_to_accuracy import (
     time_to_accuracy,
 )
 from ram_tf.config import Config
+from ram_tf.entry_point import entry_point
 from ram_tf.errors import RamError
-from ram_tf.flags import (
-    Arguments,
-    Setting,
-    config_settings,
-    entry_point,
-    experiment_name,
-)
+from ram_tf.flags import Arguments, Setting, config_settings, experiment_name
 from ram_tf.runtime.stop_signals import ended_by_sigterm
 
 USAGE = """Measures training, evaluation, the exported model, the input pipeline, start
@@ -40,7 +36,7 @@ The machine should be idle. time_to_accuracy trains for hours and is in no other
 three seeds each, one after the other, up to the first evaluation from which on all of
 the training's reach the target; the median seed counts.
 
-Prints one line a measurement; with --json one object: measure, experiment, setting,
+Prints one line per measurement; with --json one object: measure, experiment, setting,
 model, batch_size, images_per_second, images_per_gflop (per GFLOP/s of the
 matrix-product rate), mfu, matmul_gflops, p50_ms, p99_ms, peak_mb, compile_s, seconds,
 target_percent, reached, steps, best_percent, where they apply."""
@@ -54,6 +50,8 @@ MEASURES = (
     "serving_throughput",
     "first_step",
 )
+# What every row of a suite may share: where the data are, or others for a try.
+_SHARED = ("data_dir", "dataset")
 
 SETTINGS = [
     *config_settings(),
@@ -73,7 +71,8 @@ SETTINGS = [
     Setting(
         "target",
         0.98,
-        "Validation accuracy, a fraction, that --measure=time_to_accuracy waits for.",
+        "Validation accuracy, a fraction up to 1, that --measure=time_to_accuracy "
+        "waits for.",
         low=0,
     ),
     Setting(
@@ -157,10 +156,15 @@ def command(row: Row) -> str:
 
 def _rows(arguments: Arguments) -> Iterator[tuple[Row, Config]]:
     if arguments.suite != "none":
-        # What every row may share: where the data are, or another data set for a try.
+        config_flags = {field.name for field in dataclasses.fields(Config)}
+        ignored = {*config_flags, "measure", "target"} - set(_SHARED)
+        if unused := sorted(ignored & arguments.given):
+            raise RamError(
+                f"--{unused[0]}: expected none beside --suite, whose rows have theirs"
+            )
         given = [
             f"--{name}={arguments.values[name]}"
-            for name in ("data_dir", "dataset")
+            for name in _SHARED
             if name in arguments.given
         ]
         rows = _timed_rows(arguments) if arguments.suite == TIMED else ROWS
@@ -231,19 +235,26 @@ def _measure_all(arguments: Arguments) -> None:
         for line in _past_lines(arguments):
             print(text(line))
         return
+    if arguments.target > 1:
+        raise RamError(
+            f"--target={arguments.target:g}: expected a fraction of at most 1, such as "
+            "0.98"
+        )
     # All flagfiles are read before the first minute is spent.
     for row, config in list(_rows(arguments)):
         try:
             line = measure(row, config, budget)
-        except Missing as error:
-            _say(f"skipped {row.experiment}: {error}")
-            continue
         except RamError as error:
+            if isinstance(error, Missing) and row.group:
+                _say(f"skipped {row.experiment}: {error}")
+                continue
             # One broken row should not cost the others.
             failures.append(f"{row.measure} {row.experiment}".strip() + f": {error}")
             continue
         if arguments.quick:
             line["quick"] = True
+        if row.group and "dataset" in arguments.given:
+            line["dataset"] = arguments.dataset
         print(text(line), flush=True)
     if failures:
         raise RamError(f"{len(failures)} measurements failed; {'; '.join(failures)}")

@@ -554,3 +554,8 @@ def parse_value(field: dataclasses.Field, text: str) -> Any:
     except (KeyError, ValueError):
         pass  # check_value says what was expected.
     return check_value(field, value)
+
+
+def flag_text(value: Any) -> str:
+    """Returns a value as a flag has it: what `parse_value` reads."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -2,8 +2,9 @@
 
 import sys
 
+from ram_tf.entry_point import entry_point
 from ram_tf.files import to_json, write_atomic
-from ram_tf.flags import Arguments, Setting, config_settings, entry_point
+from ram_tf.flags import Arguments, Setting, config_settings
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runtime.quiet_import import import_tensorflow
 
@@ -11,7 +12,7 @@ USAGE = """Measures the chosen weights of a finished run.
 
   python -m ram_tf.evaluate --run_dir=runs/x [--split=test] [--policy=random]
 
-Prints for each policy the accuracy of one rollout an image with its 95 % interval
+Prints for each policy the accuracy of one rollout per image with its 95 % interval
 (Wilson), the mean over several rollouts, and their ensemble: the prediction of their
 mean probabilities. Writes them to evaluation.json in run_dir. results.json keeps what
 train measured on test."""

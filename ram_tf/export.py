@@ -4,11 +4,13 @@ import pathlib
 import sys
 from typing import Any
 
+from ram_tf.entry_point import entry_point
 from ram_tf.errors import RamError
-from ram_tf.flags import PRESET, Arguments, Setting, config_settings, entry_point
+from ram_tf.flags import PRESET, Arguments, Setting, config_settings
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.quiet_import import import_tensorflow
+from ram_tf.runtime.stop_signals import ended_by_sigterm
 
 # First locations of initial_location=random: one draw, the same for every image.
 _START = {"center": "the centre", "random": "one random location"}
@@ -46,7 +48,7 @@ SETTINGS = [
     Setting(
         "rollouts",
         0,
-        "R, how many rollouts an image a prediction is the mean of; more are better "
+        "R, how many rollouts per image a prediction is the mean of; more are better "
         "and take longer. 0 is 4 for a model trained from random first locations, and "
         "1 for any other.",
         low=0,
@@ -94,7 +96,7 @@ def _command(arguments: Arguments) -> None:
             "test_accuracy"
         ]
     path = pathlib.Path(arguments.export_dir)
-    with EvaluationBar("validation, test") as bar:
+    with ended_by_sigterm(), EvaluationBar("validation, test") as bar:
         metadata = export(
             experiment,
             path,
@@ -133,7 +135,7 @@ def _lines(path: pathlib.Path, metadata: dict[str, Any], before: str) -> list[st
 
     def stopping(row: dict[str, Any]) -> str:
         return (
-            f"{row['mean_glimpses']:.1f} of {glimpses} glimpses an image on test, "
+            f"{row['mean_glimpses']:.1f} of {glimpses} glimpses per image on test, "
             f"accuracy {100 * row['accuracy']:.2f} %"
         )
 

@@ -4,6 +4,7 @@ What is wrong with a file is said in one line.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -60,9 +61,9 @@ def write_atomic(path: pathlib.Path, content: bytes | str) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: "." or a NUL in the name.
         raise RamError(
-            f"{path}: expected to write {len(content)} bytes, found: {error.strerror}"
+            f"{path}: expected to write {len(content)} bytes, found: {one_line(error)}"
         ) from None
 
 
@@ -109,7 +110,8 @@ def new_folder(
     """Gives an empty folder to fill beside `path`; at the end it becomes `path`.
 
     Makes the folders above. When the `with` raises, `path` is as before and nothing is
-    left of what was written. What a killed process left there is removed first.
+    left of what was written. What a killed process left there is removed first; a
+    folder that it was about to replace gets its name back.
 
     Args:
       path: the folder.
@@ -118,24 +120,83 @@ def new_folder(
       faults: what the `with` raises when something cannot be written.
 
     Raises:
-      RamError: when `path` exists and is not to be replaced, or cannot be written.
+      RamError: when `path` exists and is not to be replaced, cannot be written, or is
+        being written by another process.
     """
     if not replace:
         require_absent(path, name)
-    temporary = path.with_name(f".{path.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary, old = (path.with_name(f".{path.name}.{end}") for end in ("tmp", "old"))
+    name = name or str(path)
+    if temporary.is_dir():
+        with _locked(temporary, name):
+            shutil.rmtree(temporary, ignore_errors=True)
     try:
+        if old.exists() and not path.exists():
+            old.rename(path)
         temporary.mkdir(parents=True)
-        yield temporary
-        if replace:
-            shutil.rmtree(path, ignore_errors=True)
-        temporary.rename(path)
+        with _locked(temporary, name):
+            try:
+                yield temporary
+                _move(temporary, path, old)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
     except faults as error:
         raise RamError(
-            f"{name or path}: expected a folder to write to, found: {one_line(error)}"
+            f"{name}: expected a folder to write to, found: {one_line(error)}"
         ) from None
+
+
+def _move(new: pathlib.Path, path: pathlib.Path, old: pathlib.Path) -> None:
+    """Moves a folder to `path`; what is there is at `old` until that is done."""
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        path.rename(old)
+    try:
+        new.rename(path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: pathlib.Path, name: str) -> Iterator[None]:
+    """Keeps other processes from a folder; a file system without locks lets them in.
+
+    Raises:
+      RamError: when another process has it.
+      OSError: when it cannot be opened.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RamError(
+                    f"{name}: expected no other command that writes it, found one"
+                ) from None
+        yield
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(descriptor)
+
+
+def read_text(path: pathlib.Path, expected: str) -> str:
+    """Reads a text file.
+
+    Args:
+      path: the file.
+      expected: what it should be, for the error.
+
+    Raises:
+      RamError: when it is missing or no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise RamError(f"{expected}, found: {reason}") from None
 
 
 def to_json(value: Any) -> str:

@@ -5,22 +5,16 @@ Flags are written as absl writes them: --name=value or --name value, and --name 
 the line of the flagfile that it came from, and flagfiles nest relative to the including
 file.
 
-A command is a function of the parsed flags. Its `entry_point` calls it, and turns an
-error into one line and an exit status.
-
-Over 250 lines: the parser and what a command does with it share the origin of a word.
+`ram_tf.entry_point` makes a command of a function of them.
 """
 
 import dataclasses
-import os
 import pathlib
-import signal
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ram_tf.config import Config, expectation, parse_value
-from ram_tf.errors import Interrupted, RamError, did_you_mean
+from ram_tf.errors import RamError, did_you_mean
 
 PRESET = "preset:"  # Before the name of a preset, in --model.
 _MAX_DEPTH = 16  # Of flagfiles in flagfiles; deeper is a loop.
@@ -246,62 +240,6 @@ def _flag_lines(settings: Sequence[Any]) -> list[str]:
         doc = setting.metadata["doc"]
         lines.append(f"      {doc} ({expectation(setting)})")
     return lines
-
-
-def print_error(error: Exception) -> None:
-    """Prints an error on standard error, in one line, whatever text it quotes."""
-    # The name of a file may be no text.
-    said = " ".join(str(error).split()).encode("utf-8", "backslashreplace").decode()
-    print(f"error: {said}", file=sys.stderr)
-
-
-def entry_point(
-    command: Callable[[Arguments], int | None],
-    settings: Sequence[Any],
-    usage: str,
-    *,
-    positional: bool = False,
-) -> Callable[..., int]:
-    """Returns the `main` of a command.
-
-    Args:
-      command: does the work; returns an exit status, None for 0.
-      settings: the flags that it takes.
-      usage: the first lines of `--help`.
-      positional: whether it takes words that are not flags.
-
-    Returns:
-      A function of the words after the command's name (None: those of this process)
-      that returns the exit status: 0 when all went well and for --help; 1 after an
-      error, and 128 and its number after a signal (Ctrl-C: 130), reported in one line
-      on standard error; else what the command returned.
-    """
-
-    def run(words: Sequence[str]) -> int:
-        if any(word in ("--help", "-h", "-help", "--helpfull") for word in words):
-            print(help_text(usage, settings))
-            return 0
-        return command(parse(settings, words, positional=positional)) or 0
-
-    def main(argv: Sequence[str] | None = None) -> int:
-        try:
-            status = run(sys.argv[1:] if argv is None else argv)
-            sys.stdout.flush()
-            return status
-        except BrokenPipeError:  # The reader has read enough, as in `| head`.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        except RamError as error:
-            print_error(error)
-            return 1
-        except Interrupted as interrupted:
-            print(f"{interrupted}; the same command continues", file=sys.stderr)
-            return 128 + interrupted.signal
-        except KeyboardInterrupt:
-            print("error: interrupted", file=sys.stderr)
-            return 128 + signal.SIGINT
-
-    return main
 
 
 def experiment_name(flagfile: pathlib.Path) -> str:

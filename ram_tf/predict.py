@@ -5,9 +5,10 @@ import pathlib
 import sys
 from typing import TYPE_CHECKING
 
+from ram_tf.entry_point import entry_point, print_error
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
-from ram_tf.flags import Arguments, Setting, entry_point, print_error
+from ram_tf.flags import Arguments, Setting
 from ram_tf.runtime.quiet_import import import_tensorflow
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ USAGE = """Classifies images with an exported model or a preset.
 
 Takes PNG, JPEG, GIF, BMP, WebP, TIFF and PNM files, as a viewer shows them; folders,
 with the folders in them; quoted patterns; and .npz files with an array `images` (uint8
-[n, H, W, C]) and perhaps `labels`, as examples.npz of a run. Prints one line an image.
-Images become gray or colour and of the size that the model takes, with the background
+[n, H, W, C]) and perhaps `labels`, as examples.npz of a run. Prints one line per image.
+Pictures become gray or colour and of the size that the model takes, with the background
 of its training behind what is transparent; nothing else is changed, unless --prepare
 asks for it. A file that cannot be read is named on standard error; the others are
 classified, and the exit status is 1."""
@@ -123,12 +124,17 @@ def _find(words: tuple[str, ...]) -> tuple[list[str], bool]:
 
     paths: list[str] = []
     missing = False
+
+    def tell(fault: RamError) -> None:
+        nonlocal missing
+        print_error(fault)
+        missing = True
+
     for word in words:
         try:
-            found, others = find_images(word)
+            found, others = find_images(word, tell)
         except RamError as error:
-            print_error(error)
-            missing = True
+            tell(error)
             continue
         paths += found
         if others:

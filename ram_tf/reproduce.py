@@ -8,9 +8,10 @@ training has saved its state, and the same command continues.
 import pathlib
 import sys
 
+from ram_tf.entry_point import entry_point, say
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
-from ram_tf.flags import Arguments, Setting, config_settings, entry_point
+from ram_tf.flags import Arguments, Setting, config_settings
 from ram_tf.tables.catalogue import (
     ExperimentRow,
     find_experiments,
@@ -83,10 +84,10 @@ def _command(arguments: Arguments) -> None:
         results_dir, arguments.runs_dir, arguments.data_dir, quick
     )
     if quick:
-        require_no_real_results(experiments, seeds, results_dir)
+        require_no_real_results(experiments, results_dir)
     jobs = [(experiment, seed) for seed in seeds for experiment in experiments]
     with Trainings(arguments.jobs) as trainings:
-        failed = make_all(reproduction, jobs, trainings, arguments.jobs)
+        failed = make_all(reproduction, jobs, trainings, arguments.jobs, say)
     trainings.check(f"{len(failed)} of {len(jobs)} results to go")
     sources = read_sources(arguments.experiments_dir)
     tables = collect(arguments.experiments_dir, results_dir, quick=quick, seeds=seeds)
@@ -94,7 +95,7 @@ def _command(arguments: Arguments) -> None:
         page = collect(arguments.experiments_dir, results_dir, quick=quick)
         write_atomic(pathlib.Path(results_dir) / "tables.md", render(page, sources))
     tables = [table for table in tables if table.table in shown]
-    print(render(tables, sources), end="")
+    say(render(tables, sources), end="")
     if failed:
         raise RamError(f"{len(failed)} of {len(jobs)} runs failed: {', '.join(failed)}")
     require_no_faults(tables)

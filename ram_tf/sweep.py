@@ -10,9 +10,10 @@ import pathlib
 import sys
 
 from ram_tf.config import Config
+from ram_tf.entry_point import entry_point, say
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
-from ram_tf.flags import Arguments, Setting, config_settings, entry_point
+from ram_tf.flags import Arguments, Setting, config_settings
 from ram_tf.sweeps.grid import read_grid
 from ram_tf.sweeps.ranking import Ranked, markdown, rank, table_csv
 from ram_tf.sweeps.runs import runs_of, train_all
@@ -45,7 +46,7 @@ def _write(out_dir: pathlib.Path, ranking: list[Ranked], title: str) -> None:
 
     write_atomic(out_dir / "sweep.md", markdown(ranking))
     write_atomic(out_dir / "sweep.csv", table_csv(ranking))
-    print(markdown(ranking), end="")
+    say(markdown(ranking), end="")
     written = [str(out_dir / name) for name in ("sweep.md", "sweep.csv")]
     if any(ranked.accuracies for ranked in ranking):
         try:
@@ -55,7 +56,7 @@ def _write(out_dir: pathlib.Path, ranking: list[Ranked], title: str) -> None:
         else:
             write_atomic(out_dir / "sweep.png", to_png(figure))
             written.append(str(out_dir / "sweep.png"))
-    print("written: " + ", ".join(written))
+    say("written: " + ", ".join(written))
 
 
 def _command(arguments: Arguments) -> None:
@@ -68,15 +69,12 @@ def _command(arguments: Arguments) -> None:
         combination.config(given)
     out_dir = pathlib.Path(arguments.out_dir)
     runs = runs_of(combinations, seeds, out_dir, given)
-    print(
+    say(
         f"{len(combinations)} combinations x {len(seeds)} seeds in {out_dir}, "
-        f"{arguments.jobs} at a time",
-        flush=True,
+        f"{arguments.jobs} at a time"
     )
     with Trainings(arguments.jobs) as trainings:
-        errors = train_all(
-            runs, trainings, arguments.jobs, lambda line: print(line, flush=True)
-        )
+        errors = train_all(runs, trainings, arguments.jobs, say)
     trainings.check(f"{len(errors)} of {len(runs)} runs to go")
     ranking = rank(runs, errors)
     name = arguments.experiment or (
@@ -85,7 +83,7 @@ def _command(arguments: Arguments) -> None:
     _write(out_dir, ranking, f"Sweep of {name}")
     best = ranking[0]
     if best.mean is not None and not best.errors:
-        print(f"best: {best.combination.name}: validation {100 * best.mean:.2f} %")
+        say(f"best: {best.combination.name}: validation {100 * best.mean:.2f} %")
     if errors:
         named = "; ".join(f"{run}: {error}" for run, error in errors.items())
         raise RamError(f"{len(errors)} of {len(runs)} runs failed: {named}")

@@ -10,8 +10,9 @@ import pathlib
 import sys
 from typing import Any
 
+from ram_tf.entry_point import entry_point, say
 from ram_tf.errors import WorkerLost
-from ram_tf.flags import Arguments, config_settings, entry_point, experiment_name
+from ram_tf.flags import Arguments, config_settings, experiment_name
 from ram_tf.runtime.stop_signals import StopRequest, answering
 from ram_tf.training.run import give_up, train
 
@@ -48,8 +49,8 @@ def _command(arguments: Arguments) -> None:
     stop = StopRequest()
     try:
         with answering(stop):
-            results = train(config, stop, lambda text: print(text, flush=True))
-            print(summary(results) if results else "done; the chief has the results")
+            results = train(config, stop, say)
+            say(summary(results) if results else "done; the chief has the results")
     except WorkerLost as error:
         give_up(error)
 

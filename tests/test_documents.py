@@ -174,7 +174,7 @@ def _check_command(name, words, copied, monkeypatch):
     """Parses words as a command does, without running it."""
     assert name.startswith("ram_tf."), name
     module = importlib.import_module(name)
-    if hasattr(module, "__path__"):  # A room that is a command too.
+    if hasattr(module, "__path__"):  # A subpackage that is a command too.
         module = importlib.import_module(f"{name}.__main__")
 
     def only_parse(settings, argv, *, positional=False):

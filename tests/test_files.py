@@ -1,6 +1,7 @@
 """Tests of what is written whole or not at all."""
 
 import os
+import pathlib
 
 import pytest
 
@@ -106,6 +107,50 @@ def test_folder_begins_without_what_a_killed_process_left(tmp_path):
     with new_folder(tmp_path / "model"):
         pass
     assert below(tmp_path) == {"model": None}
+
+
+def test_folder_that_another_process_writes_is_left_to_it(tmp_path):
+    path = tmp_path / "model"
+    with new_folder(path) as folder:
+        (folder / "a").write_text("1")
+        with pytest.raises(RamError) as caught, new_folder(path):
+            raise AssertionError("two write one folder")
+        line = f"{path}: expected no other command that writes it, found one"
+        assert str(caught.value) == line
+    assert below(tmp_path) == {"model": None, "model/a": "1"}
+
+
+def test_folder_that_cannot_take_its_name_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "old").write_text("0")
+    rename = pathlib.Path.rename
+
+    def refuse(self, target):
+        if self.name == ".model.tmp":
+            raise OSError(39, "Directory not empty")
+        return rename(self, target)
+
+    monkeypatch.setattr(pathlib.Path, "rename", refuse)
+    with pytest.raises(RamError, match="Directory not empty"):
+        with new_folder(path, replace=True) as folder:
+            (folder / "a").write_text("1")
+    assert below(tmp_path) == {"model": None, "model/old": "0"}
+
+
+def test_folder_of_a_process_killed_while_it_replaced_comes_back(tmp_path):
+    path = tmp_path / "model"
+    (tmp_path / ".model.old").mkdir()
+    (tmp_path / ".model.old" / "old").write_text("0")
+    with pytest.raises(Broken), new_folder(path, replace=True):
+        raise Broken
+    assert below(tmp_path) == {"model": None, "model/old": "0"}
+
+
+@pytest.mark.parametrize("name", [".", "/", "a\0b"])
+def test_file_of_an_impossible_name_is_one_line(name):
+    with pytest.raises(RamError, match="expected to write 1 bytes, found: "):
+        write_atomic(pathlib.Path(name), "1")
 
 
 def test_folder_that_cannot_be_written_is_one_line(tmp_path):

@@ -2,15 +2,12 @@
 
 import dataclasses
 import os
-import signal
-import subprocess
-import sys
 
 import pytest
 
 from ram_tf.config import Config
-from ram_tf.errors import Interrupted, RamError
-from ram_tf.flags import Setting, config_settings, entry_point, help_text, parse
+from ram_tf.errors import RamError
+from ram_tf.flags import Setting, config_settings, help_text, parse
 from ram_tf.runs.directory import RunDirectory
 
 CONFIG = config_settings()
@@ -259,85 +256,6 @@ def test_help_of_a_command_that_trains_lists_its_own_flags_first():
     assert "--grid" not in after and after.count("\n  --") == len(CONFIG)
     for settings in (CONFIG, [*CONFIG[:2], own]):
         assert "Flags of every run" not in help_text("Usage.", settings)
-
-
-@pytest.mark.parametrize("word", ["--help", "-h", "--helpfull"])
-def test_entry_point_answers_help_before_all_else(word, capsys):
-    status = entry_point(lambda arguments: 5, CONFIG, "Usage.")(["--nonsense", word])
-    assert status == 0
-    found = capsys.readouterr()
-    assert found.out.startswith("Usage.\n")
-    assert found.err == ""
-
-
-@pytest.mark.parametrize(("returned", "status"), [(None, 0), (0, 0), (143, 143)])
-def test_entry_point_returns_the_commands_status(returned, status):
-    argv = ["--seed=4"]
-    seen = []
-
-    def command(arguments):
-        seen.append(arguments.seed)
-        return returned
-
-    assert entry_point(command, CONFIG, "")(argv) == status
-    assert seen == [4]
-
-
-def test_entry_point_tells_an_error_in_one_line(capsys):
-    def command(arguments):
-        raise RamError("a file\nwith a line break in its name")
-
-    assert entry_point(command, CONFIG, "")([]) == 1
-    found = capsys.readouterr()
-    assert found.err == "error: a file with a line break in its name\n"
-    assert found.out == ""
-
-
-def test_entry_point_tells_of_an_interruption_in_one_line(capsys):
-    def command(arguments):
-        raise KeyboardInterrupt
-
-    assert entry_point(command, CONFIG, "")([]) == 130
-    assert capsys.readouterr().err == "error: interrupted\n"
-
-
-def test_entry_point_tells_of_work_that_goes_on_in_one_line(capsys):
-    def command(arguments):
-        raise Interrupted(signal.SIGTERM, "2 of 3 runs to go")
-
-    assert entry_point(command, CONFIG, "")([]) == 143
-    line = "stopped by signal 15, 2 of 3 runs to go; the same command continues\n"
-    assert capsys.readouterr().err == line
-
-
-def test_entry_point_hides_no_fault_of_its_own():
-    def command(arguments):
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        entry_point(command, CONFIG, "")([])
-
-
-def test_entry_point_reads_the_processs_own_words(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["ram-train", "--seed=8"])
-    assert entry_point(lambda arguments: arguments.seed, CONFIG, "")(None) == 8
-
-
-def test_reader_that_has_enough_is_no_fault():
-    found = subprocess.run(
-        [sys.executable, "-m", "ram_tf.train", "--help"],
-        stdout=_closed_pipe(),
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    assert (found.returncode, found.stderr) == (0, "")
-
-
-def _closed_pipe():
-    reader, writer = os.pipe()
-    os.close(reader)
-    return writer
 
 
 @pytest.mark.parametrize(

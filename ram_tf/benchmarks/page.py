@@ -10,9 +10,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ram_tf.entry_point import entry_point
 from ram_tf.errors import RamError
-from ram_tf.files import replace_between, write_atomic
-from ram_tf.flags import Arguments, Setting, entry_point
+from ram_tf.files import read_text, replace_between, write_atomic
+from ram_tf.flags import Arguments, Setting
 
 USAGE = """Writes the figures of benchmark runs into a Markdown page, and a plot.
 
@@ -82,7 +83,7 @@ def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
       RamError: when the file is missing, or holds something else.
     """
     lines = []
-    text = _read_text(path, f"{path}: expected output of ram_tf.benchmark")
+    text = read_text(path, f"{path}: expected output of ram_tf.benchmark")
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             value = json.loads(line)
@@ -93,7 +94,7 @@ def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
                 f"{path}:{number}: expected a line of ram_tf.benchmark --json, found "
                 f"{line[:40]!r}"
             )
-        for name in ("quick", "from_results"):
+        for name in ("quick", "from_results", "dataset"):
             if value.get(name):
                 raise RamError(
                     f"{path}:{number}: expected measured figures, found a --{name} run"
@@ -177,18 +178,10 @@ def plot(line: dict[str, Any], processor: str) -> bytes:
     return to_png(figure)
 
 
-def _read_text(path: pathlib.Path, expected: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise RamError(f"{expected}, found: {reason}") from None
-
-
 def _command(arguments: Arguments) -> None:
     runs = read_runs(pathlib.Path(arguments.runs_dir))
     path = pathlib.Path(arguments.page)
-    text = _read_text(path, f"--page={path}: expected a page")
+    text = read_text(path, f"--page={path}: expected a page")
     page = insert(text, markdown(runs))
     found: dict[str, dict[str, Any]] = {}
     for lines in runs.values():  # The last run with a curve, and its machine.

@@ -33,7 +33,7 @@ _POLL_SECONDS = 0.05
 
 
 class Missing(RamError):
-    """There are no data to train on, or no results to read."""
+    """The training did not begin, for want of data, say; or there are no results."""
 
 
 class Evaluation(NamedTuple):

@@ -15,8 +15,9 @@ from typing import Any
 from ram_tf.data.raw.cifar10 import read_cifar10
 from ram_tf.data.raw.mnist import read_mnist
 from ram_tf.data.raw.work_folder import work_folder
+from ram_tf.entry_point import entry_point
 from ram_tf.errors import RamError, one_line
-from ram_tf.flags import Arguments, Setting, entry_point
+from ram_tf.flags import Arguments, Setting
 from ram_tf.runtime.quiet_import import import_tensorflow
 from ram_tf.runtime.stop_signals import ended_by_sigterm
 

@@ -1,6 +1,5 @@
 """Accuracy against the number of glimpses, when a model stops as soon as it is sure."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,24 +22,19 @@ def last_glimpse(confidence: np.ndarray, threshold: float) -> np.ndarray:
     return sure.argmax(-1)
 
 
-def anytime_curve(
-    confidence: np.ndarray,
-    right: np.ndarray,
-    thresholds: Sequence[float] = THRESHOLDS,
-) -> list[dict[str, Any]]:
-    """Returns a row for each threshold, ready for JSON.
+def anytime_curve(confidence: np.ndarray, right: np.ndarray) -> list[dict[str, Any]]:
+    """Returns a row for each threshold of `THRESHOLDS`, ready for JSON.
 
     Args:
       confidence: floats [n, T], the largest probability after each glimpse.
       right: bool [n, T], whether the most likely class then is the label.
-      thresholds: in (0, 1].
 
     Returns:
       Rows of threshold, accuracy and mean_glimpses.
     """
     images = np.arange(len(right))
     rows = []
-    for threshold in thresholds:
+    for threshold in THRESHOLDS:
         last = last_glimpse(confidence, threshold)
         rows.append(
             {
@@ -55,7 +49,7 @@ def anytime_curve(
 def curve_of_probabilities(
     step_probabilities: np.ndarray, labels: np.ndarray
 ) -> list[dict[str, Any]]:
-    """Returns `anytime_curve` of one rollout an image.
+    """Returns `anytime_curve` of one rollout per image.
 
     Args:
       step_probabilities: floats [n, T, N], after each glimpse.

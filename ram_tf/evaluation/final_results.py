@@ -44,7 +44,7 @@ def evaluate(
       jit_compile: whether XLA compiles the rollout.
       policies: which policies; empty is the model's own, and for a learned one also
         random and center.
-      num_rollouts: rollouts a policy; None is config.eval_rollouts. One is enough for
+      num_rollouts: rollouts per policy; None is config.eval_rollouts. One is enough for
         what does not depend on chance.
       eval_locations: mean or sample; None is config.eval_locations.
       on_batch: called with the batches done and in all, over all passes, before each
@@ -123,7 +123,7 @@ def write_results(
     started = time.monotonic()
     found, evaluator = evaluate(experiment, "test", jit_compile, on_batch=on_batch)
     write_atomic(directory.evaluation, to_json(found))
-    write_atomic(directory.examples, _examples(experiment, evaluator, found["policy"]))
+    write_atomic(directory.examples, _examples(experiment, evaluator, found))
     headline = found["policies"][found["policy"]]
     results = {
         "experiment": config.experiment,
@@ -185,12 +185,18 @@ def _git(folder: pathlib.Path, *words: str) -> str:
     ).stdout.strip()
 
 
-def _examples(experiment: Experiment, evaluator: Evaluator, policy: str) -> bytes:
-    """Returns an .npz of the first test images and what the model did on them."""
+def _examples(
+    experiment: Experiment, evaluator: Evaluator, found: dict[str, Any]
+) -> bytes:
+    """Returns an .npz of the first test images and what the model did on them.
+
+    It is the first rollout of what `evaluate` found, at the same locations.
+    """
     images, labels = first_images(
         experiment.source.split("test"), experiment.task, NUM_EXAMPLES
     )
-    predictions = evaluator.predict(policy)
+    sample = found["eval_locations"] == "sample"
+    predictions = evaluator.predict(found["policy"], sample=sample)
     return to_npz(
         Examples(
             images=images,

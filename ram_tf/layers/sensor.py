@@ -45,7 +45,7 @@ class GlimpseSensor(keras.layers.Layer):
 
     Raises:
       RamError: for a bad argument, images that are not of rank 4 or of a dtype whose
-        range is not known, or locations that are no whole number of rollouts an image.
+        range is not known, or locations that are no whole number of rollouts per image.
     """
 
     def __init__(

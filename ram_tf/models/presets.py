@@ -1,6 +1,6 @@
 """Presets: trained models by name, folder or Hub address, with what they expect.
 
->>> preset = load_preset("mnist_demo")
+>>> preset = load_preset("demo")
 >>> preset.model.predict(images)
 """
 
@@ -9,7 +9,8 @@ import pathlib
 from typing import Any
 
 from ram_tf.config import Config
-from ram_tf.models.preset_files import find_preset, read_metadata
+from ram_tf.errors import RamError
+from ram_tf.models.preset_files import METADATA, find_preset, read_metadata
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 
 
@@ -24,17 +25,14 @@ class Preset:
         class_names, initial_location, test_accuracy (a fraction, of the stored weights,
         from that first location), config (of the run), background (behind what is
         transparent); and what the card states.
+      config: of the run that it came from.
       folder: where it was read from.
     """
 
     model: RecurrentAttentionModel
     metadata: dict[str, Any]
+    config: Config
     folder: pathlib.Path
-
-    @property
-    def config(self) -> Config:
-        """The Config of the run that it came from."""
-        return Config.from_dict(self.metadata["config"])
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -60,4 +58,9 @@ def load_preset(preset: str | pathlib.Path) -> Preset:
     """
     folder = find_preset(preset)
     metadata = read_metadata(folder)
-    return Preset(RecurrentAttentionModel.from_preset(folder), metadata, folder)
+    try:
+        config = Config.from_dict(metadata["config"])
+    except RamError as error:  # Of a newer version of the package, say.
+        raise RamError(f"{folder / METADATA}: {error}") from None
+    model = RecurrentAttentionModel.from_preset(folder)
+    return Preset(model, metadata, config, folder)

@@ -119,6 +119,7 @@ on the Hugging Face Hub, `hf://user/name`."""
 
 def _data(metadata: dict[str, Any], config: Config) -> str:
     data, splits = data_of(config), metadata["results"]["splits"]
+    first = "the centre" if config.initial_location == "center" else "a random location"
     select = "was best on validation" if config.select == "best" else "was the last"
     return f"""## Data and protocol
 
@@ -127,8 +128,7 @@ def _data(metadata: dict[str, Any], config: Config) -> str:
 - Test: {splits["test"]}.
 - The weights are the checkpoint that {select}; test chose nothing.
 - Accuracy of results: one rollout at the means of the policy, its first glimpse
-  {"at the centre" if config.initial_location == "center" else "at a random place"}. \
-Intervals are Wilson's, 95 %."""
+  at {first}. Intervals are Wilson's, 95 %."""
 
 
 def _limits(metadata: dict[str, Any], config: Config) -> str:

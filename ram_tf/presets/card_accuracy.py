@@ -7,7 +7,7 @@ from ram_tf.presets.words import markdown_table, percent, with_interval
 
 _POLICIES = {
     "learned": "where it learned to look",
-    "random": "the same weights, looking at random places",
+    "random": "the same weights, looking at random locations",
     "center": "the same weights, looking at the centre only",
 }
 

@@ -2,9 +2,11 @@
 
 import pathlib
 
+from ram_tf.entry_point import entry_point, say
 from ram_tf.errors import RamError
-from ram_tf.flags import Arguments, Setting, config_settings, entry_point
+from ram_tf.flags import Arguments, Setting, config_settings
 from ram_tf.runtime.quiet_import import import_tensorflow
+from ram_tf.runtime.stop_signals import ended_by_sigterm
 
 USAGE = """Writes a finished run as a preset: a folder to share, that loads by its name.
 
@@ -48,6 +50,11 @@ SETTINGS = [
 
 
 def _command(arguments: Arguments) -> None:
+    with ended_by_sigterm():  # A half-made folder is removed then, too.
+        _make_or_measure(arguments)
+
+
+def _make_or_measure(arguments: Arguments) -> None:
     if arguments.measure:
         if arguments.shipped or arguments.run_dir or arguments.out:
             raise RamError("--measure: expected none of --shipped, --run_dir and --out")
@@ -72,7 +79,7 @@ def _command(arguments: Arguments) -> None:
         arguments.results_dir,
         arguments.license,
     )
-    print(_said(pathlib.Path(arguments.out), metadata))
+    say(_said(pathlib.Path(arguments.out), metadata))
 
 
 def _make_shipped(arguments: Arguments) -> None:
@@ -88,7 +95,7 @@ def _make_shipped(arguments: Arguments) -> None:
         folder = PRESETS_DIR / name
         if not directory.results.exists():
             kept = "kept" if (folder / METADATA).exists() else "not made"
-            print(f"{name}: {kept}, there is no finished run {directory.path}")
+            say(f"{name}: {kept}, there is no finished run {directory.path}")
             continue
         metadata = save_preset(
             directory.path,
@@ -98,9 +105,9 @@ def _make_shipped(arguments: Arguments) -> None:
             LICENSE,
             replace=True,
         )
-        print(_said(folder, metadata), flush=True)
+        say(_said(folder, metadata))
     if fill_page():
-        print("docs/presets.md: filled")
+        say("docs/presets.md: filled")
 
 
 def _measure(arguments: Arguments) -> None:
@@ -114,9 +121,9 @@ def _measure(arguments: Arguments) -> None:
         names = shipped_names()
     for name in names:
         metadata = measure_again(name, arguments.data_dir)
-        print(_said(find_preset(name), metadata), flush=True)
+        say(_said(find_preset(name), metadata))
     if fill_page():
-        print("docs/presets.md: filled")
+        say("docs/presets.md: filled")
 
 
 def _said(folder: pathlib.Path, metadata: dict) -> str:

@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from ram_tf.config import Config
+from ram_tf.config import Config, flag_text
 from ram_tf.errors import RamError
 from ram_tf.files import read_json, to_json, write_atomic
 
@@ -55,16 +55,20 @@ class RunDirectory:
             ) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             self._lock.close()
             raise RamError(
                 f"--run_dir={self.path}: expected no other run in it, found one that "
                 "is running"
+                if isinstance(error, BlockingIOError)
+                else f"--run_dir={self.path}: expected a file system that locks files, "
+                f"found: {error.strerror}"
             ) from None
-        # What a killed run was writing.
+        # What a killed run was writing. Folders are those of another command.
         for folder in (self.path, self.checkpoints):
             for path in folder.glob(".*.tmp"):
-                path.unlink(missing_ok=True)
+                if not path.is_dir():
+                    path.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Gives the lock back."""
@@ -173,7 +177,7 @@ class RunDirectory:
         write_atomic(self.class_names, to_json(class_names))
         if records is not None:
             write_atomic(self.data, to_json(records))
-        lines = [f"--{name}={_text(value)}" for name, value in values.items()]
+        lines = [f"--{name}={flag_text(value)}" for name, value in values.items()]
         # Names of files may be bytes that are no text.
         write_atomic(self.flags, os.fsencode("\n".join(lines) + "\n"))
         write_atomic(self.config, to_json(values))
@@ -221,7 +225,3 @@ def _split_change(split: str, old: Any, now: dict[str, Any], names: list[str]) -
         said += f": {len(new)} new" + (f", as {new[0]}" if new else "")
         said += f", {gone} gone" if gone else ""
     return said
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

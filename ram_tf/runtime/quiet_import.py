@@ -31,12 +31,22 @@ def import_tensorflow() -> None:
 def _standard_error_held_back() -> Iterator[None]:
     """Holds back what any library writes to file descriptor 2, dropped if all is well.
 
-    C++ code writes to the descriptor, not to sys.stderr.
+    C++ code writes to the descriptor, not to sys.stderr. Nothing is held back where
+    there is no place for it, or no standard error.
     """
     descriptor = 2
-    sys.stderr.flush()
-    original = os.dup(descriptor)
-    with tempfile.TemporaryFile() as held:
+    with contextlib.ExitStack() as stack:
+        held = original = None
+        with contextlib.suppress(OSError):  # Every folder is read-only, or `2>&-`.
+            held = stack.enter_context(tempfile.TemporaryFile())
+            original = os.dup(descriptor)
+        if held is None or original is None:
+            yield
+            return
+        stack.callback(os.close, original)
+        stack.callback(os.dup2, original, descriptor)
+        if sys.stderr is not None:
+            sys.stderr.flush()
         os.dup2(held.fileno(), descriptor)
         try:
             yield
@@ -44,6 +54,3 @@ def _standard_error_held_back() -> Iterator[None]:
             held.seek(0)
             os.write(original, held.read())
             raise
-        finally:
-            os.dup2(original, descriptor)
-            os.close(original)

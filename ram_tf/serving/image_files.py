@@ -34,11 +34,19 @@ class ReadImages(NamedTuple):
     said: tuple[str, ...] = ()
 
 
-def find_images(word: str) -> tuple[list[str], int]:
+def find_images(
+    word: str, on_fault: Callable[[RamError], None] | None = None
+) -> tuple[list[str], int]:
     """Returns the files that a word of a command line names, sorted.
 
     A folder stands for the picture files in it and in its folders, without hidden ones;
-    a pattern with *, ** or ? for the files that match, as a shell's.
+    a pattern with *, ** or ? for the files that match, as a shell's. Links to folders
+    are followed; each folder is taken once.
+
+    Args:
+      word: a file, a folder or a pattern.
+      on_fault: called with the error for each folder that cannot be read, where others
+        can; None raises it.
 
     Returns:
       The files, and how many others of a folder were left out.
@@ -48,13 +56,28 @@ def find_images(word: str) -> tuple[list[str], int]:
     """
     if os.path.isdir(word):
         found, others = [], 0
-        for folder, folders, names in os.walk(word):
+        faults: list[OSError] = []
+        seen: set[tuple[int, int]] = set()
+        walk = os.walk(word, onerror=faults.append, followlinks=True)
+        for folder, folders, names in walk:
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in seen:  # A link back, or a second one.
+                folders.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
                 if name.lower().endswith(picture.SUFFIXES) and name[0] != ".":
                     found.append(os.path.join(folder, name))
                 else:
                     others += 1
+        for error in faults:
+            fault = RamError(
+                f"{error.filename}: expected a folder to read, found: {error.strerror}"
+            )
+            if on_fault is None or not found:
+                raise fault
+            on_fault(fault)
         if not found:
             few = {0: "an empty folder", 1: "1 other file"}
             what = few.get(others, f"{others} other files")
@@ -103,7 +126,8 @@ def read_images(
 ) -> ReadImages:
     """Reads a file: a picture, or an .npz with `images` and perhaps `labels`.
 
-    Images are made gray or colour, and resized, as the data of training were.
+    Images are resized, and pictures made gray or colour, as the data of training were.
+    Arrays need the channels of the model.
 
     Args:
       path: the file.
@@ -136,7 +160,7 @@ def read_images(
         images = with_channels(images, shape[-1])
     if images.dtype != np.uint8:  # Else fractions would be cut to 0 in silence.
         raise RamError(f"{path}: expected images of uint8, found {images.dtype}")
-    if len(images.shape) != 4 or images.shape[-1] != shape[-1]:
+    if len(images.shape) != 4 or images.shape[-1] != shape[-1] or 0 in images.shape:
         raise RamError(
             f"{path}: expected images [n, H, W, {shape[-1]}], found {images.shape}"
         )

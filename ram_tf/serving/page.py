@@ -11,9 +11,10 @@ import pathlib
 import sys
 from typing import Any
 
+from ram_tf.entry_point import entry_point
 from ram_tf.errors import RamError
-from ram_tf.files import read_json, replace_between, to_json, write_atomic
-from ram_tf.flags import Arguments, Setting, entry_point
+from ram_tf.files import read_json, read_text, replace_between, to_json, write_atomic
+from ram_tf.flags import Arguments, Setting
 from ram_tf.models.preset_files import PRESETS_DIR, read_metadata, shipped_names
 
 BEGIN, END = "<!-- exports: begin -->", "<!-- exports: end -->"
@@ -32,7 +33,7 @@ def _command(arguments: Arguments) -> None:
     exports = []
     for folder in arguments.positional:
         metadata = read_json(pathlib.Path(folder) / "metadata.json")
-        if "by_rollouts" not in metadata:
+        if not isinstance(metadata, dict) or not metadata.keys() >= {*_KEPT, "config"}:
             raise RamError(f"{folder}: expected an export of --model=ram with figures")
         kept = {name: metadata[name] for name in _KEPT}
         kept["num_glimpses"] = metadata["config"]["num_glimpses"]
@@ -41,7 +42,7 @@ def _command(arguments: Arguments) -> None:
                 row.pop("latency_ms", None)
         exports.append(kept)
     page = pathlib.Path(arguments.page)
-    text = page.read_text(encoding="utf-8")
+    text = read_text(page, f"--page={page}: expected a page")
     found = replace_between(text, BEGIN, END, f"\n\n{tables(exports)}\n\n")
     if found is None:
         raise RamError(f"--page: expected the marks {BEGIN} and {END}, found none")

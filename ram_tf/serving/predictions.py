@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-FORMATS = ("text", "json", "csv")
-
 
 class Prediction(NamedTuple):
     """What a model says of one image.
@@ -47,7 +45,7 @@ def line(
       prediction: to be told.
       class_names: the N classes.
       top: how many of the most likely classes it names.
-      kind: one of FORMATS.
+      kind: "text", "json" or "csv".
     """
     probabilities = prediction.values["probabilities"]
     likely = [

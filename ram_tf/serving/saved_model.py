@@ -44,7 +44,6 @@ def export(
     rollouts: int = 1,
     threshold: float = 0.0,
     model_format: str = "saved_model",
-    verify: bool = True,
     on_batch: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Measures a run, writes a model of it, and asks what it has written.
@@ -58,7 +57,6 @@ def export(
       rollouts: R, of which the mean is taken.
       threshold: as of `ServedModel`.
       model_format: saved_model, litert or onnx.
-      verify: ask what was written in a fresh process, and compare.
       on_batch: called with the batches of its measures done and in all.
 
     Returns:
@@ -102,10 +100,8 @@ def export(
         # Where it was made belongs to the machine, not to the model.
         "config": {**config.to_dict(), "run_dir": "", "data_dir": ""},
     }
-    images = None
-    if verify:
-        test = experiment.source.split("test")
-        images, _ = first_images(test, experiment.task, _VERIFIED)
+    test = experiment.source.split("test")
+    images, _ = first_images(test, experiment.task, _VERIFIED)
     return write(served, metadata, export_dir, images)
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from ram_tf.evaluation.palette import FAINT, INK, PALE, RIGHT
 from ram_tf.sweeps.ranking import Ranked
-from ram_tf.viz.path_figure import check_matplotlib
+from ram_tf.viz.path_figure import plain_text
 
 _SHOWN = 24  # Combinations in the ranking; more cannot be read.
 _COLUMNS = 2  # Settings side by side.
 _BEST, _LINE = RIGHT, "#e6eaee"
 
 
+@plain_text()
 def draw_sweep(ranking: Sequence[Ranked], title: str) -> Any:
     """Draws a sweep.
 
@@ -24,14 +25,13 @@ def draw_sweep(ranking: Sequence[Ranked], title: str) -> Any:
       title: the first line.
 
     Returns:
-      A matplotlib Figure. Above, a line a combination: a dot a seed, a bar at the mean.
-      Below, a chart a setting: the mean of every combination by the setting's value,
-      and the best and the middle of each value joined.
+      A matplotlib Figure. Above, one line per combination: a dot per seed, a bar at the
+      mean. Below, one chart per setting: the mean of every combination by the setting's
+      value, and the best and the middle of each value joined.
 
     Raises:
       RamError: when matplotlib is missing.
     """
-    check_matplotlib()
     from matplotlib.figure import Figure
 
     found = [ranked for ranked in ranking if ranked.mean is not None]

@@ -5,7 +5,7 @@ import itertools
 import urllib.parse
 from typing import Any
 
-from ram_tf.config import Config, parse_value
+from ram_tf.config import Config, flag_text, parse_value
 from ram_tf.errors import RamError, did_you_mean
 
 
@@ -89,8 +89,3 @@ def read_grid(text: str) -> list[Combination]:
         Combination(dict(zip(axes, values, strict=True)))
         for values in itertools.product(*axes.values())
     ]
-
-
-def flag_text(value: Any) -> str:
-    """Returns a value as a flag has it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

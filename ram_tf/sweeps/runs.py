@@ -6,10 +6,11 @@ import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ram_tf.config import flag_text
 from ram_tf.errors import RamError
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
-from ram_tf.sweeps.grid import Combination, flag_text
+from ram_tf.sweeps.grid import Combination
 from ram_tf.tables.train_processes import Trainings
 
 

@@ -3,9 +3,10 @@
 import pathlib
 from collections.abc import Sequence
 
+from ram_tf.entry_point import entry_point
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
-from ram_tf.flags import Arguments, Setting, entry_point
+from ram_tf.flags import Arguments, Setting
 from ram_tf.tables.catalogue import read_sources
 from ram_tf.tables.collect import Table, collect
 from ram_tf.tables.markdown import render

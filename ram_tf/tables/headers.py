@@ -10,8 +10,9 @@ import pathlib
 import sys
 from collections.abc import Mapping, Sequence
 
+from ram_tf.entry_point import entry_point, say
 from ram_tf.files import write_atomic
-from ram_tf.flags import Arguments, entry_point
+from ram_tf.flags import Arguments
 from ram_tf.tables.catalogue import read_sources
 from ram_tf.tables.collect import Table, TableRow, collect
 from ram_tf.tables.command import EXPERIMENTS_DIR, RESULTS_DIR, require_no_faults
@@ -134,7 +135,7 @@ def _command(arguments: Arguments) -> None:
     new = outdated(arguments.experiments_dir, arguments.results_dir)
     for path, text in new.items():
         write_atomic(path, text)
-        print(f"{path}: filled")
+        say(f"{path}: filled")
     require_no_faults(collect(arguments.experiments_dir, arguments.results_dir))
 
 

@@ -52,12 +52,12 @@ def render_table(table: Table, sources: Mapping[str, str]) -> str:
         title = f"QUICK, a tiny budget, no results: {title}"
     lines = [f"## {title}", ""]
     printed = [row.figure.source for row in table.rows if row.figure]
-    if printed:
-        first = max(printed, key=printed.count)
-        lines += [f"Printed: {sources.get(first, first)}.", ""]
+    most = max(printed, key=printed.count) if printed else ""
+    if most:
+        lines += [f"Printed: {sources.get(most, most)}.", ""]
     lines += [line(headings(table, _COLUMNS)), rule(_COLUMNS)]
     lines += [line(cells(row).values()) for row in table.rows]
-    notes = [note for row in table.rows for note in _notes(row, sources)]
+    notes = [note for row in table.rows for note in _notes(row, sources, most)]
     if notes:
         lines += ["", *notes]
     return "\n".join(lines)
@@ -130,11 +130,13 @@ def cells(row: TableRow) -> dict[str, str]:
     return dict(zip(_COLUMNS, values, strict=True))
 
 
-def _notes(row: TableRow, sources: Mapping[str, str]) -> list[str]:
+def _notes(row: TableRow, sources: Mapping[str, str], source: str) -> list[str]:
+    """Returns what printed figures a row has, beside one of `source`."""
     notes = []
     figures = row.experiment.figures
-    if figures and figures[0].from_memory:
-        notes.append(f"- `{row.experiment.row}`: the printed figure is from memory.")
+    if figures and (figures[0].from_memory or figures[0].source != source):
+        text = figure_text(figures[0], sources)
+        notes.append(f"- `{row.experiment.row}`: the printed figure is {text}.")
     for figure in figures[1:]:
         text = figure_text(figure, sources)
         notes.append(f"- `{row.experiment.row}`: also {text}.")

@@ -24,12 +24,12 @@ EXPLANATION = (
 )
 # The heading of a column, and what its row has in place of the learned policy.
 TRAINED: dict[str, dict[str, Any]] = {
-    "Trained on random places": {"policy": "random"},
+    "Trained on random locations": {"policy": "random"},
     "Trained on the centre": {"policy": "center"},
     "No policy gradient": {"reinforce_weight": 0.0},
 }
 SAME_WEIGHTS = {
-    "Same weights, random places": "random",
+    "Same weights, random locations": "random",
     "Same weights, the centre": "center",
 }
 

@@ -2,7 +2,7 @@
 
 import concurrent.futures
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ram_tf.errors import RamError
 from ram_tf.files import read_json, write_atomic
@@ -73,19 +73,17 @@ class Reproduction:
 
 
 def require_no_real_results(
-    experiments: Sequence[ExperimentRow], seeds: Sequence[int], results_dir: str
+    experiments: Sequence[ExperimentRow], results_dir: str
 ) -> None:
-    """Keeps the tiny budget's results from real ones, current or stale."""
-    for experiment in experiments:
-        for seed in seeds:
-            path = read_seed(experiment, results_dir, seed).path
-            steps = experiment.config(seed, quick=True).train_steps
-            found = read_json(path) if path.exists() else {"train_steps": steps}
-            if not isinstance(found, dict) or found.get("train_steps") != steps:
-                raise RamError(
-                    f"--quick, --results_dir={results_dir}: expected a folder without "
-                    f"real results, found {path}"
-                )
+    """Keeps the tiny budget's results from real ones, current or stale, of any row."""
+    steps = {experiment.config(quick=True).train_steps for experiment in experiments}
+    for path in sorted(pathlib.Path(results_dir).glob("*/*/seed*.json")):
+        found = read_json(path)
+        if not isinstance(found, dict) or found.get("train_steps") not in steps:
+            raise RamError(
+                f"--quick, --results_dir={results_dir}: expected a folder without "
+                f"real results, found {path}"
+            )
 
 
 def make_all(
@@ -93,8 +91,20 @@ def make_all(
     jobs: Sequence[tuple[ExperimentRow, int]],
     trainings: Trainings,
     at_a_time: int,
+    say: Callable[[str], None],
 ) -> list[str]:
-    """Makes every row and seed that needs it; returns those without a result."""
+    """Makes every row and seed that needs it, and says how each begins and ends.
+
+    Args:
+      reproduction: makes one.
+      jobs: rows and seeds.
+      trainings: runs the processes.
+      at_a_time: how many run together.
+      say: called with a line.
+
+    Returns:
+      Rows and seeds without a result, by name.
+    """
 
     def make(number: int, experiment: ExperimentRow, seed: int) -> bool:
         title = f"[{number}/{len(jobs)}] {experiment.name} seed {seed}"
@@ -102,18 +112,18 @@ def make_all(
             return False
         try:
             if reproduction.result(experiment, seed).status == "current":
-                print(f"{title}: current", flush=True)
+                say(f"{title}: current")
                 return True
-            print(f"{title}: training", flush=True)
+            say(f"{title}: training")
             error = reproduction.make(experiment, seed, trainings)
         except RamError as fault:  # Of its flagfile, or of writing its files.
             error = str(fault)
         if error:
             if not trainings.is_stopped():
-                print(f"{title}: failed, {error}", flush=True)
+                say(f"{title}: failed, {error}")
             return False
         accuracy = reproduction.result(experiment, seed).measures["accuracy"]
-        print(f"{title}: {100 * accuracy:.2f} %", flush=True)
+        say(f"{title}: {100 * accuracy:.2f} %")
         return True
 
     with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:

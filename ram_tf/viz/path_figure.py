@@ -3,8 +3,9 @@
 Needs matplotlib, the extra `figures`; draws without a screen.
 """
 
+import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ram_tf.config import Config
@@ -34,6 +35,20 @@ def check_matplotlib() -> None:
         ) from None
 
 
+@contextlib.contextmanager
+def plain_text() -> Iterator[None]:
+    """Draws text as it is written: the `$` of a name begins no formula.
+
+    Raises:
+      RamError: when matplotlib is missing.
+    """
+    check_matplotlib()
+    import matplotlib
+
+    with matplotlib.rc_context({"text.parse_math": False}):
+        yield
+
+
 def title_of(config: Config) -> str:
     """Returns the first line of a picture: how a model looks."""
     scales = f" at {config.num_scales} scales" if config.num_scales > 1 else ""
@@ -45,6 +60,7 @@ def title_of(config: Config) -> str:
     )
 
 
+@plain_text()
 def to_png(figure: Any) -> bytes:
     """Returns the PNG of a figure; equal figures have equal bytes."""
     buffer = io.BytesIO()
@@ -53,6 +69,7 @@ def to_png(figure: Any) -> bytes:
     return buffer.getvalue()
 
 
+@plain_text()
 def draw_paths(
     paths: Sequence[GlimpsePath],
     record: PathRecord,
@@ -76,7 +93,6 @@ def draw_paths(
     Raises:
       RamError: when matplotlib is missing.
     """
-    check_matplotlib()
     from matplotlib.figure import Figure
 
     scales, steps = record.config.num_scales, record.config.num_glimpses

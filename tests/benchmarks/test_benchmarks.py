@@ -328,7 +328,7 @@ def test_suite_rows_are_the_stated_models():
         seen.add((row.measure, row.experiment, config.batch_size))
         for name, value in wanted.get(row.experiment, {}).items():
             assert getattr(config, name) == value, (row, name)
-        # One rollout an image: what MFU is defined for.
+        # One rollout per image: what MFU is defined for.
         assert config.num_rollouts == 1
     for experiment, batch_size in ((RNN, 20), (RNN, 128), (LSTM, 20), (LSTM, 512)):
         assert ("training", experiment, batch_size) in seen

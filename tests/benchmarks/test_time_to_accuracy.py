@@ -1,5 +1,6 @@
 """The time to an accuracy is that of the first evaluation that lasts, by the clock."""
 
+import contextlib
 import json
 import pathlib
 import shutil
@@ -162,10 +163,19 @@ def test_command_watches_three_seeds_and_stops_them_before_test(monkeypatch, cap
     ]
 
 
-def test_command_skips_what_has_no_data_and_names_what_fails(monkeypatch, capsys):
+def test_suite_skips_what_has_no_data_and_a_command_names_it(monkeypatch, capsys):
     stand_in(monkeypatch, "print('error: no data', file=sys.stderr); sys.exit(1)")
-    assert ram_tf.benchmark.main(WORDS) == 0
-    assert capsys.readouterr() == ("", "skipped defaults: no data\n")
+    assert ram_tf.benchmark.main(WORDS) == 1
+    line = "error: 1 measurements failed; time_to_accuracy defaults: no data\n"
+    assert capsys.readouterr() == ("", line)
+    monkeypatch.setattr(ram_tf.benchmark, "run_fresh", lambda *given: {"cores": 2})
+    words = ["--suite=time_to_accuracy", f"--experiments_dir={ROOT}/experiments"]
+    assert ram_tf.benchmark.main(words) == 0
+    said = [f"skipped {experiment}: no data" for experiment in TARGETS]
+    assert capsys.readouterr().err.splitlines() == said
+
+
+def test_command_names_a_training_that_fails(monkeypatch, capsys):
     begun = "RUN.mkdir(); (RUN / 'config.json').write_text('{}')\n"
     stand_in(monkeypatch, begun + "print('error: NaN', file=sys.stderr); sys.exit(1)")
     assert ram_tf.benchmark.main(WORDS) == 1
@@ -204,6 +214,31 @@ def test_suite_skips_a_recipe_that_is_not_there(monkeypatch, capsys, tmp_path):
     assert [line["measure"] for line in lines] == ["machine", "time_to_accuracy"]
     assert lines[1]["experiment"] == "demo" and lines[1]["target_percent"] == 98
     assert printed.err.count("skipped best/") == len(TARGETS) - 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--suite=dense", "--batch_size=512"], "--batch_size: expected none beside "),
+        (["--suite=dense", "--measure=training"], "--measure: expected none beside --"),
+        ([*WORDS, "--target=98"], "--target=98: expected a fraction of at most 1, su"),
+    ],
+)
+def test_flags_that_would_be_passed_over_are_refused(words, said, capsys):
+    assert ram_tf.benchmark.main(words) == 1
+    assert capsys.readouterr().err.startswith(f"error: {said}")
+
+
+def test_lines_of_other_data_say_so_and_the_page_refuses_them(monkeypatch, tmp_path):
+    monkeypatch.setattr(ram_tf.benchmark, "measure", lambda *given: {"measure": "x"})
+    words = ["--suite=time_to_accuracy", f"--experiments_dir={ROOT}/experiments"]
+    out = tmp_path / "mine.jsonl"
+    with out.open("w") as file, contextlib.redirect_stdout(file):
+        words += ["--json", "--dataset=mnist_sample"]
+        assert ram_tf.benchmark.main(words) == 0
+    assert json.loads(out.read_text().splitlines()[0])["dataset"] == "mnist_sample"
+    with pytest.raises(RamError, match="measured figures, found a --dataset run"):
+        page.read_lines(out)
 
 
 def test_suite_trains_no_longer_than_its_targets_need(monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """Tests of the evaluation protocol: draws, predictions, measures."""
 
+import io
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ from ram_tf.data.sources.base import ImageSet
 from ram_tf.data.tasks import Task
 from ram_tf.errors import RamError
 from ram_tf.evaluation.evaluator import BATCH_SIZE, Evaluator
-from ram_tf.evaluation.final_results import evaluate
+from ram_tf.evaluation.final_results import _examples, evaluate
 from ram_tf.evaluation.metrics import (
     Predictions,
     summarise,
@@ -251,6 +252,23 @@ def test_evaluate_takes_policies_rollouts_and_samples(experiment):
     assert found["policies"]["learned"]["num_rollouts"] == 3
     assert found["eval_locations"] == "sample"
     assert found["policies"]["learned"]["num_images"] == 2000
+
+
+@pytest.mark.parametrize("eval_locations", ["mean", "sample"])
+def test_examples_are_of_the_rollout_that_was_measured(experiment, eval_locations):
+    found, evaluator = evaluate(
+        experiment, "test", False, ("learned",), 1, eval_locations
+    )
+    with np.load(io.BytesIO(_examples(experiment, evaluator, found))) as kept:
+        predicted = kept["probabilities"][:, -1].argmax(-1)
+        locations = kept["locations"]
+    same, other = (
+        evaluator.predict("learned", sample=sample).locations[:20]
+        for sample in (eval_locations == "sample", eval_locations == "mean")
+    )
+    np.testing.assert_array_equal(locations, same)
+    assert np.abs(locations - other).max() > 0.01
+    assert predicted.shape == (20,)
 
 
 def test_evaluate_tells_how_many_batches_are_done_over_all_passes(experiment):

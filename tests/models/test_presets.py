@@ -139,6 +139,13 @@ def test_broken_metadata_name_the_value(folder, values):
     assert METADATA in said(folder) and name in said(folder)
 
 
+def test_a_setting_of_a_newer_version_is_named_with_its_file(folder):
+    metadata = json.loads((folder / METADATA).read_text())
+    change(folder / METADATA, config={**metadata["config"], "new_setting": 1})
+    line = said(folder)
+    assert line.startswith(f"{folder / METADATA}: ") and "new_setting" in line
+
+
 @pytest.mark.parametrize(
     "values, words",
     [

@@ -609,7 +609,7 @@ def test_saved_model_goes_on_in_a_fresh_process(make_model, tmp_path):
 
 
 def test_evaluate_takes_any_number_of_images_whatever_the_rollouts(make_model):
-    """One rollout an image is evaluated: there is no other one to leave out."""
+    """One rollout per image is evaluated: there is no other one to leave out."""
     model = make_model(num_rollouts=2, baseline="leave_one_out")
     model.compile()
     images, labels = random_images(5), np.array([0, 1, 2, 3, 4], np.int32)

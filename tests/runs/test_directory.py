@@ -1,5 +1,7 @@
 """Tests of a run's folder: who owns it, and whose Config it holds."""
 
+import errno
+import fcntl
 import json
 
 import pytest
@@ -34,6 +36,28 @@ def test_claim_of_a_file_is_refused(tmp_path):
     path.write_text("")
     with pytest.raises(RamError, match=f"--run_dir={path}: expected a folder to write"):
         RunDirectory(path).claim()
+
+
+def test_claim_removes_the_files_that_a_killed_run_left_and_no_folder(tmp_path):
+    (tmp_path / ".curve.csv.7.tmp").touch()
+    (tmp_path / ".model.tmp").mkdir()  # Of an export into the folder of the run.
+    directory = RunDirectory(tmp_path)
+    directory.claim()
+    directory.release()
+    assert {path.name for path in tmp_path.iterdir()} == {".lock", ".model.tmp"}
+
+
+def test_claim_says_where_a_file_system_has_no_locks(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(RamError) as caught:
+        RunDirectory(tmp_path).claim()
+    assert str(caught.value) == (
+        f"--run_dir={tmp_path}: expected a file system that locks files, found: No "
+        "locks available"
+    )
 
 
 def save_nothing(directory):

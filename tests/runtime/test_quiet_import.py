@@ -9,10 +9,11 @@ LOUD = (
     "import os, sys\nos.write(2, b'a line of C++\\n')\nprint('and', file=sys.stderr)\n"
 )
 COMMAND = """
-import os, sys
+import contextlib, os, sys
 from ram_tf.runtime.quiet_import import import_tensorflow
 import_tensorflow()
-os.write(2, b"later\\n")
+with contextlib.suppress(OSError):
+    os.write(2, b"later\\n")
 print(sys.modules["tensorflow"].__file__)
 """
 
@@ -21,11 +22,12 @@ print(sys.modules["tensorflow"].__file__)
 def run(tmp_path):
     """Runs COMMAND where `tensorflow` is a module of this text."""
 
-    def run(text):
+    def run(text, before="", shell="exec"):
         (tmp_path / "tensorflow.py").write_text(text)
-        script = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{COMMAND}"
+        script = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{before}{COMMAND}"
+        words = [sys.executable, "-c", script]
         return subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True
+            ["sh", "-c", f'{shell} "$@"', "sh", *words], capture_output=True, text=True
         )
 
     return run
@@ -43,3 +45,14 @@ def test_import_that_fails_shows_what_was_written(run):
     assert found.returncode != 0
     assert "a line of C++\nand\n" in found.stderr
     assert "ImportError: a library is missing" in found.stderr
+
+
+def test_import_needs_no_place_for_what_it_holds_back(run):
+    none = "def none():\n    raise FileNotFoundError(2, 'No usable temporary folder')\n"
+    found = run(LOUD, f"import tempfile\n{none}tempfile.TemporaryFile = none\n")
+    assert found.returncode == 0 and "a line of C++" in found.stderr
+
+
+def test_import_needs_no_standard_error(run, tmp_path):
+    found = run("", shell="exec 2>&-;")
+    assert found.stdout.strip() == str(tmp_path / "tensorflow.py")

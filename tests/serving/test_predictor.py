@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import pathlib
 import shutil
 
@@ -152,6 +153,41 @@ def test_folders_and_patterns_stand_for_their_pictures(pictures):
     )  # Reading it says what is wrong.
 
 
+def test_linked_folders_are_taken_once(pictures, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(pictures / "0.png", other / "linked.png")
+    (pictures / "z").symlink_to(other)
+    (other / "back").symlink_to(pictures)
+    found, _ = find_images(str(pictures))
+    assert str(pictures / "z" / "linked.png") in found
+    assert len(found) == 6
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_the_others_are_taken(
+    pictures, monkeypatch, capsys
+):
+    scandir = os.scandir
+
+    def closed(path):
+        if str(path).endswith("more"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    said = f"{pictures / 'more'}: expected a folder to read, found: Permission denied"
+    with pytest.raises(RamError, match=said):
+        find_images(str(pictures))
+    told = []
+    found, _ = find_images(str(pictures), told.append)
+    assert len(found) == 4 and [str(fault) for fault in told] == [said]
+    with pytest.raises(RamError, match="more: expected a folder to read"):
+        find_images(str(pictures / "more"), told.append)
+    assert predict.main(["--model=preset:demo", "--top=1", str(pictures)]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.count("\n") == 4 and f"error: {said}" in printed.err
+
+
 @pytest.mark.parametrize("word", [".hidden/none/*", "*.jpg", "**/no"])
 def test_patterns_that_match_no_file_are_an_error(word, pictures):
     with pytest.raises(
@@ -173,7 +209,7 @@ def test_folder_without_a_picture_is_an_error(tmp_path):
         find_images(str(tmp_path))
 
 
-@pytest.mark.parametrize("kind", ["folder", "file", "pattern", "arrays"])
+@pytest.mark.parametrize("kind", ["folder", "file", "pattern", "arrays", "none in it"])
 def test_words_that_name_no_image_are_one_line(kind, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     word, expected, found = {
@@ -181,7 +217,9 @@ def test_words_that_name_no_image_are_one_line(kind, tmp_path, capsys):
         "file": ("no.png", "expected an image (PNG, ", "found: no such file"),
         "pattern": ("*.png", "expected files whose names match", "found none"),
         "arrays": ("no.npz", "expected an .npz with `images`", "found no such file"),
+        "none in it": ("0.npz", "expected images [n, H, W, 1]", "found (0, 28, 28, 1)"),
     }[kind]
+    np.savez(tmp_path / "0.npz", images=np.zeros([0, 28, 28, 1], np.uint8))
     path = str(tmp_path / word)
     assert predict.main(["--model=preset:demo", path]) == 1
     said = capsys.readouterr()

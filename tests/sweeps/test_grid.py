@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ram_tf.config import Config
+from ram_tf.config import Config, flag_text
 from ram_tf.errors import RamError
 from ram_tf.flags import config_settings, parse
-from ram_tf.sweeps.grid import Combination, flag_text, read_grid
+from ram_tf.sweeps.grid import Combination, read_grid
 
 
 def test_grid_is_every_combination_the_last_field_fastest():

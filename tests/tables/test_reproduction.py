@@ -83,6 +83,14 @@ def test_quick_budget_never_overwrites_a_real_result(folder, capsys):
     assert not calls_of(folder)
 
 
+def test_quick_budget_keeps_away_from_results_of_other_rows_and_seeds(folder, capsys):
+    write_result(folder / "experiments", folder / "results", "table1/fc", 0, 0.9)
+    for words in (["--experiments=table1/fc", "--seeds=7"], ["--tables=text"]):
+        assert main(flags_of(folder, *words, "--quick")) == 1
+        assert "expected a folder without real results" in capsys.readouterr().err
+    assert not calls_of(folder)
+
+
 def test_quick_budget_is_stamped(folder, capsys):
     assert main(flags_of(folder, "--experiments=table1/fc", "--quick")) == 0
     assert "## QUICK, a tiny budget, no results: Table 1" in capsys.readouterr().out

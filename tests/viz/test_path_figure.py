@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import pathlib
 import subprocess
@@ -7,11 +8,12 @@ import numpy as np
 import pytest
 from helpers.run_files import write_run
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
 from ram_tf.config import Config
 from ram_tf.figures import main
 from ram_tf.viz.geometry import GlimpsePath, PathRecord, read_paths
-from ram_tf.viz.path_figure import draw_paths
+from ram_tf.viz.path_figure import draw_paths, to_png
 
 
 def test_figure_marks_right_and_wrong_predictions(tmp_path):
@@ -20,6 +22,19 @@ def test_figure_marks_right_and_wrong_predictions(tmp_path):
     titles = [text.get_text() for text in figure.texts]
     assert "✓ predicts a (70 %)" in titles
     assert "✗ predicts d (70 %), is b" in titles
+
+
+def test_dollars_of_a_name_are_no_formula(tmp_path):
+    record = read_paths(write_run(tmp_path, [0, 1], [0, 3]))
+    names = ["$1", "$5", "a$x$", "$\\no$"]
+    record = dataclasses.replace(record, class_names=names)
+    figure = draw_paths(record.paths, record, "$title$")
+    FigureCanvasAgg(figure).draw()
+    to_png(figure)
+    titles = [text.get_text() for text in figure.texts]
+    assert "✗ predicts $\\no$ (70 %), is $5" in titles
+    named = [text for text in figure.findobj(Text) if "$" in text.get_text()]
+    assert len(named) > len(names) and not any(each.get_parse_math() for each in named)
 
 
 @pytest.mark.parametrize("num_glimpses", [1, 2, 12])

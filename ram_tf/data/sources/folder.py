@@ -1,4 +1,4 @@
-"""A folder of images, one folder a class.
+"""A folder of images, one folder per class.
 
 Over 250 lines: what it reads, how it is split and what it says belong to one listing.
 """

@@ -189,7 +189,7 @@ def _check_command(name, words, copied, monkeypatch):
         words[index] = f"--flagfile={copied[path]}" if path in copied else word
     with monkeypatch.context() as patch:
         patch.chdir(ROOT)
-        patch.setattr("ram_tf.flags.parse", only_parse)
+        patch.setattr("ram_tf.entry_point.parse", only_parse)
         with pytest.raises(_Parsed):
             module.main(words)
 

@@ -27,7 +27,7 @@ _FENCE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 # What a shell block may hold beside commands of the package and make.
-_OTHER_COMMANDS = ("pip", "cp", "export", "tensorboard")
+_OTHER_COMMANDS = ("pip", "cp", "export", "source", "tensorboard")
 
 
 def _hooks():

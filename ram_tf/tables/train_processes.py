@@ -26,8 +26,7 @@ class Trainings:
 
     Args:
       at_a_time: how many threads call `run`. With several, each training keeps to its
-        share of the cores, which gets up to 1.8 times as much done, and their progress
-        bars are not shown.
+        share of the cores, and their progress bars are not shown.
 
     Attributes:
       stopped_by: the signal that came; None when none did.

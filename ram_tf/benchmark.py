@@ -1,6 +1,5 @@
 """Measures speed and memory: python -m ram_tf.benchmark [--flagfile=...] [--json]."""
 
-import dataclasses
 import json
 import pathlib
 import sys
@@ -55,7 +54,7 @@ _SHARED = ("data_dir", "dataset")
 
 SETTINGS = [
     *config_settings(),
-    Setting("json", False, "Print one JSON object a measurement."),
+    Setting("json", False, "Print one JSON object per measurement."),
     Setting(
         "suite",
         "none",
@@ -156,9 +155,8 @@ def command(row: Row) -> str:
 
 def _rows(arguments: Arguments) -> Iterator[tuple[Row, Config]]:
     if arguments.suite != "none":
-        config_flags = {field.name for field in dataclasses.fields(Config)}
-        ignored = {*config_flags, "measure", "target"} - set(_SHARED)
-        if unused := sorted(ignored & arguments.given):
+        own = {setting.name for setting in config_settings()} | {"measure", "target"}
+        if unused := sorted(own & arguments.given - set(_SHARED)):
             raise RamError(
                 f"--{unused[0]}: expected none beside --suite, whose rows have theirs"
             )

@@ -127,17 +127,20 @@ def new_folder(
         require_absent(path, name)
     temporary, old = (path.with_name(f".{path.name}.{end}") for end in ("tmp", "old"))
     name = name or str(path)
-    if temporary.is_dir():
-        with _locked(temporary, name):
-            shutil.rmtree(temporary, ignore_errors=True)
     try:
-        if old.exists() and not path.exists():
+        if temporary.is_dir():
+            with _owned(temporary, name):
+                shutil.rmtree(temporary, ignore_errors=True)
+        if replace and old.exists() and not path.exists():
             old.rename(path)
         temporary.mkdir(parents=True)
-        with _locked(temporary, name):
+        with _owned(temporary, name):
             try:
                 yield temporary
-                _move(temporary, path, old)
+                if replace:
+                    _replace(path, temporary, old)
+                else:
+                    temporary.rename(path)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
     except faults as error:
@@ -146,7 +149,7 @@ def new_folder(
         ) from None
 
 
-def _move(new: pathlib.Path, path: pathlib.Path, old: pathlib.Path) -> None:
+def _replace(path: pathlib.Path, new: pathlib.Path, old: pathlib.Path) -> None:
     """Moves a folder to `path`; what is there is at `old` until that is done."""
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():
@@ -161,23 +164,40 @@ def _move(new: pathlib.Path, path: pathlib.Path, old: pathlib.Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder: pathlib.Path, name: str) -> Iterator[None]:
-    """Keeps other processes from a folder; a file system without locks lets them in.
+def _owned(folder: pathlib.Path, name: str) -> Iterator[None]:
+    """Keeps other processes from a folder; a file system without locks lets them in."""
+    with locked(folder) as free:
+        if free is False:
+            raise RamError(
+                f"{name}: expected no other command that writes it, found one"
+            )
+        yield
+
+
+@contextlib.contextmanager
+def locked(folder: pathlib.Path, *, wait: bool = False) -> Iterator[bool | None]:
+    """Locks a folder for a `with`; the kernel frees the lock of a killed process.
+
+    Args:
+      folder: an existing folder.
+      wait: whether to wait until the lock is free.
+
+    Returns:
+      Gives whether the lock was free; None where the file system has no locks.
 
     Raises:
-      RamError: when another process has it.
-      OSError: when it cannot be opened.
+      OSError: when the folder cannot be opened.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with contextlib.suppress(OSError):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RamError(
-                    f"{name}: expected no other command that writes it, found one"
-                ) from None
-        yield
+        free: bool | None = True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            free = False
+        except OSError:
+            free = None
+        yield free
     finally:
         os.close(descriptor)
 

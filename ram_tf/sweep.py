@@ -25,9 +25,9 @@ USAGE = """Trains every combination of some settings and ranks them on validatio
   python -m ram_tf.sweep --flagfile=experiments/demo.cfg --out_dir=sweeps/demo \\
       --grid='learning_rate=1e-3,3e-3 reinforce_weight=0.01,0.03' [--seeds=0,1]
 
-Leaves in out_dir: runs/<combination>/seed<k>, sweep.md and sweep.csv (a line a
-combination, the best first) and sweep.png. Finished runs are not trained again, and an
-unfinished one goes on. Test images decide nothing: the order is that of validation."""
+Leaves in out_dir: runs/<combination>/seed<k>, sweep.md and sweep.csv (one line
+per combination, the best first) and sweep.png. Finished runs are not trained again, and
+an unfinished one goes on. Test images decide nothing: the order is validation's."""
 
 _NAMES = [f.name for f in dataclasses.fields(Config) if f.name != "run_dir"]
 

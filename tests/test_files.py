@@ -138,6 +138,16 @@ def test_folder_that_cannot_take_its_name_leaves_the_old_one(tmp_path, monkeypat
     assert below(tmp_path) == {"model": None, "model/old": "0"}
 
 
+def test_folder_that_comes_in_the_meantime_is_not_replaced(tmp_path):
+    path = tmp_path / "model"
+    with pytest.raises(RamError, match="expected a folder to write to, found: Dir"):
+        with new_folder(path) as folder:
+            (folder / "a").write_text("1")
+            path.mkdir()
+            (path / "other").write_text("2")
+    assert below(tmp_path) == {"model": None, "model/other": "2"}
+
+
 def test_folder_of_a_process_killed_while_it_replaced_comes_back(tmp_path):
     path = tmp_path / "model"
     (tmp_path / ".model.old").mkdir()

@@ -64,7 +64,7 @@ def draw_image(
 def draw_patches(
     axes: Any, path: GlimpsePath, record: PathRecord, colours: Sequence[str]
 ) -> None:
-    """What each glimpse saw: a column a glimpse, a row a scale."""
+    """What each glimpse saw: one column per glimpse, one row per scale."""
     scales = record.config.num_scales
     axes.set_axis_off()
     for step, location in enumerate(path.locations[: len(colours)]):

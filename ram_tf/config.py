@@ -208,6 +208,14 @@ class Config:
         low=0,
         high=1,
     )
+    location_spread: float = _setting(
+        0.0,
+        "How far from the centre untrained means are spread over the image, as a share "
+        "of the largest mean; each decision then has a learned offset of its own. 0 is "
+        "no offsets: untrained means lie side by side.",
+        low=0,
+        high=0.99,
+    )
     num_rollouts: int = _setting(
         1, "Rollouts M an image in training (paper equation 2).", low=1
     )
@@ -483,6 +491,12 @@ def check_model(settings: Mapping[str, Any], prefix: str = "--") -> None:
         "location_maps",
         "core=conv_lstm, whose output is maps",
         "core",
+    )
+    require(
+        not settings["location_spread"] or settings["num_glimpses"] >= 2,
+        "location_spread",
+        "num_glimpses of at least 2, which leaves a decision to take",
+        "num_glimpses",
     )
     require(
         settings["baseline"] == "learned" or settings["num_rollouts"] >= 2,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -24,6 +25,11 @@ class LocationNetwork(keras.layers.Layer):
       hidden_units: width of a ReLU layer before the mean; 0 is none, as in the paper.
       bound: largest mean (y, x): tanh is multiplied by it. A number for both, or a
         pair.
+      spread: above 0, every decision has a learned offset of its own, added before
+        tanh, and the untrained means are spread over the image, as
+        `spread_locations` says, up to this share of `bound` from the centre; below 1.
+        0 is no offsets: untrained means lie side by side.
+      num_decisions: how many decisions a rollout has; counts only with a spread.
       maps: maps of a 1x1 convolution with ReLU before all else, where the core output
         is maps [B, g, g, F]; 0 is none.
       input_scale: factor on the core output. Adam moves every weight by about the
@@ -34,6 +40,8 @@ class LocationNetwork(keras.layers.Layer):
 
     Call arguments:
       core_output: [B, ...]; maps are flattened.
+      decision: which decision of the rollout this is, int or int32 scalar, from 0 to
+        num_decisions - 1; None is allowed without a spread. A keyword.
 
     Returns:
       means: float32 [B, 2], (y, x) in [-1, 1].
@@ -44,7 +52,8 @@ class LocationNetwork(keras.layers.Layer):
       the locations, which are what was drawn.
 
     Raises:
-      RamError: when `stddev` or `input_scale` is not above 0.
+      RamError: when `stddev` or `input_scale` is not above 0, `spread` not from 0 to
+        below 1, `num_decisions` is missing with a spread, or `decision` is in a call.
       ValueError: when the core output has not the shape the layer was built for.
     """
 
@@ -55,12 +64,22 @@ class LocationNetwork(keras.layers.Layer):
         input_scale: float = 1.0,
         bound: float | Sequence[float] = 1.0,
         maps: int = 0,
+        spread: float = 0.0,
+        num_decisions: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         for name, value in {"stddev": stddev, "input_scale": input_scale}.items():
             if not value > 0:
                 raise RamError(f"{name}={value}: expected a number above 0")
+        if not 0 <= spread < 1:
+            raise RamError(f"spread={spread}: expected a number from 0 to below 1")
+        if spread and num_decisions < 1:
+            raise RamError(
+                f"num_decisions={num_decisions}: expected at least 1 with a spread"
+            )
+        self.spread = spread
+        self.num_decisions = num_decisions
         self.stddev = stddev
         self.input_scale = input_scale
         self.hidden_units = hidden_units
@@ -80,7 +99,8 @@ class LocationNetwork(keras.layers.Layer):
             if maps
             else None
         )
-        self.mean = keras.layers.Dense(2, "tanh", dtype=self.dtype_policy, name="mean")
+        # tanh is in `call`: the offset comes before it.
+        self.mean = keras.layers.Dense(2, dtype=self.dtype_policy, name="mean")
 
     def build(self, core_output_shape: tuple) -> None:
         shape = tuple(core_output_shape)
@@ -93,10 +113,21 @@ class LocationNetwork(keras.layers.Layer):
             self.hidden.build((None, size))
             size = self.hidden_units
         self.mean.build((None, size))
+        if self.spread:
+            start = np.arctanh(self.spread * spread_locations(self.num_decisions))
+            self.offsets = self.add_weight(
+                shape=start.shape,
+                initializer=lambda shape, dtype: tf.constant(start, dtype),
+                name="offsets",
+            )
         self.input_spec = keras.layers.InputSpec(shape=(None, *core_output_shape[1:]))
         self.built = True
 
-    def call(self, core_output: tf.Tensor) -> tf.Tensor:
+    def call(
+        self, core_output: tf.Tensor, decision: int | tf.Tensor | None = None
+    ) -> tf.Tensor:
+        if self.spread and decision is None:
+            raise RamError("decision=None: expected the number of the decision")
         x = core_output
         if self.to_maps is not None:
             x = self.to_maps(x)
@@ -106,6 +137,9 @@ class LocationNetwork(keras.layers.Layer):
         if self.hidden is not None:
             x = self.hidden(x)
         mean = self.mean(x)
+        if self.spread:
+            mean += self.offsets[decision]
+        mean = tf.tanh(mean)
         return mean if self.bound == [1.0, 1.0] else mean * tf.constant(self.bound)
 
     def policy(self, means: tf.Tensor) -> tfd.Distribution:
@@ -144,4 +178,18 @@ class LocationNetwork(keras.layers.Layer):
             "input_scale": self.input_scale,
             "bound": self.bound,
             "maps": self.maps,
+            "spread": self.spread,
+            "num_decisions": self.num_decisions,
         }
+
+
+def spread_locations(number: int) -> np.ndarray:
+    """Returns locations [number, 2] in [-1, 1] that cover the image evenly.
+
+    The R2 sequence (Roberts 2018, "The unreasonable effectiveness of quasirandom
+    sequences"): however many of its points are taken, none are close together. Its
+    first point, the centre, is left out.
+    """
+    root = 1.324717957244746  # The real x with x^3 = x + 1.
+    points = 0.5 + np.arange(1, number + 1)[:, None] / root ** np.array([1.0, 2.0])
+    return 2 * np.mod(points, 1.0) - 1

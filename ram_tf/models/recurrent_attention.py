@@ -150,6 +150,7 @@ class RecurrentAttentionModel(ImageClassifier):
         location_stddev: float = 0.1,
         location_bound: float = 1.0,
         location_maps: int = 0,
+        location_spread: float = 0.0,
         initial_location: str = "random",
         policy_gradient_scope: str = "location",
         num_rollouts: int = 1,
@@ -202,6 +203,8 @@ class RecurrentAttentionModel(ImageClassifier):
             location_hidden_units,
             location_input_scale,
             maps=location_maps,
+            spread=location_spread,
+            num_decisions=num_glimpses - 1,
             name="location_network",
         )
         self.baseline_network = BaselineNetwork(name="baseline_network")
@@ -296,7 +299,7 @@ class RecurrentAttentionModel(ImageClassifier):
             seen = output
             if self.policy_gradient_scope == "location":
                 seen = tf.stop_gradient(output)
-            mean = self.location_network(seen)
+            mean = self.location_network(seen, decision=t)
             baselines.append(self.baseline_network(output))
             if policy == "learned":
                 chosen = mean

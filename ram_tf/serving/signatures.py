@@ -167,7 +167,10 @@ class ServedModel:
             if model.policy == "center":
                 location = tf.zeros_like(location)
             else:
-                location = tf.clip_by_value(model.location_network(output), -1.0, 1.0)
+                # The last glimpse decides nothing: it has no offset to read.
+                decision = tf.minimum(t, model.num_glimpses - 2)
+                mean = model.location_network(output, decision=decision)
+                location = tf.clip_by_value(mean, -1.0, 1.0)
             return t + 1, decided, location, state, found
 
         start = {

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from ram_tf.errors import RamError
 from ram_tf.layers import ActionNetwork, BaselineNetwork, LocationNetwork
+from ram_tf.layers.location import spread_locations
 
 
 def random_locations(count=5, spread=1.0, seed=0):
@@ -64,6 +65,66 @@ def test_policy_is_a_distribution_over_places():
     np.testing.assert_allclose(drawn.mean(axis=0), [0, 0], atol=3 * 0.0022)
     np.testing.assert_allclose(drawn.std(axis=0), [0.3, 0.3], atol=3 * 0.0015)
     assert abs(np.corrcoef(drawn.T)[0, 1]) < 3 / np.sqrt(20_000)
+
+
+@pytest.mark.parametrize("number", [1, 3, 5, 15])
+def test_spread_locations_cover_the_image(number):
+    locations = spread_locations(number)
+    assert locations.shape == (number, 2)
+    assert np.abs(locations).max() < 1
+    # The centre is the first glimpse's: none of them is near to it or to another.
+    points = np.vstack([[0, 0], locations])
+    apart = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    nearest = np.min(apart + 9 * np.eye(number + 1))
+    # Points of an even grid over the square would be this far from each other.
+    assert nearest > 0.5 * 2 / np.sqrt(number + 1)
+
+
+def test_untrained_means_are_spread_and_each_decision_has_its_own_offset():
+    layer = LocationNetwork(0.1, spread=0.8, num_decisions=4, bound=(0.5, 1.0))
+    nothing_seen = np.zeros([3, 6], np.float32)
+    for decision in (0, 3, tf.constant(2)):
+        expected = 0.8 * spread_locations(4)[int(decision)] * [0.5, 1.0]
+        found = layer(nothing_seen, decision=decision)
+        np.testing.assert_allclose(found, [expected] * 3, rtol=1e-5)
+    # What was seen moves the mean: the offset is added before tanh.
+    seen = random_locations(9, seed=3).reshape(3, 6)
+    offsets = np.arctanh(0.8 * spread_locations(4))
+    x = seen @ layer.mean.kernel.numpy() + layer.mean.bias.numpy() + offsets[1]
+    np.testing.assert_allclose(
+        layer(seen, decision=1), np.tanh(x) * [0.5, 1.0], rtol=1e-4
+    )
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(seen, decision=1))
+    gradient = tf.convert_to_tensor(tape.gradient(total, layer.offsets.value))
+    assert np.flatnonzero(np.abs(gradient).sum(axis=1)).tolist() == [1]
+
+
+def test_spread_location_network_is_restored_from_its_config():
+    layer = LocationNetwork(0.1, spread=0.6, num_decisions=2)
+    again = LocationNetwork.from_config(layer.get_config())
+    x = np.zeros([1, 3], np.float32)
+    np.testing.assert_array_equal(layer(x, decision=1), again(x, decision=1))
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"spread": 1.0, "num_decisions": 2}, "spread=1.0: expected a number from 0"),
+        ({"spread": -0.1, "num_decisions": 2}, "spread=-0.1: expected a number from"),
+        ({"spread": 0.5}, "num_decisions=0: expected at least 1"),
+    ],
+)
+def test_location_network_refuses_a_spread_that_cannot_be(wrong, message):
+    with pytest.raises(RamError, match=message):
+        LocationNetwork(0.1, **wrong)
+
+
+def test_location_network_with_a_spread_asks_which_decision():
+    layer = LocationNetwork(0.1, spread=0.5, num_decisions=2)
+    layer.build((None, 3))
+    with pytest.raises(RamError, match="decision=None"):
+        layer(np.zeros([1, 3], np.float32))
 
 
 @pytest.mark.parametrize("input_scale", [1.0, 0.25])

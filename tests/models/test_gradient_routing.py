@@ -87,6 +87,7 @@ CREDIT = {
     "normalized": {"reward": "probability", "normalize_advantages": True},
     "bound": {"reward": "probability", "location_bound": 0.0},
     "maps": {**CORES["conv_lstm"], "location_maps": 2},
+    "spread": {"reward": "probability", "location_spread": 0.8},
 }
 
 

@@ -39,7 +39,7 @@ MODELS = [
         for core, network, shape, more in [
             ("rnn", "fc", COLOUR, {"pixel_range": "byte", "num_scales": 3}),
             ("lstm", "fc", DIGITS, {"location_hidden_units": 8, "num_scales": 2}),
-            ("lstm", "conv", COLOUR, {"location_bound": 0.0}),
+            ("lstm", "conv", COLOUR, {"location_bound": 0.0, "location_spread": 0.5}),
             ("conv_lstm", "inception", COLOUR, {"num_scales": 2, "location_maps": 2}),
             ("rnn", "inception", COLOUR, {"policy": "center"}),
             ("none", "conv", DIGITS, {"location_input_scale": 0.1}),
@@ -101,18 +101,20 @@ def test_converted_model_predicts_as_the_model(
     assert np.ptp(outputs["probabilities"].numpy(), axis=0).max() > 0.02, "images count"
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.5])
 @pytest.mark.parametrize("model_format", FORMATS)
-def test_converted_model_stops_when_it_is_sure(model_format, tmp_path):
+def test_converted_model_stops_when_it_is_sure(model_format, spread, tmp_path):
     need(model_format)
     images = images_of(DIGITS)
-    look = served_of(DIGITS, core="rnn").signatures["serving_path"]
+    more = {"core": "rnn", "location_spread": spread}
+    look = served_of(DIGITS, **more).signatures["serving_path"]
     path = look(tf.constant(images), tf.zeros([1000, 2]))["probabilities_by_glimpse"]
     # After its first glimpse about every other image is sure, and none by a hair: all
     # that are black there have the same probability, and rounding would decide.
     sure = np.sort(path.numpy()[:, 0].max(-1))[250:750]
     widest = np.diff(sure).argmax()
     threshold = float(sure[widest : widest + 2].mean())
-    served = served_of(DIGITS, 1, threshold, core="rnn")
+    served = served_of(DIGITS, 1, threshold, **more)
     formats.write_model(served, tmp_path, model_format)
     glimpses = served.signatures["serving_uint8"](tf.constant(images))["glimpses"]
     assert len(set(glimpses.numpy())) > 1, "it stops at several places"

@@ -1,7 +1,7 @@
 """What a learned policy is worth: its accuracy less that of other glimpses, in points.
 
 A row's partners are found by their settings: rows that differ from it in the policy
-alone. They were trained with the other glimpses. What the row's own weights reach with
+alone, or in the spread of means, which only a learned policy looks at. They were trained with the other glimpses. What the row's own weights reach with
 them is in its result.
 """
 
@@ -24,8 +24,8 @@ EXPLANATION = (
 )
 # The heading of a column, and what its row has in place of the learned policy.
 TRAINED: dict[str, dict[str, Any]] = {
-    "Trained on random locations": {"policy": "random"},
-    "Trained on the centre": {"policy": "center"},
+    "Trained on random locations": {"policy": "random", "location_spread": 0.0},
+    "Trained on the centre": {"policy": "center", "location_spread": 0.0},
     "No policy gradient": {"reinforce_weight": 0.0},
 }
 SAME_WEIGHTS = {

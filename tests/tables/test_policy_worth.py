@@ -48,6 +48,14 @@ def test_a_row_is_compared_with_those_that_differ_in_the_policy_alone(rows):
     assert found[-1] == f"{other:.2f} ({learned - other:+.2f} ± {half:.2f})"
 
 
+def test_a_spread_of_means_is_no_difference_to_glimpses_that_are_not_learned(rows):
+    learned = accuracy("policy/cifar10_16g_spread")
+    found = rows["policy/cifar10_16g_spread"]
+    for cell, policy in zip(found[1:3], ("random", "center"), strict=True):
+        other = accuracy(f"policy/cifar10_16g_{policy}", policy)
+        assert cell.startswith(f"{other:.2f} ({learned - other:+.2f} ± ")
+
+
 def test_no_partner_is_an_empty_cell(rows):
     assert rows["best/cifar10_4g"][1 : 1 + len(TRAINED)] == [""] * len(TRAINED)
 

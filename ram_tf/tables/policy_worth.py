@@ -1,8 +1,9 @@
 """What a learned policy is worth: its accuracy less that of other glimpses, in points.
 
 A row's partners are found by their settings: rows that differ from it in the policy
-alone, or in the spread of means, which only a learned policy looks at. They were trained with the other glimpses. What the row's own weights reach with
-them is in its result.
+alone, or in the spread of means, which only a learned policy looks at. They were
+trained with the other glimpses. What the row's own weights reach with them is in its
+result.
 """
 
 import dataclasses

@@ -493,12 +493,6 @@ def check_model(settings: Mapping[str, Any], prefix: str = "--") -> None:
         "core",
     )
     require(
-        not settings["location_spread"] or settings["num_glimpses"] >= 2,
-        "location_spread",
-        "num_glimpses of at least 2, which leaves a decision to take",
-        "num_glimpses",
-    )
-    require(
         settings["baseline"] == "learned" or settings["num_rollouts"] >= 2,
         "baseline",
         "num_rollouts of at least 2",

@@ -52,7 +52,6 @@ def other_config(name: str) -> Config:
         "glimpse_modules": {"glimpse_network": "inception"},
         "location_maps": {"glimpse_network": "inception", "core": "conv_lstm"},
         "baseline": {"num_rollouts": 2},
-        "location_spread": {"num_glimpses": 2},
     }
     return Config(**{**needed.get(name, {}), name: value})
 

@@ -123,6 +123,20 @@ class LocationNetwork(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(shape=(None, *core_output_shape[1:]))
         self.built = True
 
+    def load_own_variables(self, store: Any) -> None:
+        """Reads the offsets of as many decisions as both have, from Keras' `store`.
+
+        Decision t has offset t, so a model of fewer glimpses takes the first ones; of
+        more, the further decisions keep their untrained offsets.
+        """
+        if not self.spread or "0" not in store:
+            super().load_own_variables(store)
+            return
+        offsets = self.offsets.numpy()
+        stored = np.asarray(store["0"])[: self.num_decisions]
+        offsets[: len(stored)] = stored
+        self.offsets.assign(offsets)
+
     def call(
         self, core_output: tf.Tensor, decision: int | tf.Tensor | None = None
     ) -> tf.Tensor:

@@ -112,7 +112,8 @@ class RecurrentAttentionModel(ImageClassifier):
           preset: a name of `presets`, the folder of a preset, or "hf://user/name".
           load_weights: False leaves the initial weights of the architecture.
           **settings: arguments to change. Other num_classes leave the action network
-            with initial weights, for training on other classes.
+            with initial weights, for training on other classes. More num_glimpses
+            leave the further decisions with untrained offsets (location_spread).
 
         Raises:
           RamError: when there is none, it is broken, or its weights do not fit the
@@ -204,7 +205,8 @@ class RecurrentAttentionModel(ImageClassifier):
             location_input_scale,
             maps=location_maps,
             spread=location_spread,
-            num_decisions=num_glimpses - 1,
+            # One glimpse decides nothing; the network is there all the same.
+            num_decisions=max(num_glimpses - 1, 1),
             name="location_network",
         )
         self.baseline_network = BaselineNetwork(name="baseline_network")

@@ -168,7 +168,7 @@ class ServedModel:
                 location = tf.zeros_like(location)
             else:
                 # The last glimpse decides nothing: it has no offset to read.
-                decision = tf.minimum(t, model.num_glimpses - 2)
+                decision = tf.minimum(t, model.location_network.num_decisions - 1)
                 mean = model.location_network(output, decision=decision)
                 location = tf.clip_by_value(mean, -1.0, 1.0)
             return t + 1, decided, location, state, found

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ram_tf.errors import RamError
+from ram_tf.layers.location import spread_locations
 from ram_tf.models.preset_files import CARD, CONFIG, METADATA, PRESETS_DIR, WEIGHTS
 from ram_tf.models.presets import load_preset
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
@@ -185,12 +186,26 @@ def test_arguments_can_be_changed():
     expected = outputs(RecurrentAttentionModel.from_preset("demo"))
     more = RecurrentAttentionModel.from_preset("demo", num_glimpses=9)
     assert more.num_glimpses == 9 and not np.allclose(outputs(more), expected)
+    one = RecurrentAttentionModel.from_preset("demo", num_glimpses=1)
+    assert not np.allclose(outputs(one), expected)
     fresh = RecurrentAttentionModel.from_preset("demo", load_weights=False)
     assert not np.allclose(outputs(fresh), expected)
     with pytest.raises(RamError, match="model.weights.h5: expected the weights"):
         RecurrentAttentionModel.from_preset("demo", core_units=12)
     with pytest.raises(RamError, match="'demo': .*glimpse_count"):
         RecurrentAttentionModel.from_preset("demo", glimpse_count=12)
+
+
+@pytest.mark.parametrize("num_glimpses", [2, 4, 11])
+def test_other_numbers_of_glimpses_keep_the_offsets_they_share(num_glimpses):
+    trained = RecurrentAttentionModel.from_preset("demo").location_network
+    found = RecurrentAttentionModel.from_preset("demo", num_glimpses=num_glimpses)
+    offsets = found.location_network.offsets.numpy()
+    shared = min(num_glimpses - 1, trained.num_decisions)
+    np.testing.assert_array_equal(offsets[:shared], trained.offsets[:shared])
+    assert len(offsets) == num_glimpses - 1
+    untrained = np.arctanh(trained.spread * spread_locations(num_glimpses - 1))
+    np.testing.assert_allclose(offsets[shared:], untrained[shared:], rtol=1e-5)
 
 
 @pytest.mark.slow

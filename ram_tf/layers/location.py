@@ -11,6 +11,9 @@ from tensorflow_probability import distributions as tfd
 
 from ram_tf.errors import RamError
 
+# The inverse powers of the root of x^3 = x + 1: the step of the R2 sequence in y and x.
+_STEP = (0.7548776662466927, 0.5698402909980532)
+
 
 @keras.saving.register_keras_serializable(package="ram_tf")
 class LocationNetwork(keras.layers.Layer):
@@ -27,7 +30,7 @@ class LocationNetwork(keras.layers.Layer):
         pair.
       spread: above 0, every decision has a learned offset of its own, added before
         tanh, and the untrained means are spread over the image, as
-        `spread_locations` says, up to this share of `bound` from the centre; below 1.
+        `even_locations` says, up to this share of `bound` from the centre; below 1.
         0 is no offsets: untrained means lie side by side.
       num_decisions: how many decisions a rollout has; counts only with a spread.
       maps: maps of a 1x1 convolution with ReLU before all else, where the core output
@@ -53,7 +56,7 @@ class LocationNetwork(keras.layers.Layer):
 
     Raises:
       RamError: when `stddev` or `input_scale` is not above 0, `spread` not from 0 to
-        below 1, `num_decisions` is missing with a spread, or `decision` is in a call.
+        below 1, or, with a spread, `num_decisions` or a call's `decision` is missing.
       ValueError: when the core output has not the shape the layer was built for.
     """
 
@@ -114,7 +117,9 @@ class LocationNetwork(keras.layers.Layer):
             size = self.hidden_units
         self.mean.build((None, size))
         if self.spread:
-            start = np.arctanh(self.spread * spread_locations(self.num_decisions))
+            # The sequence begins at the centre, where no decision needs to lead.
+            ends = even_locations(self.num_decisions + 1)[1:]
+            start = np.arctanh(self.spread * ends)
             self.offsets = self.add_weight(
                 shape=start.shape,
                 initializer=lambda shape, dtype: tf.constant(start, dtype),
@@ -197,13 +202,14 @@ class LocationNetwork(keras.layers.Layer):
         }
 
 
-def spread_locations(number: int) -> np.ndarray:
-    """Returns locations [number, 2] in [-1, 1] that cover the image evenly.
+def even_locations(
+    count: int, first: np.ndarray | Sequence[float] = (0.0, 0.0)
+) -> np.ndarray:
+    """Returns locations [count, 2] in [-1, 1] that cover the image evenly.
 
     The R2 sequence (Roberts 2018, "The unreasonable effectiveness of quasirandom
-    sequences"): however many of its points are taken, none are close together. Its
-    first point, the centre, is left out.
+    sequences"), shifted to begin at `first`: however many of its points are taken, none
+    are close together.
     """
-    root = 1.324717957244746  # The real x with x^3 = x + 1.
-    points = 0.5 + np.arange(1, number + 1)[:, None] / root ** np.array([1.0, 2.0])
-    return 2 * np.mod(points, 1.0) - 1
+    steps = np.arange(count)[:, None] * np.array(_STEP)
+    return (np.asarray(first) + 1.0 + 2.0 * steps) % 2.0 - 1.0

@@ -10,18 +10,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ram_tf.layers.location import even_locations
 from ram_tf.runs.setup import Experiment
 
-# The inverse powers of the root of x^3 = x + 1: the step of the R2 sequence in y and x.
-_STEP = (0.7548776662466927, 0.5698402909980532)
 _FIRST_SEED = (2014, 0)
 
 
 def first_locations(initial_location: str, count: int) -> np.ndarray:
     """Returns where the rollouts of every image start.
 
-    They fill the image evenly, however many there are: the R2 sequence (Roberts 2018),
-    shifted so that it begins where it should.
+    They fill the image evenly, however many there are.
 
     Args:
       initial_location: the first is the centre, or (random) one fixed random location.
@@ -33,8 +31,7 @@ def first_locations(initial_location: str, count: int) -> np.ndarray:
     first = np.zeros(2)
     if initial_location == "random":
         first = tf.random.stateless_uniform([2], _FIRST_SEED, -1.0, 1.0).numpy()
-    steps = np.arange(count)[:, None] * np.array(_STEP)
-    return ((first + 1.0 + 2.0 * steps) % 2.0 - 1.0).astype(np.float32)
+    return even_locations(count, first).astype(np.float32)
 
 
 class ServedModel:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from ram_tf.errors import RamError
 from ram_tf.layers import ActionNetwork, BaselineNetwork, LocationNetwork
-from ram_tf.layers.location import spread_locations
+from ram_tf.layers.location import even_locations
 
 
 def random_locations(count=5, spread=1.0, seed=0):
@@ -69,7 +69,7 @@ def test_policy_is_a_distribution_over_places():
 
 @pytest.mark.parametrize("number", [1, 3, 5, 15])
 def test_spread_locations_cover_the_image(number):
-    locations = spread_locations(number)
+    locations = even_locations(number + 1)[1:]
     assert locations.shape == (number, 2)
     assert np.abs(locations).max() < 1
     # The centre is the first glimpse's: none of them is near to it or to another.
@@ -84,12 +84,12 @@ def test_untrained_means_are_spread_and_each_decision_has_its_own_offset():
     layer = LocationNetwork(0.1, spread=0.8, num_decisions=4, bound=(0.5, 1.0))
     nothing_seen = np.zeros([3, 6], np.float32)
     for decision in (0, 3, tf.constant(2)):
-        expected = 0.8 * spread_locations(4)[int(decision)] * [0.5, 1.0]
+        expected = 0.8 * even_locations(5)[1:][int(decision)] * [0.5, 1.0]
         found = layer(nothing_seen, decision=decision)
         np.testing.assert_allclose(found, [expected] * 3, rtol=1e-5)
     # What was seen moves the mean: the offset is added before tanh.
     seen = random_locations(9, seed=3).reshape(3, 6)
-    offsets = np.arctanh(0.8 * spread_locations(4))
+    offsets = np.arctanh(0.8 * even_locations(5)[1:])
     x = seen @ layer.mean.kernel.numpy() + layer.mean.bias.numpy() + offsets[1]
     np.testing.assert_allclose(
         layer(seen, decision=1), np.tanh(x) * [0.5, 1.0], rtol=1e-4

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ram_tf.errors import RamError
-from ram_tf.layers.location import spread_locations
+from ram_tf.layers.location import even_locations
 from ram_tf.models.preset_files import CARD, CONFIG, METADATA, PRESETS_DIR, WEIGHTS
 from ram_tf.models.presets import load_preset
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
@@ -204,7 +204,7 @@ def test_other_numbers_of_glimpses_keep_the_offsets_they_share(num_glimpses):
     shared = min(num_glimpses - 1, trained.num_decisions)
     np.testing.assert_array_equal(offsets[:shared], trained.offsets[:shared])
     assert len(offsets) == num_glimpses - 1
-    untrained = np.arctanh(trained.spread * spread_locations(num_glimpses - 1))
+    untrained = np.arctanh(trained.spread * even_locations(num_glimpses)[1:])
     np.testing.assert_allclose(offsets[shared:], untrained[shared:], rtol=1e-5)
 
 

@@ -88,20 +88,12 @@ class GlimpseSensor(keras.layers.Layer):
     def _gather(
         self, images: tf.Tensor, locations: tf.Tensor, sides: list[int]
     ) -> list[tf.Tensor]:
-        # Even patches share one centre exactly, so that each lies in the largest:
-        # pixels are gathered once. An odd one rounds by itself.
-        largest = sides[-1]
-        window = _window(images, locations, largest)
-        patches = []
-        for side in sides:
-            if side % 2 == largest % 2:
-                start = (largest - side) // 2
-                inner = slice(start, start + side)
-                patch = window[:, inner, inner]
-            else:
-                patch = _window(images, locations, side)
-            patches.append(_average(patch, self.patch_size))
-        return patches
+        # Each patch reads its own pixels, though the larger ones hold the smaller: XLA
+        # makes reading and averaging one kernel, but not where patches share a window.
+        return [
+            _average(_window(images, locations, side), self.patch_size)
+            for side in sides
+        ]
 
     def _crop_and_resize(
         self, images: tf.Tensor, locations: tf.Tensor, sides: list[int]

@@ -1,7 +1,9 @@
 """Measures speed and memory: python -m ram_tf.benchmark [--flagfile=...] [--json]."""
 
+import dataclasses
 import json
 import pathlib
+import shlex
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -16,10 +18,16 @@ from ram_tf.benchmarks.time_to_accuracy import (
     of_results,
     time_to_accuracy,
 )
-from ram_tf.config import Config
+from ram_tf.config import Config, flag_text
 from ram_tf.entry_point import entry_point
 from ram_tf.errors import RamError
-from ram_tf.flags import Arguments, Setting, config_settings, experiment_name
+from ram_tf.flags import (
+    Arguments,
+    Setting,
+    config_settings,
+    experiment_name,
+    parse,
+)
 from ram_tf.runtime.stop_signals import ended_by_sigterm
 
 USAGE = """Measures training, evaluation, the exported model, the input pipeline, start
@@ -35,8 +43,8 @@ The machine should be idle. time_to_accuracy trains for hours and is in no other
 three seeds each, one after the other, up to the first evaluation from which on all of
 the training's reach the target; the median seed counts.
 
-Prints one line per measurement; with --json one object: measure, experiment, setting,
-model, batch_size, images_per_second, images_per_gflop (per GFLOP/s of the
+Prints one line per measurement; with --json one object: measure, command, experiment,
+setting, model, batch_size, images_per_second, images_per_gflop (per GFLOP/s of the
 matrix-product rate), mfu, matmul_gflops, p50_ms, p99_ms, peak_mb, compile_s, seconds,
 target_percent, reached, steps, best_percent, where they apply."""
 
@@ -103,9 +111,7 @@ def measure(row: Row, config: Config, budget: Budget) -> dict[str, Any]:
     Raises:
       RamError: when it failed.
     """
-    line: dict[str, Any] = {"measure": row.measure}
-    if row.group:
-        line["command"] = command(row)
+    line: dict[str, Any] = {"measure": row.measure, "command": command(row)}
     if row.experiment:
         line |= {
             "experiment": row.experiment,
@@ -142,15 +148,21 @@ def _rounded(value: Any) -> Any:
 
 
 def command(row: Row) -> str:
-    """Returns the command that repeats a row of the suite, alone where it can be."""
-    words = ["python -m ram_tf.benchmark"]
+    """Returns the command that repeats a row, of a suite alone where it can be.
+
+    Where the data are is left out: another machine has them elsewhere.
+    """
+    words = ["python", "-m", "ram_tf.benchmark"]
     if row.measure in (*MEASURES, TIMED):
-        words += [f"--flagfile=experiments/{row.experiment}.cfg", *row.flags]
-        words.append(f"--measure={row.measure}")
+        flagfile = row.flagfile
+        if row.group:
+            flagfile = f"experiments/{row.experiment}.cfg"
+        words += [f"--flagfile={flagfile}"] if flagfile else []
+        words += [*row.flags, f"--measure={row.measure}"]
         words += [f"--{name}={value}" for name, value in row.options.items()]
     else:
         words.append(f"--suite={row.group}")
-    return " ".join(words)
+    return shlex.join(words)
 
 
 def _rows(arguments: Arguments) -> Iterator[tuple[Row, Config]]:
@@ -170,15 +182,32 @@ def _rows(arguments: Arguments) -> Iterator[tuple[Row, Config]]:
             if arguments.suite in ("all", row.group):
                 yield row, row.config(arguments.experiments_dir, given)
         return
+    row = _own_row(arguments)
     config = arguments.config()
-    name = "defaults"
-    if arguments.flagfile is not None:
-        name = experiment_name(arguments.flagfile)
     for measurement in MEASURES:
         if arguments.measure in ("all", measurement):
-            yield Row("", measurement, name), config
+            yield dataclasses.replace(row, measure=measurement), config
     if arguments.measure == TIMED:
-        yield Row("", TIMED, name, options={"target": arguments.target}), config
+        options = {"target": arguments.target}
+        yield dataclasses.replace(row, measure=TIMED, options=options), config
+
+
+def _own_row(arguments: Arguments) -> Row:
+    """Returns the row of one flagfile and of the flags beside it."""
+    settings = config_settings()
+    name, flagfile, words = "defaults", "", []
+    if arguments.flagfile is not None:
+        name = experiment_name(arguments.flagfile)
+        flagfile = str(arguments.flagfile)
+        words = [f"--flagfile={flagfile}"]
+    before = parse(settings, words).values
+    flags = [
+        f"--{setting.name}={flag_text(arguments.values[setting.name])}"
+        for setting in settings
+        if setting.name != "data_dir"
+        and arguments.values[setting.name] != before[setting.name]
+    ]
+    return Row("", "", name, tuple(flags), flagfile=flagfile)
 
 
 def _timed_rows(arguments: Arguments) -> list[Row]:

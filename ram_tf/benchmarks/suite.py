@@ -20,6 +20,7 @@ class Row:
       experiment: folder and name of a flagfile; "" is the defaults.
       flags: changes on top of it.
       options: further arguments of the measure.
+      flagfile: where it is, if not in the folder of experiments.
     """
 
     group: str
@@ -27,6 +28,7 @@ class Row:
     experiment: str = ""
     flags: tuple[str, ...] = ()
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    flagfile: str = ""
 
     def config(self, experiments_dir: str, given: Sequence[str] = ()) -> Config:
         """Returns the Config to measure.

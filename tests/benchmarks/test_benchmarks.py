@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 
@@ -269,6 +270,36 @@ def test_command_prints_a_json_line_of_real_training(capsys):
     known |= {"jit_compile": "off", "precision": "float32", "quick": True}
     known |= {"jit_update": "off", "num_parts": 1}
     assert line.items() >= known.items()
+
+
+@pytest.mark.parametrize("with_flagfile", [True, False])
+def test_line_of_one_measurement_has_the_command_that_repeats_it(
+    with_flagfile, monkeypatch, tmp_path, capsys
+):
+    seen = []
+
+    def answer(measure, config, budget, **options):
+        seen.append(config)
+        return {}
+
+    monkeypatch.setattr(ram_tf.benchmark, "run_fresh", answer)
+    words = ["--json", "--measure=training", "--batch_size=4", "--seed=1"]
+    expected = "python -m ram_tf.benchmark"
+    if with_flagfile:
+        flagfile = tmp_path / "my own.cfg"
+        flagfile.write_text("--num_glimpses=3\n--seed=1\n")
+        words.insert(0, f"--flagfile={flagfile}")
+        # The seed is the flagfile's, so it need not be said again.
+        expected += f" '--flagfile={flagfile}' --batch_size=4 --measure=training"
+    else:
+        expected += " --batch_size=4 --seed=1 --measure=training"
+    assert ram_tf.benchmark.main([*words, "--data_dir=here"]) == 0
+    line = json.loads(capsys.readouterr().out)
+    assert line["command"] == expected
+    again = shlex.split(line["command"])[3:]
+    assert ram_tf.benchmark.main(again) == 0
+    first, second = (dataclasses.replace(config, data_dir="") for config in seen)
+    assert first == second
 
 
 @pytest.mark.slow

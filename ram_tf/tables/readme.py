@@ -24,7 +24,7 @@ HEADLINE = (
     "best/cluttered60_8g",
     "best/cifar10_4g",
 )
-HEADLINE_COLUMNS = ("Images", "Model", "Printed %", "Ours %", "Spread", "Seeds")
+HEADLINE_COLUMNS = ("Images", "Model", "Printed %", "Ours %", "Std. dev.", "Seeds")
 COLUMNS = ("Model", "Printed %", "Ours %", "Difference", "Seeds", "Wall time")
 
 
@@ -47,7 +47,7 @@ def whole(tables: Sequence[Table]) -> str:
 def _headline_row(table: Table, row: TableRow) -> str:
     found = cells(row)
     ours = ours_text(row) if row.mean is None else f"{row.mean:.2f}"
-    spread = "" if row.stddev is None else f"{row.stddev:.2f}"
+    stddev = "" if row.stddev is None else f"{row.stddev:.2f}"
     # "Table 1: MNIST, 28x28" says the images behind the colon, "Our recipes" nothing.
     _, _, images = table.title.partition(": ")
     model = found["Model"]
@@ -55,7 +55,7 @@ def _headline_row(table: Table, row: TableRow) -> str:
         images, _, model = model.partition(": ")
         model = f"{table.title}: {model}"
     return line(
-        [images, model, found["Printed %"], ours, spread, found["Seeds"] or "none"]
+        [images, model, found["Printed %"], ours, stddev, found["Seeds"] or "none"]
     )
 
 

@@ -294,7 +294,7 @@ def test_pages_get_their_tables_between_two_comments(experiments, results, monke
     assert readme.read_text().splitlines() == [
         "Before.",
         "<!-- tables:begin -->",
-        "| Images | Model | Printed % | Ours % | Spread | Seeds |",
+        "| Images | Model | Printed % | Ours % | Std. dev. | Seeds |",
         "| --- | --- | ---: | ---: | ---: | --- |",
         "| digits | FC | 97.20 | 90.00 |  | 0 |",
         "| digits | RAM, 6 glimpses | 93.79 | 96.00 | 1.41 | 0, 1 |",

@@ -57,6 +57,8 @@ COLUMNS = (
     ("Peak MB", "peak_mb", "{:,.0f}"),
     ("Raised by the calls MB", "call_mb", "{:.1f}"),
 )
+# Lines with the same one of these have a table together: few cells stay empty.
+_TABLES = ("images_per_second", "target_percent", "sides", "p50_ms", "seconds")
 TIMED = "time_to_accuracy"  # A suite of its own: it trains for hours.
 # Told above the table, drawn as a plot, and worked out by earlier versions.
 _NOT_IN_THE_TABLE = ("machine", "image_curve", "comparison")
@@ -104,7 +106,7 @@ def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def markdown(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Returns the figures as Markdown: a table for each run.
+    """Returns the figures as Markdown: for each run a table of each kind of figure.
 
     Args:
       runs: the lines of each run of the suite, by its name.
@@ -116,9 +118,7 @@ def markdown(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
         timed = any(line["measure"] == TIMED for line in lines)
         command = f"python -m ram_tf.benchmark --suite={TIMED if timed else 'all'}"
         parts.append(f"```\n{command} --json > docs/performance/{name}.jsonl\n```")
-        parts.append(
-            _table([r for r in lines if r["measure"] not in _NOT_IN_THE_TABLE])
-        )
+        parts += _tables([r for r in lines if r["measure"] not in _NOT_IN_THE_TABLE])
     return "\n\n".join(parts)
 
 
@@ -130,8 +130,21 @@ def _machine(line: Mapping[str, Any]) -> str:
     )
 
 
+def _tables(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for line in lines:
+        kind = next((name for name in _TABLES if name in line), "")
+        groups.setdefault(kind, []).append(line)
+    return [_table(group) for group in groups.values()]
+
+
 def _table(lines: Sequence[Mapping[str, Any]]) -> str:
-    used = [column for column in COLUMNS if any(column[1] in line for line in lines)]
+    # A setting of none at all is no column either.
+    used = [
+        column
+        for column in COLUMNS
+        if any(line.get(column[1]) not in (None, "") for line in lines)
+    ]
     rows = [[heading for heading, _, _ in used], ["---"] * len(used)]
     for line in lines:
         rows.append(

@@ -423,6 +423,24 @@ LINES = [
 ]
 
 
+def test_lines_of_one_kind_have_a_table_together():
+    help_line = {"measure": "train_help", "seconds": 0.08}
+    latency = {"measure": "serving_latency", "experiment": RNN, "p50_ms": 0.7}
+    first = {"measure": "first_step", "experiment": RNN, "seconds": 11.0, "setting": ""}
+    text = markdown({"mine": [help_line, LINES[1], first, latency]})
+    # A setting that no row of a table has is no column of it.
+    tables = [table for table in text.split("\n\n") if table.startswith("|")]
+    assert tables[0].splitlines() == [
+        "| Measure | Experiment | Seconds |",
+        "| --- | --- | --- |",
+        "| train_help |  | 0.08 |",
+        f"| first_step | {RNN} | 11.00 |",
+    ]
+    assert tables[1].startswith("| Measure | Experiment | Setting | Images/s | MFU |")
+    assert tables[2].startswith("| Measure | Experiment | p50 ms |")
+    assert len(tables) == 3
+
+
 def test_markdown_has_one_table_a_machine_and_the_command_that_made_it():
     stale = {"measure": "comparison", "name": "of an earlier version", "value": 1.0}
     text = markdown({"some_machine": [*LINES, stale], "bare": LINES[1:2]})

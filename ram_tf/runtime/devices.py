@@ -119,7 +119,7 @@ def use_cores(
     """Decides into how many parts training splits a batch, and logs the reason.
 
     Without XLA TensorFlow runs one kernel after the other and divides each one over the
-    cores, which the many small ones of a convolving RAM are not worth. With a part of
+    cores, which the many small ones of a convolutional RAM are not worth. With a part of
     the batch for each core, and each kernel on one core, the parts run side by side: a
     fifth faster at batch 20 on two cores (docs/performance.md).
 

@@ -365,7 +365,7 @@ def test_suite_rows_are_the_stated_models():
         assert ("training", experiment, batch_size) in seen
 
 
-def test_suite_measures_convolving_models_as_they_train():
+def test_suite_measures_convolutional_models_as_they_train():
     as_trained = {
         (config.batch_size, config.precision)
         for row in ROWS

@@ -196,7 +196,7 @@ CONVOLVING = {
     [
         ("off", 1, {}),
         pytest.param("on", 1, {}, marks=pytest.mark.slow),
-        # As a convolving model trains: on one core XLA has the update alone, on a few
+        # As a convolutional model trains: on one core XLA has the update alone, on a few
         # the batch is in parts, and XLA has nothing.
         ("auto", 1, CONVOLVING),
         ("auto", 2, CONVOLVING),

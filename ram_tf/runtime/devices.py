@@ -119,8 +119,8 @@ def use_cores(
     """Decides into how many parts training splits a batch, and logs the reason.
 
     Without XLA TensorFlow runs one kernel after the other and divides each one over the
-    cores, which the many small ones of a convolutional RAM are not worth. With a part of
-    the batch for each core, and each kernel on one core, the parts run side by side: a
+    cores, which the many small ones of a convolutional RAM are not worth. With a part
+    of the batch for each core, and each kernel on one core, the parts run side by side: a
     fifth faster at batch 20 on two cores (docs/performance.md).
 
     Must come before TensorFlow first computes; later the batch is left whole. Where the

@@ -196,8 +196,8 @@ CONVOLVING = {
     [
         ("off", 1, {}),
         pytest.param("on", 1, {}, marks=pytest.mark.slow),
-        # As a convolutional model trains: on one core XLA has the update alone, on a few
-        # the batch is in parts, and XLA has nothing.
+        # As a convolutional model trains: on one core XLA has the update alone, on
+        # a few the batch is in parts, and XLA has nothing.
         ("auto", 1, CONVOLVING),
         ("auto", 2, CONVOLVING),
     ],

@@ -120,8 +120,8 @@ def use_cores(
 
     Without XLA TensorFlow runs one kernel after the other and divides each one over the
     cores, which the many small ones of a convolutional RAM are not worth. With a part
-    of the batch for each core, and each kernel on one core, the parts run side by side: a
-    fifth faster at batch 20 on two cores (docs/performance.md).
+    of the batch for each core, and each kernel on one core, the parts run side by side:
+    a fifth faster at batch 20 on two cores (docs/performance.md).
 
     Must come before TensorFlow first computes; later the batch is left whole. Where the
     answer is not 1, every kernel of this process runs on one core from now on.

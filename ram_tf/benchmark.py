@@ -46,7 +46,8 @@ the training's reach the target; the median seed counts.
 Prints one line per measurement; with --json one object: measure, command, experiment,
 setting, model, batch_size, images_per_second, images_per_gflop (per GFLOP/s of the
 matrix-product rate), mfu, matmul_gflops, p50_ms, p99_ms, peak_mb, compile_s, seconds,
-target_percent, reached, steps, best_percent, where they apply."""
+target_percent, reached, steps, best_percent, where they apply. `command` measures
+again; --json, --quick and where the data are it leaves out."""
 
 # Of one flagfile; the others belong to the suite.
 MEASURES = (

@@ -97,7 +97,7 @@ def require_absent(path: pathlib.Path, name: str = "") -> None:
       RamError: when it exists.
     """
     if path.exists():
-        raise RamError(f"{name or path}: expected a folder that does not exist yet")
+        raise RamError(f"{name or path}: it exists; remove it or name another")
 
 
 @contextlib.contextmanager

@@ -110,13 +110,14 @@ def expand_flagfiles(
         value = value if equals else next(words, "")
         path = folder / value
         if depth == _MAX_DEPTH:
-            raise RamError(f"--flagfile={value}: flagfiles include each other")
+            raise RamError(f"{origin}--flagfile={value}: flagfiles include each other")
         try:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "not a text file"
             raise RamError(
-                f"--flagfile={value}: expected a text file of flags, found: {reason}"
+                f"{origin}--flagfile={value}: expected a text file of flags"
+                f"{f' at {path}' if origin else ''}, found: {reason}"
             ) from None
         for number, line in enumerate(lines, start=1):
             text, where = line.strip(), f"{path}:{number}: "

@@ -82,7 +82,7 @@ def test_folder_that_exists_is_refused_before_the_work(tmp_path):
     for refuse in (require_absent, lambda *words: new_folder(*words).__enter__()):
         with pytest.raises(RamError) as caught:
             refuse(path, f"--out={path}")
-        line = f"--out={path}: expected a folder that does not exist yet"
+        line = f"--out={path}: it exists; remove it or name another"
         assert str(caught.value) == line
     assert below(tmp_path) == {"model": None}
     require_absent(tmp_path / "other")

@@ -210,6 +210,15 @@ def test_flagfile_that_cannot_be_read_is_named(tmp_path):
     assert refusal([f"--flagfile={binary}"]).endswith("found: not a text file")
 
 
+def test_flagfile_that_is_missing_in_a_flagfile_is_named_with_its_place(tmp_path):
+    outer = tmp_path / "outer.cfg"
+    outer.write_text("# A copy in another folder.\n--flagfile=shared/more.cfg\n")
+    assert refusal([f"--flagfile={outer}"]) == (
+        f"{outer}:2: --flagfile=shared/more.cfg: expected a text file of flags at "
+        f"{tmp_path / 'shared' / 'more.cfg'}, found: No such file or directory"
+    )
+
+
 def test_flagfiles_that_include_each_other_are_refused(tmp_path):
     (tmp_path / "a.cfg").write_text("--flagfile=b.cfg\n")
     (tmp_path / "b.cfg").write_text("--flagfile=a.cfg\n")

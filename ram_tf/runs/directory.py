@@ -195,6 +195,7 @@ class RunDirectory:
         if not self.config.exists():
             raise RamError(
                 f"--run_dir={self.path}: expected a run of ram_tf.train, found none"
+                f"{'' if self.path.exists() else '; there is no such folder'}"
             )
         values = read_json(self.config)
         if not isinstance(values, dict):

@@ -54,9 +54,10 @@ def _headline_row(table: Table, row: TableRow) -> str:
     if not images:
         images, _, model = model.partition(": ")
         model = f"{table.title}: {model}"
-    return line(
-        [images, model, found["Printed %"], ours, stddev, found["Seeds"] or "none"]
-    )
+    printed = found["Printed %"]
+    if row.figure and row.figure.source not in ("", "paper"):
+        printed += f" ({row.figure.where.partition(',')[0]})"
+    return line([images, model, printed, ours, stddev, found["Seeds"] or "none"])
 
 
 def _whole_table(table: Table) -> str:

@@ -171,7 +171,7 @@ def test_a_folder_that_exists_is_kept(saved, tiny_run, tmp_path):
     folder = tmp_path / "x"
     folder.mkdir()
     (folder / "mine.txt").write_text("mine")
-    with pytest.raises(RamError, match="expected a folder that does not exist yet"):
+    with pytest.raises(RamError, match="it exists; remove it or name another"):
         save_preset(tiny_run, folder)
     assert [path.name for path in tmp_path.rglob("*")] == ["x", "mine.txt"]
 

@@ -369,7 +369,7 @@ def test_broken_config_is_named(text, run_copy, refused):
 def test_export_refuses_what_it_would_overwrite(exported, tiny_run, refused):
     before = sorted(exported.rglob("*"))
     line = refused(export, f"--run_dir={tiny_run}", f"--export_dir={exported}")
-    assert f"--export_dir={exported}: expected a folder that does not exist" in line
+    assert f"--export_dir={exported}: it exists; remove it" in line
     assert sorted(exported.rglob("*")) == before
 
 

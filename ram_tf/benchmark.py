@@ -155,9 +155,8 @@ def command(row: Row) -> str:
     """
     words = ["python", "-m", "ram_tf.benchmark"]
     if row.measure in (*MEASURES, TIMED):
-        flagfile = row.flagfile
-        if row.group:
-            flagfile = f"experiments/{row.experiment}.cfg"
+        of_suite = f"experiments/{row.experiment}.cfg"
+        flagfile = of_suite if row.group else row.flagfile
         words += [f"--flagfile={flagfile}"] if flagfile else []
         words += [*row.flags, f"--measure={row.measure}"]
         words += [f"--{name}={value}" for name, value in row.options.items()]

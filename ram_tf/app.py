@@ -7,6 +7,7 @@ from ram_tf.errors import RamError
 from ram_tf.flags import Arguments, Setting
 from ram_tf.runtime.quiet_import import import_tensorflow
 from ram_tf.runtime.stop_signals import ended_by_sigterm
+from ram_tf.serving.model_folder import check_model
 
 USAGE = """Serves a page where you draw a digit and watch where a model looks.
 
@@ -31,6 +32,8 @@ SETTINGS = [
 def _command(arguments: Arguments) -> None:
     if arguments.port > 65535:
         raise RamError(f"--port={arguments.port}: expected at most 65535")
+    if arguments.model:
+        check_model(arguments.model)
     import_tensorflow()
     from ram_tf.playground.server import serve
 

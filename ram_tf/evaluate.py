@@ -42,6 +42,7 @@ SETTINGS = [
 
 
 def _command(arguments: Arguments) -> None:
+    RunDirectory(arguments.run_dir).read_finished_config()  # Or an error, at once.
     import_tensorflow()
     from ram_tf.evaluation.final_results import evaluate
     from ram_tf.evaluation.metrics import summary_lines

@@ -6,11 +6,13 @@ from typing import Any
 
 from ram_tf.entry_point import entry_point
 from ram_tf.errors import RamError
+from ram_tf.files import require_absent
 from ram_tf.flags import PRESET, Arguments, Setting, config_settings
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.quiet_import import import_tensorflow
 from ram_tf.runtime.stop_signals import ended_by_sigterm
+from ram_tf.serving.model_folder import check_model
 
 # First locations of initial_location=random: one draw, the same for every image.
 _START = {"center": "the centre", "random": "one random location"}
@@ -80,6 +82,13 @@ def _command(arguments: Arguments) -> None:
         )
     if arguments.model and not arguments.model.startswith(PRESET):
         raise RamError(f"--model={arguments.model}: expected preset:NAME")
+    path = pathlib.Path(arguments.export_dir)
+    # What is wrong with a path is said before TensorFlow's seconds.
+    require_absent(path, f"--export_dir={path}")
+    if arguments.model:
+        check_model(arguments.model)
+    else:
+        RunDirectory(arguments.run_dir).read_finished_config()
     import_tensorflow()
     from ram_tf.evaluation.progress_bar import EvaluationBar
     from ram_tf.runs.setup import load_run
@@ -95,7 +104,6 @@ def _command(arguments: Arguments) -> None:
         accuracy = read_results(RunDirectory(arguments.run_dir).results)[
             "test_accuracy"
         ]
-    path = pathlib.Path(arguments.export_dir)
     with ended_by_sigterm(), EvaluationBar("validation, test") as bar:
         metadata = export(
             experiment,

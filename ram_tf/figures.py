@@ -16,6 +16,7 @@ from ram_tf.flags import PRESET, Arguments, Setting, config_settings
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.quiet_import import import_tensorflow
+from ram_tf.serving.model_folder import check_model
 from ram_tf.viz.geometry import (
     UNKNOWN,
     GlimpsePath,
@@ -97,6 +98,7 @@ def _of_preset(
     """Returns what a preset did on the images, what is drawn, and its test accuracy."""
     if not arguments.model.startswith(PRESET):
         raise RamError(f"--model={arguments.model}: expected preset:NAME")
+    check_model(arguments.model)
     import_tensorflow()
     from ram_tf.models.presets import load_preset
     from ram_tf.viz.preset_paths import paths_on_files, paths_on_test

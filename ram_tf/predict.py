@@ -10,6 +10,7 @@ from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting
 from ram_tf.runtime.quiet_import import import_tensorflow
+from ram_tf.serving.model_folder import check_model
 
 if TYPE_CHECKING:
     from ram_tf.serving.predictor import Predictor
@@ -104,6 +105,7 @@ def _check(arguments: Arguments) -> str:
             from ram_tf.viz.path_figure import check_matplotlib
 
             check_matplotlib()
+    check_model(arguments.model)
     if arguments.json and arguments.format not in ("text", "json"):
         raise RamError(f"--json: expected no --format={arguments.format} beside it")
     return "json" if arguments.json else arguments.format

@@ -846,8 +846,8 @@ def test_train_writes_only_its_progress_to_standard_error(tmp_path):
     )
     assert found.returncode == 0
     lines = found.stderr.replace("\r", "\n").strip().splitlines()
-    assert lines and all("/20 [" in line for line in lines)
-    assert "20/20" in lines[-1] and "validation" in lines[-1]
+    assert lines and all(" of 20 steps, " in line for line in lines)
+    assert "20 of 20" in lines[-1] and "validation" in lines[-1]
     assert found.stdout.startswith("run, seed 0: test accuracy ")
     assert (tmp_path / "run" / "results.json").exists()
 

@@ -7,12 +7,13 @@ A preset is a folder of four files. `config.json` and `model.weights.h5` are as
 
 import importlib
 import pathlib
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from ram_tf.errors import RamError, did_you_mean, one_line
 from ram_tf.files import read_json
+
+if TYPE_CHECKING:
+    import keras
 
 CONFIG, METADATA = "config.json", "metadata.json"
 WEIGHTS, CARD = "model.weights.h5", "README.md"
@@ -154,7 +155,7 @@ def read_settings(
 
 
 def read_weights(
-    model: keras.Model, folder: pathlib.Path, fresh: tuple[Any, ...] = ()
+    model: "keras.Model", folder: pathlib.Path, fresh: tuple[Any, ...] = ()
 ) -> None:
     """Assigns a preset's weights to a built model, as the dtype of its variables.
 

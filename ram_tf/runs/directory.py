@@ -186,6 +186,20 @@ class RunDirectory:
         saved = self.results.exists() or any(self.checkpoints.glob("*.npz"))
         return saved and self.config.exists()
 
+    def read_finished_config(self) -> Config:
+        """Reads the Config of a run that ended.
+
+        Raises:
+          RamError: when there is no run, or one that did not end.
+        """
+        config = self.read_config()
+        if not self.results.exists():
+            raise RamError(
+                f"--run_dir={self.path}: expected a finished run, found no "
+                "results.json; the same train command resumes it"
+            )
+        return config
+
     def read_config(self) -> Config:
         """Reads the run's Config.
 

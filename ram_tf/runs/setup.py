@@ -81,14 +81,9 @@ def load_run(path: str | pathlib.Path, data_dir: str = "") -> Experiment:
         are not the same any more.
     """
     directory = RunDirectory(path)
-    config = directory.read_config()
+    config = directory.read_finished_config()
     if data_dir:
         config = dataclasses.replace(config, data_dir=data_dir)
-    if not directory.results.exists():
-        raise RamError(
-            f"--run_dir={path}: expected a finished run, found no results.json; the "
-            "same train command resumes it"
-        )
     experiment = assemble(config)
     check_source(experiment.source, directory)
     select_weights(experiment, directory)

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from ram_tf.errors import RamError
 from ram_tf.flags import PRESET
-from ram_tf.models.preset_files import WEIGHTS, shipped_names
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
+from ram_tf.serving.model_folder import check_model, is_preset
 from ram_tf.serving.saved_model import load_export
 
 _BATCH = 256  # Images that are predicted together.
@@ -153,15 +153,10 @@ def load_predictor(model: str) -> Predictor:
     Raises:
       RamError: when there is none, or it is broken.
     """
-    folder = pathlib.Path(model)
-    if model.startswith(PRESET) or (folder / WEIGHTS).exists():
+    check_model(model)
+    if is_preset(model):
         return _of_preset(model)
-    if model in shipped_names() and not folder.exists():
-        raise RamError(
-            f"--model={model}: expected a folder of ram_tf.export, or a preset as "
-            f"{PRESET}{model}, found no such folder"
-        )
-    signature, metadata = load_export(folder)
+    signature, metadata = load_export(pathlib.Path(model))
     path = signature.owner.signatures.get("serving_path")
 
     def predict_batch(images: np.ndarray) -> _Arrays:

@@ -18,7 +18,6 @@ from ram_tf.serving.formats import (
     write_model,
 )
 from ram_tf.serving.measures import learned_polarity, measure
-from ram_tf.serving.reload import FILES
 from ram_tf.serving.signatures import ServedModel, first_locations
 from ram_tf.serving.warmup import write_warmup
 
@@ -142,26 +141,14 @@ def write(
 
 
 def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
-    """Loads an exported model.
+    """Loads an exported model that `check_model` found.
 
     Returns:
       Its serving_uint8 signature, and its metadata, with `background`.
 
     Raises:
-      RamError: when the folder holds no whole export, or metadata of another model.
+      RamError: when the export is not whole, or has metadata of another model.
     """
-    if not (path / "saved_model.pb").exists():
-        for name in FILES.values():
-            if (path / name).exists():
-                raise RamError(
-                    f"--model={path}: expected an export of --format=saved_model, "
-                    f"found {name}"
-                )
-        what = "a folder without saved_model.pb" if path.is_dir() else "no such folder"
-        raise RamError(
-            f"--model={path}: expected a folder of ram_tf.export, or preset:NAME, "
-            f"found {what}"
-        )
     metadata = read_json(path / METADATA)
     try:
         loaded = tf.saved_model.load(str(path))

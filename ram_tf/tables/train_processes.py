@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from ram_tf.errors import Interrupted
 from ram_tf.runtime.cpu_affinity import confine, core_shares
+from ram_tf.runtime.progress import environment_of_child
 from ram_tf.runtime.stop_signals import handling
 
 TRAIN = (sys.executable, "-m", "ram_tf.train")
@@ -70,6 +71,7 @@ class Trainings:
             [*TRAIN, *flags],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            env=environment_of_child(),
             # Ctrl-C would reach it twice, from the terminal and from here.
             start_new_session=True,
         )

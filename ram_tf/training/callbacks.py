@@ -3,6 +3,7 @@
 import csv
 import io
 import pathlib
+import sys
 import time
 from typing import Any
 
@@ -15,14 +16,21 @@ from ram_tf.config import Config
 from ram_tf.errors import RamError, one_line
 from ram_tf.evaluation.policies import PolicyMonitor
 from ram_tf.files import write_atomic
+from ram_tf.runtime.progress import shows_bars
 from ram_tf.training.event_files import cut_after, event_files
 from ram_tf.training.trainer import Trainer
 
-_COMPILING = "compiling, once"  # The first step takes seconds, or minutes.
+_COMPILING = "compiling, once: "  # The first step takes seconds, or minutes.
+_SECONDS_PER_LINE = 60.0
+_LINE = (
+    "{desc}{n_fmt} of {total_fmt} steps, {rate_noinv_fmt}, {remaining} left{postfix}"
+)
 
 
 class ProgressBar(keras.callbacks.Callback):
     """Shows steps, loss and accuracy on standard error.
+
+    A bar on a terminal; elsewhere, as in a log file, one line a minute.
 
     Args:
       trainer: the loop, for its place and its end.
@@ -34,13 +42,25 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
+        self.shows_bar = shows_bars()
+        shape: dict[str, Any] = {
+            "mininterval": 1.0,
+            "dynamic_ncols": True,
+            "unit": "step",
+        }
+        if not self.shows_bar:
+            shape = {
+                "mininterval": _SECONDS_PER_LINE,
+                "maxinterval": _SECONDS_PER_LINE,
+                "bar_format": _LINE,
+                "file": _Lines(),
+                "unit": " steps",
+            }
         self.bar = tqdm.tqdm(
             total=self.trainer.config.train_steps,
             initial=self.trainer.step,
             desc=_COMPILING,
-            unit="step",
-            mininterval=1.0,
-            dynamic_ncols=True,
+            **shape,
         )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -56,10 +76,21 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         accuracy = logs["val_accuracy"]
-        self.bar.set_description(f"validation {100 * accuracy:.2f} %")
+        self.bar.set_description(
+            f"validation {100 * accuracy:.2f} %", refresh=self.shows_bar
+        )
 
     def on_train_end(self, logs: Any = None) -> None:
         self.bar.close()
+
+
+class _Lines(io.StringIO):
+    """Takes the states of a bar, and puts each on a line of standard error."""
+
+    def write(self, text: str) -> int:
+        if state := text.strip():
+            print(state, file=sys.stderr, flush=True)
+        return len(text)
 
 
 class RunLogger(keras.callbacks.Callback):

@@ -6,6 +6,8 @@ import types
 import pytest
 
 from ram_tf.evaluation.progress_bar import EvaluationBar
+from ram_tf.runtime import progress
+from ram_tf.runtime.progress import environment_of_child
 from ram_tf.training.callbacks import ProgressBar
 
 
@@ -27,18 +29,45 @@ def test_evaluation_bar_shows_on_a_terminal_only(stream, monkeypatch):
         assert err.getvalue() == ""
 
 
-def test_training_bar_says_that_the_first_step_compiles(monkeypatch):
-    err = io.StringIO()
-    monkeypatch.setattr("sys.stderr", err)
-    config = types.SimpleNamespace(train_steps=9)
-    bar = ProgressBar(types.SimpleNamespace(config=config, step=4))
-    bar.on_train_begin()
-    assert "compiling, once:" in err.getvalue() and "4/9" in err.getvalue()
-    before = len(err.getvalue())
-    for step in range(4, 9):
-        bar.on_train_batch_end(step, {"loss": 1.5, "accuracy": 0.25})
-    bar.on_epoch_end(0, {"val_accuracy": 0.5})
-    bar.on_train_end()
-    found = err.getvalue()[before:]
+@pytest.fixture
+def watched(monkeypatch):
+    """Returns what a training of 9 steps, resumed at 4, shows: first, and after it."""
+
+    def watch(stream):
+        err = stream()
+        monkeypatch.setattr("sys.stderr", err)
+        config = types.SimpleNamespace(train_steps=9)
+        bar = ProgressBar(types.SimpleNamespace(config=config, step=4))
+        bar.on_train_begin()
+        before = len(err.getvalue())
+        for step in range(4, 9):
+            bar.on_train_batch_end(step, {"loss": 1.5, "accuracy": 0.25})
+        bar.on_epoch_end(0, {"val_accuracy": 0.5})
+        bar.on_train_end()
+        return err.getvalue()[:before], err.getvalue()[before:]
+
+    return watch
+
+
+def test_training_bar_says_that_the_first_step_compiles(watched):
+    begin, found = watched(Terminal)
+    assert "compiling, once:" in begin and "4/9" in begin
     assert "compiling" not in found and "validation 50.00 %: 100%" in found
     assert "9/9" in found and "loss=1.500" in found
+
+
+def test_a_log_file_gets_lines_in_place_of_a_bar(watched):
+    begin, found = watched(io.StringIO)
+    assert begin.startswith("compiling, once: 4 of 9 steps") and begin[-1] == "\n"
+    assert found.startswith("validation 50.00 %: 9 of 9 steps, ")
+    assert found.endswith(" left, accuracy=0.250, loss=1.500\n")
+    assert found.count("\n") == 1 and "\r" not in begin + found
+
+
+def test_a_parent_on_a_terminal_asks_its_child_for_a_bar(watched, monkeypatch):
+    monkeypatch.setattr("sys.stderr", Terminal())
+    monkeypatch.setattr("os.environ", environment_of_child())
+    assert "100%" in watched(io.StringIO)[1]
+    monkeypatch.delenv(progress._VARIABLE)
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    assert progress._VARIABLE not in environment_of_child()

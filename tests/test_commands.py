@@ -815,6 +815,32 @@ def test_help_is_quick_and_does_not_wait_for_tensorflow():
     assert seconds < 1.5
 
 
+@pytest.mark.parametrize(
+    "name, flags",
+    [
+        ("predict", ["--model=wanting", "a.png"]),
+        ("predict", ["--model=preset:wanting", "a.png"]),
+        ("figures", ["--model=preset:wanting", "--out=a.png"]),
+        ("app", ["--model=wanting"]),
+        ("evaluate", ["--run_dir=wanting"]),
+        ("export", ["--run_dir=wanting", "--export_dir=b"]),
+        ("export", ["--model=preset:wanting", "--export_dir=b"]),
+        ("export", ["--run_dir=wanting", "--export_dir=."]),
+    ],
+)
+def test_a_wrong_path_does_not_wait_for_tensorflow(name, flags):
+    script = (
+        "import sys\n"
+        f"from ram_tf import {name}\n"
+        f"assert {name}.main({flags}) == 1\n"
+        "assert 'tensorflow' not in sys.modules\n"
+    )
+    found = run_python("-c", script)
+    assert found.returncode == 0, found.stderr
+    assert found.stderr.startswith("error: ") and found.stderr.count("\n") == 1
+    assert ("wanting" in found.stderr) != ("--export_dir=.: it exists" in found.stderr)
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_command_exits_with_one_line_and_status_1(name):
     found = run_python("-m", f"ram_tf.{name}", "--nonsense=1")

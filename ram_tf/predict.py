@@ -9,6 +9,7 @@ from ram_tf.entry_point import entry_point, print_error
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting
+from ram_tf.runtime.progress import on_terminal
 from ram_tf.runtime.quiet_import import import_tensorflow
 from ram_tf.serving.model_folder import check_model
 
@@ -164,7 +165,8 @@ def _classify(
         predictor, paths, arguments.resize, arguments.prepare, arguments.rollouts
     )
     names, known, right, broken = predictor.class_names, 0, 0, False
-    bar = tqdm.tqdm(total=len(paths), unit="file", disable=len(paths) < _MANY or None)
+    hidden = len(paths) < _MANY or not on_terminal()
+    bar = tqdm.tqdm(total=len(paths), unit="file", disable=hidden)
     with bar:
         for file in files:
             # The bar is on the terminal that the lines may go to.

@@ -878,6 +878,20 @@ def test_train_writes_only_its_progress_to_standard_error(tmp_path):
     assert (tmp_path / "run" / "results.json").exists()
 
 
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
+def test_train_goes_on_where_progress_cannot_be_written(redirection, tmp_path):
+    flags = "--model=fc --fc_units=4 --train_steps=20 --jit_compile=off"
+    train_command = f"{sys.executable} -m ram_tf.train --run_dir={tmp_path}/run {flags}"
+    found = run_python(
+        "-c",
+        f"import subprocess, sys; sys.exit(subprocess.call({train_command!r} + "
+        f"' {redirection}', shell=True))",
+    )
+    assert found.returncode == 0
+    assert found.stdout.startswith("run, seed 0: test accuracy ")
+    assert len(found.stdout.splitlines()) == 2
+
+
 def run_python(*words) -> subprocess.CompletedProcess:
     # As somebody's shell: nothing that a test has set keeps TensorFlow quiet.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TF_CPP")}

@@ -4,6 +4,8 @@ from typing import Any
 
 import tqdm
 
+from ram_tf.runtime.progress import on_terminal
+
 
 class EvaluationBar:
     """Shows batches of an evaluation on standard error, where that is a terminal.
@@ -29,7 +31,8 @@ class EvaluationBar:
                 unit="batch",
                 mininterval=1.0,
                 dynamic_ncols=True,
-                disable=None,  # A log of `evaluate` keeps to results and errors.
+                # A log of `evaluate` keeps to results and errors.
+                disable=not on_terminal(),
             )
         self.bar.update(done - self.bar.n)
 

@@ -6,9 +6,14 @@ import sys
 _VARIABLE = "RAM_TF_PROGRESS_BARS"
 
 
+def on_terminal() -> bool:
+    """Says whether standard error is a terminal; where it is closed it is none."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def shows_bars() -> bool:
     """Says whether standard error ends at a terminal, perhaps by way of a parent."""
-    return _VARIABLE in os.environ or (sys.stderr is not None and sys.stderr.isatty())
+    return _VARIABLE in os.environ or on_terminal()
 
 
 def environment_of_child() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What a person watches while training: a progress bar, a curve, TensorBoard."""
 
+import contextlib
 import csv
 import io
 import pathlib
@@ -88,8 +89,10 @@ class _Lines(io.StringIO):
     """Takes the states of a bar, and puts each on a line of standard error."""
 
     def write(self, text: str) -> int:
-        if state := text.strip():
-            print(state, file=sys.stderr, flush=True)
+        if (state := text.strip()) and sys.stderr is not None:
+            # A log on a full disk is no reason to end a training.
+            with contextlib.suppress(OSError):
+                print(state, file=sys.stderr, flush=True)
         return len(text)
 
 

@@ -175,6 +175,9 @@ def expected_mnih_rows():
         for units in () if task == "cluttered100" else (64, 256):
             row = {**MNIH, **images, "model": "fc", "fc_units": units}
             rows[f"mnih/{task}_fc_{units}"] = row
+    for row in ("mnist_6g", "translated_8g", "cluttered60_8g"):
+        through = {**rows[f"mnih/{row}"], "policy_gradient_scope": "core"}
+        rows[f"mnih/{row}_core"] = through
     rows["mnih/mnist_fc_256"] = {**MNIH, **MNIST, "model": "fc", "fc_units": 256}
     rows["mnih/mnist_conv"] = {**MNIH, **MNIST, "model": "conv"}
     return rows
@@ -330,7 +333,7 @@ def test_figures_from_memory_are_marked():
     }
     rows = ("conv", "4g", "6g", "8g", "8g_random")
     names = {f"mnih/cluttered100_{row}" for row in rows}
-    assert marked == {*names, "best/cluttered100_8g"}
+    assert marked == {*names, "best/cluttered100_8g", "best/cluttered100_8g_long"}
 
 
 def test_heads_agree_with_printed_figures_and_results():

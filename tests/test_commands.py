@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -880,22 +881,19 @@ def test_train_writes_only_its_progress_to_standard_error(tmp_path):
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
 def test_train_goes_on_where_progress_cannot_be_written(redirection, tmp_path):
-    flags = "--model=fc --fc_units=4 --train_steps=20 --jit_compile=off"
-    train_command = f"{sys.executable} -m ram_tf.train --run_dir={tmp_path}/run {flags}"
-    found = run_python(
-        "-c",
-        f"import subprocess, sys; sys.exit(subprocess.call({train_command!r} + "
-        f"' {redirection}', shell=True))",
-    )
+    flags = ["--model=fc", "--fc_units=4", "--train_steps=20", "--jit_compile=off"]
+    words = ["-m", "ram_tf.train", f"--run_dir={tmp_path / 'run'}", *flags]
+    found = run_python(*words, redirection=redirection)
     assert found.returncode == 0
     assert found.stdout.startswith("run, seed 0: test accuracy ")
     assert len(found.stdout.splitlines()) == 2
 
 
-def run_python(*words) -> subprocess.CompletedProcess:
+def run_python(*words, redirection="") -> subprocess.CompletedProcess:
     # As somebody's shell: nothing that a test has set keeps TensorFlow quiet.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TF_CPP")}
     environment["PYTHONPATH"] = str(pathlib.Path(train.__file__).parent.parent)
+    command = f"exec {shlex.join([sys.executable, *words])} {redirection}"
     return subprocess.run(
-        [sys.executable, *words], capture_output=True, text=True, env=environment
+        command, shell=True, capture_output=True, text=True, env=environment
     )

@@ -4,7 +4,12 @@ import pathlib
 
 from ram_tf.errors import RamError
 from ram_tf.flags import PRESET
-from ram_tf.models.preset_files import WEIGHTS, find_preset, shipped_names
+from ram_tf.models.preset_files import (
+    HUB_PREFIX,
+    WEIGHTS,
+    find_preset,
+    shipped_names,
+)
 from ram_tf.serving.reload import FILES
 
 
@@ -16,6 +21,8 @@ def is_preset(model: str) -> bool:
 def check_model(model: str) -> None:
     """Checks that there is a model; whether it is whole, loading it shows.
 
+    The Hub is asked once, by what loads the model, and not here.
+
     Args:
       model: the folder of an export or a preset, or preset:NAME.
 
@@ -23,7 +30,9 @@ def check_model(model: str) -> None:
       RamError: when there is neither.
     """
     if is_preset(model):
-        find_preset(model.removeprefix(PRESET))
+        preset = model.removeprefix(PRESET)
+        if not preset.startswith(HUB_PREFIX):
+            find_preset(preset)
         return
     folder = pathlib.Path(model)
     if model in shipped_names() and not folder.exists():

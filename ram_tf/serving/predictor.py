@@ -153,9 +153,9 @@ def load_predictor(model: str) -> Predictor:
     Raises:
       RamError: when there is none, or it is broken.
     """
-    check_model(model)
     if is_preset(model):
         return _of_preset(model)
+    check_model(model)
     signature, metadata = load_export(pathlib.Path(model))
     path = signature.owner.signatures.get("serving_path")
 

@@ -84,8 +84,11 @@ class Trainings:
         assert process.stderr is not None
         tail = b""
         while chunk := os.read(process.stderr.fileno(), 4096):
-            if self.show_progress:
-                os.write(2, chunk)
+            # Closed, number 2 may by now be another file; and a log on a full disk is
+            # no reason to end a table.
+            if self.show_progress and sys.stderr is not None:
+                with contextlib.suppress(OSError):
+                    os.write(2, chunk)
             tail = (tail + chunk)[-4096:]
         process.stderr.close()
         status = process.wait()

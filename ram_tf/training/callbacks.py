@@ -43,13 +43,12 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.shows_bar = shows_bars()
         shape: dict[str, Any] = {
             "mininterval": 1.0,
             "dynamic_ncols": True,
             "unit": "step",
         }
-        if not self.shows_bar:
+        if not shows_bars():
             shape = {
                 "mininterval": _SECONDS_PER_LINE,
                 "maxinterval": _SECONDS_PER_LINE,
@@ -77,9 +76,8 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         accuracy = logs["val_accuracy"]
-        self.bar.set_description(
-            f"validation {100 * accuracy:.2f} %", refresh=self.shows_bar
-        )
+        # Shown with the next steps, and at the end; at once would be a line of a log.
+        self.bar.set_description(f"validation {100 * accuracy:.2f} %", refresh=False)
 
     def on_train_end(self, logs: Any = None) -> None:
         self.bar.close()

@@ -16,6 +16,7 @@ from ram_tf.data.sources.open import open_source
 from ram_tf.errors import RamError
 from ram_tf.serving import predictor as predictor_module
 from ram_tf.serving.image_files import find_images
+from ram_tf.serving.model_folder import check_model
 from ram_tf.serving.predictor import load_predictor
 
 
@@ -439,3 +440,11 @@ def test_bar_is_for_terminals_alone(exported, pictures, capsys):
     found = capsys.readouterr()
     assert found.err == "" and len(found.out.splitlines()) == 70
     assert pathlib.Path(found.out.splitlines()[69].split(": ")[0]).name == "y9.png"
+
+
+def test_the_early_check_leaves_the_hub_alone(monkeypatch):
+    asked = "ram_tf.models.preset_files._download"
+    monkeypatch.setattr(asked, lambda address: pytest.fail(f"asked for {address}"))
+    check_model("preset:hf://user/name")
+    with pytest.raises(RamError, match="expected one of"):
+        check_model("preset:wanting")

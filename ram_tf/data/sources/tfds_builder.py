@@ -6,7 +6,6 @@ import io
 import logging
 import os
 import pathlib
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from absl import logging as absl_logging
 from tensorflow_datasets.core.download import downloader
 
 from ram_tf.errors import RamError, did_you_mean, one_line
+from ram_tf.runtime.progress import on_terminal
 
 _RETRIES = 2  # TFDS tries ten times, which takes minutes where there is no network.
 _TIMEOUT = (10, 60)  # Seconds to connect, and to wait for more bytes.
@@ -104,7 +104,7 @@ def _impatient() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _bars() -> Iterator[None]:
-    if sys.stderr.isatty():
+    if on_terminal():
         tfds.enable_progress_bar()
     try:
         yield

@@ -21,8 +21,9 @@ EXPLANATION = (
     "glimpses, and beside its own weights with other glimpses. In brackets: the "
     "learned accuracy minus this one, in points, and half the width of a 95 % "
     "interval. The interval counts only the chance in the test images, not how much "
-    "another seed would change. It takes the two accuracies as independent. They are of the same "
-    "images, so it is rather too wide. Where a row has several seeds, both are means."
+    "another seed would change. It takes the two accuracies as independent. They are "
+    "of the same images, so it is rather too wide. Where a row has several seeds, both "
+    "are means."
 )
 # The heading of a column, and what its row has in place of the learned policy.
 TRAINED: dict[str, dict[str, Any]] = {

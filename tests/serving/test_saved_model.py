@@ -259,7 +259,9 @@ def test_export_states_what_other_settings_would_give(exported, experiment, digi
         assert test["calibration_error"] == pytest.approx(error, abs=1e-3)
         brier = np.mean(np.sum((mean - np.eye(10)[digits.labels]) ** 2, -1))
         assert test["brier_score"] == pytest.approx(brier, abs=1e-4)
+        own = row["rollouts"] == metadata["rollouts"]
         assert row["latency_ms"] > 0
+        assert (row["latency_ms"] == metadata["latency_ms"]) == own
         assert row["validation"] != test
     assert [row["rollouts"] for row in metadata["by_rollouts"]] == [1, 4, 10]
     mean = found[:4].mean(0)

@@ -114,8 +114,11 @@ def _command(arguments: Arguments) -> None:
             arguments.format,
             on_batch=bar,
         )
-    whose = "the preset" if arguments.model else "the run"
-    print("\n".join(_lines(path, metadata, f"{whose} has {100 * accuracy:.2f} %")))
+    whose, begins = "the run", experiment.config.initial_location
+    if arguments.model:
+        whose, begins = "the preset", "center"  # As a preset predicts.
+    before = f"{whose}, from {_START[begins]}, has {100 * accuracy:.2f} %"
+    print("\n".join(_lines(path, metadata, before)))
 
 
 def _lines(path: pathlib.Path, metadata: dict[str, Any], before: str) -> list[str]:

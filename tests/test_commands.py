@@ -567,7 +567,7 @@ def test_export_tells_its_accuracy_beside_the_run_s(folder_run, capsys):
     line, *others = capsys.readouterr().out.splitlines()
     assert line.endswith(
         "4 rollouts' mean probability, the first from the centre; one rollout of the "
-        "run has "
+        "run, from one random location, has "
         f"{100 * run['test_accuracy']:.2f} %"
     )
     for others_line, count in zip(others, (1, 4, 10), strict=False):

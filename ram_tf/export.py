@@ -96,14 +96,16 @@ def _command(arguments: Arguments) -> None:
     from ram_tf.serving.saved_model import default_rollouts, export
 
     if arguments.model:
-        experiment, accuracy = load_preset_run(
+        whose = "the preset"
+        experiment, stated = load_preset_run(
             arguments.model.removeprefix(PRESET), arguments.data_dir
         )
+        start = stated["initial_location"]
     else:
+        whose = "the run"
         experiment = load_run(arguments.run_dir, arguments.data_dir)
-        accuracy = read_results(RunDirectory(arguments.run_dir).results)[
-            "test_accuracy"
-        ]
+        stated = read_results(RunDirectory(arguments.run_dir).results)
+        start = experiment.config.initial_location
     with ended_by_sigterm(), EvaluationBar("validation, test") as bar:
         metadata = export(
             experiment,
@@ -114,10 +116,8 @@ def _command(arguments: Arguments) -> None:
             arguments.format,
             on_batch=bar,
         )
-    whose, begins = "the run", experiment.config.initial_location
-    if arguments.model:
-        whose, begins = "the preset", "center"  # As a preset predicts.
-    before = f"{whose}, from {_START[begins]}, has {100 * accuracy:.2f} %"
+    accuracy = f"{100 * stated['test_accuracy']:.2f} %"
+    before = f"{whose}, from {_START[start]}, has {accuracy}"
     print("\n".join(_lines(path, metadata, before)))
 
 

@@ -1,12 +1,13 @@
 """A preset with the data that it was trained on, as a run has them."""
 
 import dataclasses
+from typing import Any
 
 from ram_tf.models.presets import load_preset
 from ram_tf.runs.setup import Experiment, assemble
 
 
-def load_preset_run(name: str, data_dir: str = "") -> tuple[Experiment, float]:
+def load_preset_run(name: str, data_dir: str = "") -> tuple[Experiment, dict[str, Any]]:
     """Loads a trained model and opens its data, for its measures.
 
     Args:
@@ -14,7 +15,8 @@ def load_preset_run(name: str, data_dir: str = "") -> tuple[Experiment, float]:
       data_dir: where its data are.
 
     Returns:
-      The experiment with the preset's weights, and the test accuracy that it states.
+      The experiment with the preset's weights, and what the preset states: its
+      metadata, as of `load_preset`.
 
     Raises:
       RamError: when there is no such preset, or its data are missing.
@@ -22,4 +24,4 @@ def load_preset_run(name: str, data_dir: str = "") -> tuple[Experiment, float]:
     preset = load_preset(name)
     config = dataclasses.replace(preset.config, data_dir=data_dir)
     experiment = dataclasses.replace(assemble(config), model=preset.model)
-    return experiment, float(preset.metadata["test_accuracy"])
+    return experiment, preset.metadata

@@ -72,9 +72,12 @@ def _choice(kept: Sequence[GlimpsePath], drawn: Sequence[GlimpsePath]) -> str:
         some = f" of {len(kept)}" if len(drawn) < len(kept) else ""
         return f"Shown: {len(drawn)}{some} image{'s' if len(kept) > 1 else ''}"
     right, all_right = (sum(path.is_right for path in some) for some in (drawn, kept))
-    wrong, all_wrong = len(drawn) - right, len(kept) - all_right
-    shown = f"Shown: {right} of the {all_right} right predictions"
-    return f"{shown} and {wrong} of the {all_wrong} wrong ones" if all_wrong else shown
+    images = "images" if len(kept) > 1 else "image"
+    shown = [f"{right} right"] if right else []
+    if len(drawn) > right:
+        shown.append(f"{len(drawn) - right} wrong")
+    said = f"{all_right} of {len(kept)} {images} predicted right"
+    return f"{said}; shown: {', '.join(shown)}"
 
 
 def _of_run(arguments: Arguments) -> tuple[PathRecord, list[GlimpsePath], float | None]:

@@ -191,8 +191,9 @@ def _classify(
         if notes.count > len(pictures):
             _note(f"the first {len(pictures)} of {notes.count} images are drawn")
         for flag, make in (("figure", pictures.png), ("animate", pictures.gif)):
-            if arguments.values[flag]:
-                write_atomic(pathlib.Path(arguments.values[flag]), make())
+            if path := arguments.values[flag]:
+                write_atomic(pathlib.Path(path), make())
+                _note(f"{path}: written")
     return broken
 
 

@@ -1,14 +1,12 @@
-"""The bar that a person watches while a split is evaluated."""
+"""What a person watches while a split is evaluated."""
 
 from typing import Any
 
-import tqdm
-
-from ram_tf.runtime.progress import on_terminal
+from ram_tf.runtime.progress import progress_bar
 
 
 class EvaluationBar:
-    """Shows batches of an evaluation on standard error, where that is a terminal.
+    """Shows the batches of an evaluation as a `progress_bar`.
 
     Use it in a `with`; it is what `final_results.evaluate` takes as on_batch.
 
@@ -25,15 +23,7 @@ class EvaluationBar:
 
     def __call__(self, done: int, total: int) -> None:
         if self.bar is None:
-            self.bar = tqdm.tqdm(
-                total=total,
-                desc=self.split,
-                unit="batch",
-                mininterval=1.0,
-                dynamic_ncols=True,
-                # A log of `evaluate` keeps to results and errors.
-                disable=not on_terminal(),
-            )
+            self.bar = progress_bar(total, "batches", self.split, at_once=False)
         self.bar.update(done - self.bar.n)
 
     def __exit__(self, *error: object) -> None:

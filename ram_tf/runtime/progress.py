@@ -1,9 +1,18 @@
-"""How progress is shown: bars on a terminal, lines in a log file."""
+"""How progress is shown: a bar on a terminal, lines in a log file."""
 
+import contextlib
+import io
 import os
 import sys
+from typing import Any
+
+import tqdm
 
 _VARIABLE = "RAM_TF_PROGRESS_BARS"
+_SECONDS_PER_LINE = 60.0
+_LINE = (
+    "{desc}{n_fmt} of {total_fmt}{unit}, {rate_noinv_fmt}, {remaining} left{postfix}"
+)
 
 
 def on_terminal() -> bool:
@@ -19,3 +28,42 @@ def shows_bars() -> bool:
 def environment_of_child() -> dict[str, str]:
     """Returns the environment of a child whose standard error is passed on to ours."""
     return os.environ | ({_VARIABLE: "1"} if shows_bars() else {})
+
+
+def progress_bar(
+    total: int, things: str, desc: str, initial: int = 0, at_once: bool = True
+) -> Any:
+    """Returns a tqdm bar on standard error; in a log file it writes a line a minute.
+
+    Args:
+      total: how many things there are.
+      things: what is counted, a plural.
+      desc: what stands before the number.
+      initial: how many are done.
+      at_once: whether a log gets its first line now; else after the first minute, so
+        that short work leaves none.
+    """
+    shape: dict[str, Any] = {"mininterval": 1.0, "dynamic_ncols": True}
+    if not shows_bars():
+        shape = {
+            "mininterval": _SECONDS_PER_LINE,
+            "maxinterval": _SECONDS_PER_LINE,
+            "delay": 0 if at_once else _SECONDS_PER_LINE,
+            "bar_format": _LINE,
+            "file": _Lines(),
+            "leave": False,  # Its last state would be one more line.
+        }
+    return tqdm.tqdm(
+        total=total, initial=initial, desc=f"{desc}: ", unit=f" {things}", **shape
+    )
+
+
+class _Lines(io.StringIO):
+    """Takes the states of a bar, and puts each on a line of standard error."""
+
+    def write(self, text: str) -> int:
+        if (state := text.strip()) and sys.stderr is not None:
+            # A log on a full disk is no reason to end the work.
+            with contextlib.suppress(OSError):
+                print(state, file=sys.stderr, flush=True)
+        return len(text)

@@ -150,11 +150,12 @@ def read_images(
         try:
             with picture.quiet():
                 images = picture.decode(read_content(path), color)[None]
+        except FileNotFoundError:
+            raise RamError(f"{path}: expected an image, found no such file") from None
         except (OSError, ValueError) as error:  # RamError is one.
             said = one_line(error, 300)
             if not isinstance(error, RamError):
-                what = "no such file" if isinstance(error, FileNotFoundError) else said
-                said = f"expected an image ({picture.KINDS}), found: {what}"
+                said = f"expected an image ({picture.KINDS}), found: {said}"
             said = said.replace("), found", ") or an .npz with `images`, found", 1)
             raise RamError(f"{path}: {said}") from None
         images = with_channels(images, shape[-1])

@@ -132,29 +132,31 @@ def measure(
     )
     on_batch(total, total)
     images, _ = first_images(experiment.source.split("test"), experiment.task, _CALLS)
+    # The export itself is not timed again: it would only differ by noise.
+    others = {
+        number: ServedModel(experiment, first_locations(initial_location, number))
+        for number in numbers
+        if number != rollouts or served.threshold
+    }
+    latency, *latencies = latencies_ms([served, *others.values()], images)
+    by_number = {rollouts: latency, **dict(zip(others, latencies, strict=True))}
     found: dict[str, Any] = {
         "num_images": sizes,
         "validation": validation.measures(rollouts, served.threshold),
         "test": test.measures(rollouts, served.threshold),
-        "latency_ms": latency_ms(served, images),
+        "latency_ms": latency,
     }
     if not served.is_ram:
         return found
-    by_rollouts = []
-    for number in numbers:
-        latency = found["latency_ms"]
-        # The export itself is not timed again: it would only differ by noise.
-        if number != rollouts or served.threshold:
-            other = ServedModel(experiment, first_locations(initial_location, number))
-            latency = latency_ms(other, images)
-        by_rollouts.append(
-            {
-                "rollouts": number,
-                "validation": validation.measures(number),
-                "test": test.measures(number),
-                "latency_ms": latency,
-            }
-        )
+    by_rollouts = [
+        {
+            "rollouts": number,
+            "validation": validation.measures(number),
+            "test": test.measures(number),
+            "latency_ms": by_number[number],
+        }
+        for number in numbers
+    ]
     by_threshold = {
         "validation": validation.curve(rollouts),
         "test": test.curve(rollouts),
@@ -172,22 +174,24 @@ def measure(
     }
 
 
-def latency_ms(served: ServedModel, images: np.ndarray) -> float:
-    """Returns the median milliseconds of serving_uint8 with one image.
+def latencies_ms(models: Sequence[ServedModel], images: np.ndarray) -> list[float]:
+    """Returns the median milliseconds of serving_uint8 with one image, of each model.
 
-    The time is that of this machine, with what else it does.
+    The times are those of this machine, with what else it does. The models take turns,
+    so that it does the same meanwhile, and the times can be compared.
 
     Args:
-      served: what is asked, twice for each image; the first calls do not count.
+      models: what is asked, twice for each image; the first calls do not count.
       images: uint8 [n, H, W, C].
     """
-    ask = served.signatures["serving_uint8"]
-    seconds = []
-    for image in [*images, *images]:
-        begun = time.perf_counter()
-        ask(tf.constant(image[None]))["label"].numpy()
-        seconds.append(time.perf_counter() - begun)
-    return 1e3 * float(np.median(seconds[len(images) :]))
+    asked = [model.signatures["serving_uint8"] for model in models]
+    seconds = np.zeros([2 * len(images), len(models)])
+    for row, image in enumerate([*images, *images]):
+        for column, ask in enumerate(asked):
+            begun = time.perf_counter()
+            ask(tf.constant(image[None]))["label"].numpy()
+            seconds[row, column] = time.perf_counter() - begun
+    return (1e3 * np.median(seconds[len(images) :], axis=0)).tolist()
 
 
 def learned_polarity(experiment: Experiment) -> str:

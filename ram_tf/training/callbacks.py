@@ -1,37 +1,31 @@
 """What a person watches while training: a progress bar, a curve, TensorBoard."""
 
-import contextlib
 import csv
 import io
 import pathlib
-import sys
 import time
 from typing import Any
 
 import keras
 import tensorflow as tf
-import tqdm
 from tensorboard.plugins.hparams import api as hparams
 
 from ram_tf.config import Config
 from ram_tf.errors import RamError, one_line
 from ram_tf.evaluation.policies import PolicyMonitor
 from ram_tf.files import write_atomic
-from ram_tf.runtime.progress import shows_bars
+from ram_tf.runtime.progress import progress_bar
 from ram_tf.training.event_files import cut_after, event_files
 from ram_tf.training.trainer import Trainer
 
-_COMPILING = "compiling, once: "  # The first step takes seconds, or minutes.
-_SECONDS_PER_LINE = 60.0
-_LINE = (
-    "{desc}{n_fmt} of {total_fmt} steps, {rate_noinv_fmt}, {remaining} left{postfix}"
-)
+_COMPILING = "compiling, once"  # The first step takes seconds, or minutes.
 
 
 class ProgressBar(keras.callbacks.Callback):
     """Shows steps, loss and accuracy on standard error.
 
-    A bar on a terminal; elsewhere, as in a log file, one line a minute.
+    A bar on a terminal; elsewhere, as in a log file, a line at every evaluation, and
+    one a minute between them.
 
     Args:
       trainer: the loop, for its place and its end.
@@ -43,24 +37,11 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        shape: dict[str, Any] = {
-            "mininterval": 1.0,
-            "dynamic_ncols": True,
-            "unit": "step",
-        }
-        if not shows_bars():
-            shape = {
-                "mininterval": _SECONDS_PER_LINE,
-                "maxinterval": _SECONDS_PER_LINE,
-                "bar_format": _LINE,
-                "file": _Lines(),
-                "unit": " steps",
-            }
-        self.bar = tqdm.tqdm(
-            total=self.trainer.config.train_steps,
-            initial=self.trainer.step,
-            desc=_COMPILING,
-            **shape,
+        self.bar = progress_bar(
+            self.trainer.config.train_steps,
+            "steps",
+            _COMPILING,
+            self.trainer.step,
         )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -76,22 +57,13 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         accuracy = logs["val_accuracy"]
-        # Shown with the next steps, and at the end; at once would be a line of a log.
-        self.bar.set_description(f"validation {100 * accuracy:.2f} %", refresh=False)
+        # The lines or bars after this one show it too, so it names its step.
+        self.bar.set_description(
+            f"validation {100 * accuracy:.2f} % at step {self.bar.n}"
+        )
 
     def on_train_end(self, logs: Any = None) -> None:
         self.bar.close()
-
-
-class _Lines(io.StringIO):
-    """Takes the states of a bar, and puts each on a line of standard error."""
-
-    def write(self, text: str) -> int:
-        if (state := text.strip()) and sys.stderr is not None:
-            # A log on a full disk is no reason to end a training.
-            with contextlib.suppress(OSError):
-                print(state, file=sys.stderr, flush=True)
-        return len(text)
 
 
 class RunLogger(keras.callbacks.Callback):

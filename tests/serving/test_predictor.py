@@ -215,7 +215,7 @@ def test_words_that_name_no_image_are_one_line(kind, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     word, expected, found = {
         "folder": ("empty", "expected a folder with images", "found an empty folder"),
-        "file": ("no.png", "expected an image (PNG, ", "found: no such file"),
+        "file": ("no.png", "expected an image, found no such file", ""),
         "pattern": ("*.png", "expected files whose names match", "found none"),
         "arrays": ("no.npz", "expected an .npz with `images`", "found no such file"),
         "none in it": ("0.npz", "expected images [n, H, W, 1]", "found (0, 28, 28, 1)"),
@@ -304,6 +304,8 @@ def test_predict_draws_a_figure_and_an_animation(of_preset, pictures, tmp_path, 
     words = ["--model=preset:demo", str(pictures / "0.png")]
     words += [f"--figure={figure}", f"--animate={gif}"]
     assert predict.main(words) == 0
+    said = capsys.readouterr().err
+    assert f"{figure}: written\n{gif}: written\n" in said
     with PIL.Image.open(gif) as frames, PIL.Image.open(figure) as picture:
         assert frames.n_frames == of_preset.num_glimpses
         assert frames.info["loop"] == 0

@@ -16,17 +16,28 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize("stream", [Terminal, io.StringIO])
-def test_evaluation_bar_shows_on_a_terminal_only(stream, monkeypatch):
+def evaluate_four_batches(stream, monkeypatch):
     err = stream()
     monkeypatch.setattr("sys.stderr", err)
     with EvaluationBar("test") as bar:
         for done in range(5):
             bar(done, 4)
-    if stream is Terminal:
-        assert "test: 100%" in err.getvalue() and "4/4" in err.getvalue()
-    else:
-        assert err.getvalue() == ""
+    return err.getvalue()
+
+
+def test_evaluation_shows_a_bar_on_a_terminal_and_nothing_in_a_log(monkeypatch):
+    found = evaluate_four_batches(Terminal, monkeypatch)
+    assert "test: 100%" in found and "4/4" in found
+    assert evaluate_four_batches(io.StringIO, monkeypatch) == ""
+
+
+def test_a_long_evaluation_writes_lines_in_a_log(monkeypatch):
+    monkeypatch.setattr(progress, "_SECONDS_PER_LINE", 1e-9)
+    found = evaluate_four_batches(io.StringIO, monkeypatch).splitlines()
+    assert [line.split(" batches")[0] for line in found[-2:]] == [
+        "test: 3 of 4",
+        "test: 4 of 4",
+    ]
 
 
 @pytest.fixture
@@ -52,14 +63,15 @@ def watched(monkeypatch):
 def test_training_bar_says_that_the_first_step_compiles(watched):
     begin, found = watched(Terminal)
     assert "compiling, once:" in begin and "4/9" in begin
-    assert "compiling" not in found and "validation 50.00 %: 100%" in found
+    assert "compiling" not in found
+    assert "validation 50.00 % at step 9: 100%" in found
     assert "9/9" in found and "loss=1.500" in found
 
 
 def test_a_log_file_gets_lines_in_place_of_a_bar(watched):
     begin, found = watched(io.StringIO)
     assert begin.startswith("compiling, once: 4 of 9 steps") and begin[-1] == "\n"
-    assert found.startswith("validation 50.00 %: 9 of 9 steps, ")
+    assert found.startswith("validation 50.00 % at step 9: 9 of 9 steps, ")
     assert found.endswith(" left, accuracy=0.250, loss=1.500\n")
     assert found.count("\n") == 1 and "\r" not in begin + found
 

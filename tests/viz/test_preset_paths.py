@@ -81,7 +81,7 @@ def test_figures_command_draws_a_preset(digits, tmp_path, capsys):
     assert capsys.readouterr().out == f"{out}: Shown: 1 of 3 images\n"
     np.savez(tmp_path / "x.npz", images=images, labels=[0, 0, 0])
     assert main(["--model=preset:demo", f"--out={out}", str(tmp_path / "x.npz")]) == 0
-    assert " right predictions and " in capsys.readouterr().out
+    assert " of 3 images predicted right; shown: " in capsys.readouterr().out
     assert PIL.Image.open(out).size[0] > 500
 
 

@@ -34,7 +34,7 @@ text: $(INSTALLED)  ## What the paper says beside its tables.
 mnih: $(INSTALLED)  ## The tables of Mnih et al. 2014.
 best: $(INSTALLED)  ## Our recipes.
 policy: $(INSTALLED)  ## What a policy is worth where glimpses leave something unseen.
-ablation: $(INSTALLED)  ## What each fault of the paper's code costs.
+ablation: $(INSTALLED)  ## What each fault of the paper's code and each of our readings costs.
 public_code: $(INSTALLED)  ## As in the authors' public code, as far as flags go.
 $(TABLES):
 	$(REPRODUCE) --tables=$@

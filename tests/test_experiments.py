@@ -193,6 +193,11 @@ def expected_ablation_rows(rows):
     together = {
         name: value for fault in faults.values() for name, value in fault.items()
     }
+    readings = {
+        "core_gradient": {"policy_gradient_scope": "core"},
+        "center_start": {"initial_location": "center"},
+        "reward_to_go": {"decision_return": "to_go"},
+    }
     short = {"train_steps": 20_000, "eval_every": 2000}
     bases = {"mnist": "table1/ram_6g_1s", "cifar10": "table5/ram_inception_4g"}
     ablation = {
@@ -202,12 +207,21 @@ def expected_ablation_rows(rows):
             "none": {},
             **faults,
             "all": together,
+            **readings,
             "random": {"policy": "random"},
             "center": {"policy": "center"},
         }.items()
     }
-    scaled = {**ablation["ablation/cifar10_none"], "location_input_scale": 0.074}
-    return {**ablation, "ablation/cifar10_input_scale": scaled}
+    alone = {
+        "cifar10_input_scale": {"location_input_scale": 0.074},
+        "cifar10_1s": {"num_scales": 1},
+        "mnist_2s": {"num_scales": 2},
+        "mnist_patch_12": {"patch_size": 12},
+    }
+    for name, change in alone.items():
+        base = ablation[f"ablation/{name.split('_')[0]}_none"]
+        ablation[f"ablation/{name}"] = {**base, **change}
+    return ablation
 
 
 EXPECTED = expected_rows()

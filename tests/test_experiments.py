@@ -214,7 +214,11 @@ def expected_ablation_rows(rows):
     }
     alone = {
         "cifar10_input_scale": {"location_input_scale": 0.074},
+        "cifar10_maps": {"location_maps": 2},
         "cifar10_1s": {"num_scales": 1},
+        "mnist_weight_1": {"reinforce_weight": 1.0},
+        "mnist_noise_02": {"location_stddev": 0.2},
+        "mnist_rollouts_5": {"num_rollouts": 5},
         "mnist_2s": {"num_scales": 2},
         "mnist_patch_12": {"patch_size": 12},
     }
@@ -229,7 +233,7 @@ TABLES = {table.table: table for table in read_tables(EXPERIMENTS)}
 ROWS = {row.name: row for table in TABLES.values() for row in table.experiments}
 
 
-@pytest.mark.parametrize("glimpses", [4, 6])
+@pytest.mark.parametrize("row", ["cifar10_4g", "cifar10_6g", "translated_4g"])
 @pytest.mark.parametrize(
     ("ending", "change"),
     [
@@ -238,10 +242,11 @@ ROWS = {row.name: row for table in TABLES.values() for row in table.experiments}
         ("_no_policy_gradient", {"reinforce_weight": 0.0}),
     ],
 )
-def test_rows_of_a_policys_worth_differ_in_the_policy_alone(glimpses, ending, change):
-    learned = ROWS[f"policy/cifar10_{glimpses}g"].config().to_dict()
+def test_rows_of_a_policys_worth_differ_in_the_policy_alone(row, ending, change):
+    learned = ROWS[f"policy/{row}"].config().to_dict()
+    glimpses = int(row.split("_")[1].removesuffix("g"))
     assert (learned["policy"], learned["num_glimpses"]) == ("learned", glimpses)
-    other = ROWS[f"policy/cifar10_{glimpses}g{ending}"]
+    other = ROWS[f"policy/{row}{ending}"]
     expected = {**learned, **change, "experiment": other.name}
     assert other.config().to_dict() == expected
 

@@ -80,9 +80,11 @@ def evaluate(
     total = sum(passes.values()) * -(-evaluator.size // evaluator.batch_size)
     done = itertools.count()
     evaluator.on_batch = lambda: on_batch(next(done), total)
+    own_bound = model.location_network.bound if is_ram else (1.0, 1.0)
     measures = {
         policy: summarise(
-            evaluator.predict(policy, rollout, sample) for rollout in range(count)
+            (evaluator.predict(policy, rollout, sample) for rollout in range(count)),
+            own_bound if policy == "learned" else (1.0, 1.0),
         )
         for policy, count in passes.items()
     }

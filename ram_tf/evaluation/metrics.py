@@ -1,14 +1,14 @@
 """What is measured of a rollout over a split: accuracy, its interval, confusion."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ram_tf.evaluation.anytime import choose_threshold, curve_of_probabilities
 
-BORDER = 0.9  # A coordinate beyond it counts as at the border of the image.
+BORDER = 0.9  # Of the largest mean; a coordinate beyond it counts as at the border.
 GRID = 16  # Cells a side, to count where glimpses land.
 _MANY = 0.25  # A share of coordinates there that is worth a warning.
 
@@ -27,8 +27,14 @@ class Predictions(NamedTuple):
     labels: np.ndarray
 
 
-def summarise(rollouts: Iterable[Predictions]) -> dict[str, Any]:
+def summarise(
+    rollouts: Iterable[Predictions], bound: Sequence[float] = (1.0, 1.0)
+) -> dict[str, Any]:
     """Returns the measures over rollouts of one policy, ready for JSON.
+
+    Args:
+      rollouts: of the policy.
+      bound: as of `border_share`.
 
     Returns:
       accuracy (of rollout 0), accuracy_mean (of all), accuracy_ensemble (of the mean
@@ -63,7 +69,7 @@ def summarise(rollouts: Iterable[Predictions]) -> dict[str, Any]:
         ],
         "by_threshold": curve_of_probabilities(first.step_probabilities, labels),
         "confusion_matrix": confusion.tolist(),
-        "border_share": border_share(first.locations),
+        "border_share": border_share(first.locations, bound),
     }
 
 
@@ -115,14 +121,15 @@ def _stopping_lines(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def border_share(locations: np.ndarray) -> float:
-    """Returns the share of chosen coordinates beyond BORDER; 0 where none is chosen.
+def border_share(locations: np.ndarray, bound: Sequence[float] = (1.0, 1.0)) -> float:
+    """Returns the share of chosen coordinates at the border; 0 where none is chosen.
 
     Args:
       locations: float32 [n, T, 2]; the first is given, not chosen.
+      bound: the largest mean (y, x) of the policy; BORDER is a share of it.
     """
     chosen = np.abs(locations[:, 1:])
-    return float(np.mean(chosen > BORDER)) if chosen.size else 0.0
+    return float(np.mean(chosen > BORDER * np.asarray(bound))) if chosen.size else 0.0
 
 
 def step_length(locations: np.ndarray) -> float:
@@ -183,8 +190,8 @@ def policy_warnings(evaluation: dict[str, Any]) -> list[str]:
     share = learned.get("border_share", 0.0)
     if share > _MANY:
         lines.append(
-            f"warning: {100 * share:.0f} % of the policy's coordinates are beyond "
-            f"{BORDER}, at the border of the image; see docs/findings.md"
+            f"warning: {100 * share:.0f} % of the policy's coordinates are at the "
+            f"border, beyond {BORDER} of what they can be; see docs/findings.md"
         )
     if learned["accuracy"] <= random["interval"][1]:
         lines.append(

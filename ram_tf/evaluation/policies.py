@@ -93,7 +93,7 @@ class PolicyMonitor:
         self.predictions = found["learned"]
         locations = self.predictions.locations
         measures = {
-            "border_share": border_share(locations),
+            "border_share": border_share(locations, self.model.location_network.bound),
             "step_length": step_length(locations),
             "glimpse_distance": glimpse_distance(locations),
             "location_entropy": location_entropy(locations),

@@ -30,6 +30,13 @@ def test_border_share_counts_chosen_coordinates_alone():
     assert border_share(LOCATIONS[:, :1]) == 0.0
 
 
+def test_border_share_is_of_the_largest_mean():
+    # Of y, two beyond 0.36: 0.5 and -0.475; of x, two beyond 0.45.
+    assert border_share(LOCATIONS * 0.5, bound=(0.4, 0.5)) == 4 / 8
+    assert border_share(LOCATIONS * 0.5, bound=(0.4, 0.6)) == 2 / 8
+    assert border_share(LOCATIONS * 0.5) == 0.0
+
+
 def test_step_length_is_the_mean_distance_to_the_next_glimpse():
     expected = (0.5 + 0.6 + 0 + math.hypot(1.95, 1)) / 4
     assert step_length(LOCATIONS) == pytest.approx(expected, rel=1e-6)
@@ -96,8 +103,9 @@ def monitor(model):
     return PolicyMonitor(model, ImageSet(images, labels), Task())
 
 
-def test_monitor_sees_a_policy_at_the_border(make_model):
-    model = make_model()
+@pytest.mark.parametrize("location_bound", [1.0, 0.0])
+def test_monitor_sees_a_policy_at_the_border(make_model, location_bound):
+    model = make_model(location_bound=location_bound)
     model.compile()
     observe = monitor(model)
     before = observe()

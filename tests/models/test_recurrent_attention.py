@@ -87,6 +87,17 @@ def test_rollout_starts_at_the_centre_unless_told(num_parts, make_model):
     np.testing.assert_array_equal(unsaid.step_logits, said.step_logits)
 
 
+@pytest.mark.parametrize("size", [(12, 20), (20, 12), (3, 12)])
+def test_bound_of_0_keeps_the_smallest_patch_inside_the_image(size, make_model):
+    model = make_model((*size, 1), location_bound=0.0, patch_size=4)
+    model.location_network.mean.bias.assign([30.0, -30.0])
+    rollout = model.rollout(tf.ones([2, *size, 1]))
+    largest = np.maximum(0, 1 - 4 / np.array(size))
+    np.testing.assert_allclose(rollout.means[0, 0], largest * [1, -1], atol=1e-6)
+    patches = model.sensor(tf.ones([1, *size, 1]), rollout.means[:1, 0])
+    assert (np.min(patches) == 1.0) == (min(size) >= 4)  # Outside is 0.
+
+
 def test_rollout_of_random_policy_looks_where_it_is_told(make_model):
     model = make_model(policy="random")
     places = random_places(4, NUM_GLIMPSES - 1, 2)

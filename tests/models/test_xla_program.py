@@ -24,7 +24,7 @@ CASES = [
         core,
         precision,
         id=f"{core}-{precision}",
-        marks=[] if (core, precision) == ("rnn", "float32") else pytest.mark.slow,
+        marks=[] if precision == "float32" else pytest.mark.slow,
     )
     for core in GLIMPSE_NETWORKS
     for precision in ("float32", "mixed_bfloat16")

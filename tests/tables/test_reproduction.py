@@ -2,7 +2,12 @@
 
 import json
 import os
+import pathlib
+import shutil
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from helpers.result_files import write_experiments, write_result
@@ -11,6 +16,8 @@ from helpers.stand_in import calls_of, put_in_place, stopped
 from ram_tf.reproduce import main
 from ram_tf.runtime.cpu_affinity import core_shares
 from ram_tf.tables.collect import collect
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -47,6 +54,24 @@ def test_current_results_are_not_trained_again(folder, capsys):
     assert main(flags_of(folder, "--experiments=table1/fc,table1/ram")) == 0
     assert calls_of(folder) == ["table1/ram 0 "]
     assert "[1/2] table1/fc seed 0: current" in capsys.readouterr().out
+
+
+def test_a_row_without_news_costs_less_than_a_second(tmp_path):
+    shutil.copytree(ROOT / "experiments", tmp_path / "experiments")
+    shutil.copytree(ROOT / "results" / "table1", tmp_path / "results" / "table1")
+    places = flags_of(tmp_path, "--tables=table1")
+    begun = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "ram_tf.reproduce", *places],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seconds = time.monotonic() - begun
+    rows = done.stdout.count(" seed 0: current\n")
+    assert rows >= 7 and " seed 0: training" not in done.stdout
+    assert seconds < rows
 
 
 def test_changed_flagfile_is_trained_again(folder):

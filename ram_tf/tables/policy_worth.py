@@ -37,23 +37,70 @@ SAME_WEIGHTS = {
 }
 
 
-def policy_worth(tables: Sequence[Table]) -> str:
-    """Returns the section of docs/reproduction.md, as Markdown."""
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Other glimpses than the learned ones.
+
+    Attributes:
+      accuracy: with them, in percent.
+      gain: the learned accuracy minus this one, in points.
+      half: half of the 95 % interval of the gain.
+    """
+
+    accuracy: float
+    gain: float
+    half: float
+
+
+@dataclasses.dataclass(frozen=True)
+class PolicyWorth:
+    """What the policy of a row is worth.
+
+    Attributes:
+      row: it learns where to look.
+      others: by the headings of TRAINED and SAME_WEIGHTS; None where nothing was run.
+    """
+
+    row: TableRow
+    others: dict[str, Comparison | None]
+
+
+def worth_of(tables: Sequence[Table]) -> list[PolicyWorth]:
+    """Compares every row with a result that learns where to look.
+
+    Rows beside which another was trained come first, else in their order.
+    """
     rows = [row for table in tables for row in table.rows]
     by_digest = {row.config.digest(): row for row in rows}
-    names = ["Row", "Learned %", *TRAINED, *SAME_WEIGHTS]
-    lines = [line(names), rule(names)]
+    found = []
     for row in rows:
         if row.mean is None or row.config.model != "ram" or not _learns(row):
             continue
-        found = [f"`{row.experiment.name}`", f"{row.mean:.2f}"]
-        for changes in TRAINED.values():
+        accuracies: dict[str, float | None] = {}
+        for heading, changes in TRAINED.items():
             other = dataclasses.replace(row.config, **changes)
             partner = by_digest.get(other.digest())
-            found.append(_cell(row, None if partner is None else partner.mean))
-        for policy in SAME_WEIGHTS.values():
-            found.append(_cell(row, _with_policy(row, policy)))
-        lines.append(line(found))
+            accuracies[heading] = None if partner is None else partner.mean
+        for heading, policy in SAME_WEIGHTS.items():
+            accuracies[heading] = _with_policy(row, policy)
+        others = {name: _compare(row, other) for name, other in accuracies.items()}
+        found.append(PolicyWorth(row, others))
+    return sorted(found, key=lambda worth: not any(map(worth.others.get, TRAINED)))
+
+
+def policy_worth(tables: Sequence[Table]) -> str:
+    """Returns the section of docs/reproduction.md, as Markdown."""
+    names = ["Row", "Learned %", *TRAINED, *SAME_WEIGHTS]
+    lines = [line(names), rule(names)]
+    for found in worth_of(tables):
+        cells = [f"`{found.row.experiment.name}`", f"{found.row.mean:.2f}"]
+        cells += [
+            f"{other.accuracy:.2f} ({other.gain:+.2f} ± {other.half:.2f})"
+            if other
+            else ""
+            for other in found.others.values()
+        ]
+        lines.append(line(cells))
     return "\n".join([f"### {TITLE}", "", EXPLANATION, "", *lines])
 
 
@@ -83,9 +130,8 @@ def _with_policy(row: TableRow, policy: str) -> float | None:
     return 100 * statistics.fmean(each["accuracy"] for each in found)
 
 
-def _cell(row: TableRow, other: float | None) -> str:
+def _compare(row: TableRow, other: float | None) -> Comparison | None:
     if other is None or row.mean is None:
-        return ""
+        return None
     count = row.seeds[0].measures["num_images"]
-    gain, half = row.mean - other, half_width(row.mean, other, count)
-    return f"{other:.2f} ({gain:+.2f} ± {half:.2f})"
+    return Comparison(other, row.mean - other, half_width(row.mean, other, count))

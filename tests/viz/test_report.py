@@ -15,6 +15,7 @@ from helpers.report_files import FLAGS, PAPER, config_of, write_all, write_resul
 from ram_tf.report import main, make_report
 from ram_tf.runs.curves import Curve
 from ram_tf.runs.examples import Examples, read_examples
+from ram_tf.tables.policy_worth import worth_of
 from ram_tf.viz.html.charts import (
     Stopping,
     curve_charts,
@@ -505,6 +506,20 @@ def test_page_of_the_committed_results_is_under_5_megabytes(tmp_path):
     path, tables = make_report(ROOT / "results", tmp_path, ROOT / "experiments")
     assert any(row.status == "complete" for table in tables for row in table.rows)
     assert path.stat().st_size < 5_000_000
+
+
+def test_page_says_what_policies_are_worth(tmp_path):
+    path, tables = make_report(ROOT / "results", tmp_path, ROOT / "experiments")
+    text = " ".join(path.read_text().split())
+    section = text[text.index('<section id="policies"') :]
+    section = section[: section.index("</section>")]
+    worths = worth_of(tables)
+    assert section.count("<tr>") == len(worths) + 1 > 1  # And the headings.
+    for worth in worths:
+        for other in filter(None, worth.others.values()):
+            gain = f"{other.gain:+.2f}".replace("-", "\N{MINUS SIGN}")
+            cell = f"{other.accuracy:.2f}<small>{gain} ± {other.half:.2f}</small>"
+            assert cell in section, worth.row.experiment.name
 
 
 def test_committed_mnist_recipe_keeps_what_is_claimed_of_it():

@@ -12,6 +12,7 @@ from typing import Any
 from ram_tf.errors import RamError
 from ram_tf.runs.examples import read_examples
 from ram_tf.tables.collect import Table, TableRow
+from ram_tf.tables.policy_worth import SAME_WEIGHTS, TRAINED, worth_of
 from ram_tf.viz.html.details import POLICY_NAMES, Detail, view_detail
 from ram_tf.viz.html.glimpses import view_glimpses, view_stopping
 from ram_tf.viz.html.packing import PathStore
@@ -57,6 +58,7 @@ def render_page(tables: Sequence[Table], sources: dict[str, str]) -> str:
             if row.status == "complete":
                 details.append(view_detail(table, row))
                 _store_paths(store, row)
+    by_key = {detail.key: detail for detail in details}
     return _render(
         "page.html",
         tables=views,
@@ -70,7 +72,12 @@ def render_page(tables: Sequence[Table], sources: dict[str, str]) -> str:
         paths=store.paths,
         glimpses=view_glimpses(details),
         stopping=view_stopping(_by_table(details)),
-        policies=[d for d in details if d.is_ram and len(d.policies) > 1],
+        worths=[
+            (worth, by_key[row_key(worth.row)])
+            for worth in worth_of(tables)
+            if row_key(worth.row) in by_key
+        ],
+        comparisons=[*TRAINED, *SAME_WEIGHTS],
         data=store.to_json(),
         splits=_splits(details),
         versions=_versions(details),

@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 
 from ram_tf.flags import parse
+from ram_tf.tables.collect import collect
+from ram_tf.tables.policy_worth import worth_of
 from ram_tf.tables.readme import BEGIN, END
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -289,7 +291,11 @@ def test_readme_is_short_and_maps_the_paper_to_files():
     sections = re.findall(r"^\| [^|]+ \| ([\d.]+) \|", table, re.MULTILINE)
     assert sections == ["4.1", "4.2", "4.3", "4.4", "4.5", "4", "4.5.1", "5"]
     headline = text.split(BEGIN)[1].split(END)[0].strip().splitlines()
-    assert len(headline) == 2 + 8
+    assert len(headline) == 2 + 8 + 2  # And what policies are worth.
+    tables = collect(ROOT / "experiments", ROOT / "results")
+    worths = {found.row.experiment.name: found for found in worth_of(tables)}
+    other = worths["best/cluttered60_8g"].others["Trained on random locations"]
+    assert f"cluttered MNIST {other.gain:+.1f} ± {other.half:.1f}" in headline[-1]
 
 
 def test_metrics_page_explains_every_logged_value():

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ram_tf.files import replace_between
 from ram_tf.tables.collect import Table, TableRow
 from ram_tf.tables.markdown import cells, headings, line, ours_text, rule
-from ram_tf.tables.policy_worth import policy_worth
+from ram_tf.tables.policy_worth import TRAINED, policy_worth, worth_of
 
 BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
 
@@ -24,24 +24,50 @@ HEADLINE = (
     "best/cluttered60_8g",
     "best/cifar10_4g_spread",
 )
+# The rows of the README's sentence on policies, and what it calls their images.
+WORTH = {
+    "best/mnist_7g": "MNIST",
+    "best/translated_8g": "translated MNIST",
+    "best/cluttered60_8g": "cluttered MNIST",
+    "policy/translated_4g": "translated CIFAR-10",
+    "policy/cifar10_4g_spread": "CIFAR-10, four glimpses of 8x8",
+}
 HEADLINE_COLUMNS = ("Images", "Model", "Printed %", "Ours %", "Std. dev.", "Seeds")
 COLUMNS = ("Model", "Printed %", "Ours %", "Difference", "Seeds", "Wall time")
 
 
 def headline(tables: Sequence[Table]) -> str:
-    """Returns the rows named in HEADLINE, in its order, as one Markdown table."""
+    """Returns the README's table, the rows of HEADLINE, and what policies are worth."""
     rows = {row.experiment.name: (table, row) for table in tables for row in table.rows}
     lines = [line(HEADLINE_COLUMNS), rule(HEADLINE_COLUMNS)]
     for name in HEADLINE:
         if name in rows:
             lines.append(_headline_row(*rows[name]))
-    return "\n".join(lines)
+    return "\n".join([*lines, *_policy_sentence(tables)])
 
 
 def whole(tables: Sequence[Table]) -> str:
     """Returns every table, and what policies are worth, each under its heading."""
     parts = [*(_whole_table(table) for table in tables), policy_worth(tables)]
     return "\n\n".join(parts)
+
+
+def _policy_sentence(tables: Sequence[Table]) -> list[str]:
+    worths = {worth.row.experiment.name: worth for worth in worth_of(tables)}
+    against = next(iter(TRAINED))
+    gains = [
+        f"{images} {other.gain:+.1f} ± {other.half:.1f}"
+        for name, images in WORTH.items()
+        if name in worths and (other := worths[name].others[against])
+    ]
+    if not gains:
+        return []
+    return [
+        "",
+        "What a learned policy is worth: points above the same model trained on random "
+        "locations (± half of a 95 % interval of the test sample): "
+        f"{'; '.join(gains)}.",
+    ]
 
 
 def _headline_row(table: Table, row: TableRow) -> str:

@@ -272,6 +272,17 @@ def test_broken_results_are_named(command, change, words, run_copy, refused):
     assert words in refused(command, *more, f"--run_dir={run_copy}")
 
 
+def test_train_warns_of_a_policy_that_sits_at_the_border(run_copy, capsys):
+    path = run_copy / "results.json"
+    results = json.loads(path.read_text())
+    results["evaluation"]["policies"]["learned"]["border_share"] = 0.52
+    path.write_text(json.dumps(results))
+    argv = [f"--flagfile={run_copy / 'flags.cfg'}", f"--run_dir={run_copy}"]
+    assert train.main(argv) == 0
+    out = capsys.readouterr().out
+    assert "warning: 52 % of the policy's coordinates are at the border" in out
+
+
 def test_train_that_goes_sick_names_step_and_term(tmp_path, capsys):
     argv = [
         f"--run_dir={tmp_path}",

@@ -191,7 +191,7 @@ def policy_warnings(evaluation: dict[str, Any]) -> list[str]:
     if share > _MANY:
         lines.append(
             f"warning: {100 * share:.0f} % of the policy's coordinates are at the "
-            f"border, beyond {BORDER} of what they can be; see docs/findings.md"
+            f"border, beyond {BORDER} of the largest mean; see docs/findings.md"
         )
     if learned["accuracy"] <= random["interval"][1]:
         lines.append(

@@ -43,19 +43,18 @@ def progress_bar(
       at_once: whether a log gets its first line now; else after the first minute, so
         that short work leaves none.
     """
-    shape: dict[str, Any] = {"mininterval": 1.0, "dynamic_ncols": True}
+    shape: dict[str, Any] = {"mininterval": 1.0, "dynamic_ncols": True, "unit": things}
     if not shows_bars():
         shape = {
             "mininterval": _SECONDS_PER_LINE,
             "maxinterval": _SECONDS_PER_LINE,
             "delay": 0 if at_once else _SECONDS_PER_LINE,
+            "unit": f" {things}",
             "bar_format": _LINE,
             "file": _Lines(),
             "leave": False,  # Its last state would be one more line.
         }
-    return tqdm.tqdm(
-        total=total, initial=initial, desc=f"{desc}: ", unit=f" {things}", **shape
-    )
+    return tqdm.tqdm(total=total, initial=initial, desc=f"{desc}: ", **shape)
 
 
 class _Lines(io.StringIO):
@@ -63,7 +62,7 @@ class _Lines(io.StringIO):
 
     def write(self, text: str) -> int:
         if (state := text.strip()) and sys.stderr is not None:
-            # A log on a full disk is no reason to end the work.
-            with contextlib.suppress(OSError):
+            # A log that is full or closed is no reason to end the work.
+            with contextlib.suppress(OSError, ValueError):
                 print(state, file=sys.stderr, flush=True)
         return len(text)

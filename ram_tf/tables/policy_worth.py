@@ -1,9 +1,8 @@
 """What a learned policy is worth: its accuracy less that of other glimpses, in points.
 
-A row's partners are found by their settings: rows that differ from it in the policy
-alone, or in the spread of means, which only a learned policy looks at. They were
-trained with the other glimpses. What the row's own weights reach with them is in its
-result.
+A row's partners are found by their settings: rows that differ from it in where they
+look, or in what only a learned policy uses. They were trained with the other glimpses.
+What the row's own weights reach with them is in its result.
 """
 
 import dataclasses
@@ -12,6 +11,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from ram_tf.config import Config
 from ram_tf.tables.collect import Table, TableRow
 from ram_tf.tables.markdown import line, rule
 
@@ -23,13 +23,22 @@ EXPLANATION = (
     "interval. The interval counts only the chance in the test images, not how much "
     "another seed would change. It takes the two accuracies as independent. They are "
     "of the same images, so it is rather too wide. Where a row has several seeds, both "
-    "are means."
+    "are means. Rows beside which another model was trained come first; an empty cell "
+    "was not run."
 )
 # The heading of a column, and what its row has in place of the learned policy.
 TRAINED: dict[str, dict[str, Any]] = {
-    "Trained on random locations": {"policy": "random", "location_spread": 0.0},
-    "Trained on the centre": {"policy": "center", "location_spread": 0.0},
+    "Trained on random locations": {"policy": "random"},
+    "Trained on the centre": {"policy": "center"},
     "No policy gradient": {"reinforce_weight": 0.0},
+}
+# Settings that a model trained on other locations does not use.
+_OF_A_LEARNED_POLICY: dict[str, Any] = {
+    "location_spread": 0.0,
+    "location_stddev": 0.1,
+    "location_bound": 1.0,
+    "policy_gradient_scope": "location",
+    "reinforce_weight": 0.0,
 }
 SAME_WEIGHTS = {
     "Same weights, random locations": "random",
@@ -71,15 +80,14 @@ def worth_of(tables: Sequence[Table]) -> list[PolicyWorth]:
     Rows beside which another was trained come first, else in their order.
     """
     rows = [row for table in tables for row in table.rows]
-    by_digest = {row.config.digest(): row for row in rows}
+    by_key = {_key(row.config): row for row in rows}
     found = []
     for row in rows:
         if row.mean is None or row.config.model != "ram" or not _learns(row):
             continue
         accuracies: dict[str, float | None] = {}
         for heading, changes in TRAINED.items():
-            other = dataclasses.replace(row.config, **changes)
-            partner = by_digest.get(other.digest())
+            partner = by_key.get(_key(dataclasses.replace(row.config, **changes)))
             accuracies[heading] = None if partner is None else partner.mean
         for heading, policy in SAME_WEIGHTS.items():
             accuracies[heading] = _with_policy(row, policy)
@@ -114,6 +122,15 @@ def half_width(first: float, second: float, count: int) -> float:
     """
     variance = sum(share * (100 - share) for share in (first, second)) / count
     return 1.96 * math.sqrt(variance)
+
+
+def _key(config: Config) -> str:
+    """Returns the same for settings of which a training makes the same use."""
+    if config.policy != "learned":
+        config = dataclasses.replace(config, **_OF_A_LEARNED_POLICY)
+    elif not config.reinforce_weight:
+        config = dataclasses.replace(config, policy_gradient_scope="location")
+    return config.digest()
 
 
 def _learns(row: TableRow) -> bool:

@@ -215,7 +215,7 @@ def test_words_that_name_no_image_are_one_line(kind, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     word, expected, found = {
         "folder": ("empty", "expected a folder with images", "found an empty folder"),
-        "file": ("no.png", "expected an image, found no such file", ""),
+        "file": ("no.png", "expected an image", "found no such file"),
         "pattern": ("*.png", "expected files whose names match", "found none"),
         "arrays": ("no.npz", "expected an .npz with `images`", "found no such file"),
         "none in it": ("0.npz", "expected images [n, H, W, 1]", "found (0, 28, 28, 1)"),

@@ -56,8 +56,17 @@ def test_a_spread_of_means_is_no_difference_to_glimpses_that_are_not_learned(row
         assert cell.startswith(f"{other:.2f} ({learned - other:+.2f} ± ")
 
 
+def test_what_only_a_learned_policy_uses_makes_no_other_partner(rows):
+    learned = accuracy("ablation/mnist_noise_1")
+    other = accuracy("ablation/mnist_random", "random")
+    cell = rows["ablation/mnist_noise_1"][1]
+    assert cell.startswith(f"{other:.2f} ({learned - other:+.2f} ± ")
+    # Without a policy gradient the deviation still matters: that was not trained.
+    assert rows["ablation/mnist_noise_1"][3] == ""
+
+
 def test_no_partner_is_an_empty_cell(rows):
-    assert rows["best/cifar10_4g"][1 : 1 + len(TRAINED)] == [""] * len(TRAINED)
+    assert rows["table1/ram_4g_1s"][1 : 1 + len(TRAINED)] == [""] * len(TRAINED)
 
 
 def test_only_rows_that_learn_where_to_look_are_listed(rows):

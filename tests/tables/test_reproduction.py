@@ -67,6 +67,7 @@ def test_a_row_without_news_costs_less_than_a_second(tmp_path):
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
     )
     seconds = time.monotonic() - begun
     rows = done.stdout.count(" seed 0: current\n")

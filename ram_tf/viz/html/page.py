@@ -72,11 +72,7 @@ def render_page(tables: Sequence[Table], sources: dict[str, str]) -> str:
         paths=store.paths,
         glimpses=view_glimpses(details),
         stopping=view_stopping(_by_table(details)),
-        worths=[
-            (worth, by_key[row_key(worth.row)])
-            for worth in worth_of(tables)
-            if row_key(worth.row) in by_key
-        ],
+        worths=[(worth, by_key[row_key(worth.row)]) for worth in worth_of(tables)],
         comparisons=[*TRAINED, *SAME_WEIGHTS],
         data=store.to_json(),
         splits=_splits(details),

@@ -12,5 +12,5 @@ screenshot: report  ## Take docs/report.png, the picture of the report in the RE
 	mkdir -p docs
 	$(CHROMIUM) --headless --no-sandbox --disable-gpu --no-first-run \
 		--disable-background-networking --disable-component-update --disable-sync \
-		--hide-scrollbars --virtual-time-budget=5000 --window-size=1280,1320 \
+		--hide-scrollbars --virtual-time-budget=20000 --window-size=1280,1400 \
 		--screenshot=docs/report.png file://$(abspath $(REPORT_DIR))/index.html

@@ -29,8 +29,8 @@ WORTH = {
     "best/mnist_7g": "MNIST",
     "best/translated_8g": "translated MNIST",
     "best/cluttered60_8g": "cluttered MNIST",
-    "policy/translated_4g": "translated CIFAR-10",
-    "policy/cifar10_4g": "CIFAR-10 with four glimpses of 8x8, a short run,",
+    "policy/translated_4g": "translated CIFAR-10 (a short run)",
+    "policy/cifar10_4g": "CIFAR-10 with four glimpses of 8x8 (a short run)",
 }
 HEADLINE_COLUMNS = ("Images", "Model", "Printed %", "Ours %", "Std. dev.", "Seeds")
 COLUMNS = ("Model", "Printed %", "Ours %", "Difference", "Seeds", "Wall time")

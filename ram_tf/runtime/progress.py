@@ -33,7 +33,7 @@ def environment_of_child() -> dict[str, str]:
 def progress_bar(
     total: int, things: str, desc: str, initial: int = 0, at_once: bool = True
 ) -> Any:
-    """Returns a tqdm bar on standard error; in a log file it writes a line a minute.
+    """Returns a tqdm bar on standard error; in a log file it writes a line per minute.
 
     Args:
       total: how many things there are.

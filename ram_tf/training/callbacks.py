@@ -25,7 +25,7 @@ class ProgressBar(keras.callbacks.Callback):
     """Shows steps, loss and accuracy on standard error.
 
     A bar on a terminal; elsewhere, as in a log file, a line at every evaluation, and
-    one a minute between them.
+    one per minute between them.
 
     Args:
       trainer: the loop, for its place and its end.

@@ -6,8 +6,6 @@ import os
 import sys
 from typing import Any
 
-import tqdm
-
 _VARIABLE = "RAM_TF_PROGRESS_BARS"
 _SECONDS_PER_LINE = 60.0
 _LINE = (
@@ -43,6 +41,8 @@ def progress_bar(
       at_once: whether a log gets its first line now; else after the first minute, so
         that short work leaves none.
     """
+    import tqdm  # Commands that only ask for a terminal start without it.
+
     shape: dict[str, Any] = {"mininterval": 1.0, "dynamic_ncols": True, "unit": things}
     if not shows_bars():
         shape = {

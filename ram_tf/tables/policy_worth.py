@@ -32,13 +32,16 @@ TRAINED: dict[str, dict[str, Any]] = {
     "Trained on the centre": {"policy": "center"},
     "No policy gradient": {"reinforce_weight": 0.0},
 }
-# Settings that a model trained on other locations does not use.
-_OF_A_LEARNED_POLICY: dict[str, Any] = {
-    "location_spread": 0.0,
-    "location_stddev": 0.1,
-    "location_bound": 1.0,
-    "policy_gradient_scope": "location",
-    "reinforce_weight": 0.0,
+# What a model trained on other locations does not use, at its default.
+_OF_A_LEARNED_POLICY = {
+    name: getattr(Config(), name)
+    for name in (
+        "location_spread",
+        "location_stddev",
+        "location_bound",
+        "policy_gradient_scope",
+        "reinforce_weight",
+    )
 }
 SAME_WEIGHTS = {
     "Same weights, random locations": "random",
@@ -129,7 +132,9 @@ def _key(config: Config) -> str:
     if config.policy != "learned":
         config = dataclasses.replace(config, **_OF_A_LEARNED_POLICY)
     elif not config.reinforce_weight:
-        config = dataclasses.replace(config, policy_gradient_scope="location")
+        config = dataclasses.replace(
+            config, policy_gradient_scope=Config().policy_gradient_scope
+        )
     return config.digest()
 
 

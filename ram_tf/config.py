@@ -292,7 +292,10 @@ class Config:
         choices=("constant", "exponential", "linear", "cosine"),
     )
     decay_steps: int = _setting(
-        0, "Steps of lr_schedule; 0 is train_steps (paper 5: 10,000).", low=0
+        0,
+        "Steps of lr_schedule; 0 is train_steps, which exponential does not take "
+        "(paper 5: 10,000).",
+        low=0,
     )
     decay_rate: float = _setting(
         0.96, "Factor of the exponential schedule.", low=1e-6, high=1
@@ -377,6 +380,12 @@ class Config:
             units = {"conv_lstm": 24}.get(self.core, 256)
             object.__setattr__(self, "core_units", units)
         if self.decay_steps == 0:
+            if self.lr_schedule == "exponential":
+                # One drop after the last step would be none.
+                raise RamError(
+                    "--lr_schedule=exponential: expected --decay_steps of at least 1, "
+                    "found --decay_steps=0"
+                )
             object.__setattr__(self, "decay_steps", self.train_steps)
         if self.model == "ram":
             check_model(self.to_dict())
@@ -487,9 +496,15 @@ def check_model(settings: Mapping[str, Any], prefix: str = "--") -> None:
         "patch_size",
     )
     require(
-        not settings["location_maps"] or core == "conv_lstm",
+        not settings["location_maps"] or network == "inception",
         "location_maps",
-        "core=conv_lstm, whose output is maps",
+        "glimpse_network=inception, whose features are maps",
+        "glimpse_network",
+    )
+    require(
+        not settings["location_maps"] or core in ("conv_lstm", "none"),
+        "location_maps",
+        "core=conv_lstm or none, whose output is maps",
         "core",
     )
     require(

@@ -52,6 +52,7 @@ def other_config(name: str) -> Config:
         "glimpse_modules": {"glimpse_network": "inception"},
         "location_maps": {"glimpse_network": "inception", "core": "conv_lstm"},
         "baseline": {"num_rollouts": 2},
+        "lr_schedule": {"decay_steps": 5},
     }
     return Config(**{**needed.get(name, {}), name: value})
 
@@ -83,6 +84,18 @@ def test_config_describes_every_field(name):
 )
 def test_config_resolves_zero_by_other_fields(settings, name, resolved):
     assert getattr(Config(**settings), name) == resolved
+
+
+def test_config_refuses_a_staircase_that_would_never_fall():
+    with pytest.raises(RamError, match="expected --decay_steps of at least 1, found"):
+        Config(lr_schedule="exponential")
+    assert Config(lr_schedule="exponential", decay_steps=5).decay_steps == 5
+
+
+def test_config_lets_maps_come_from_a_core_of_maps_alone():
+    assert Config(location_maps=2, glimpse_network="inception", core="none")
+    with pytest.raises(RamError, match="expected --core=conv_lstm or none, whose"):
+        Config(location_maps=2, glimpse_network="inception", core="lstm")
 
 
 def test_config_cannot_be_changed():

@@ -27,7 +27,7 @@ class LocationNetwork(keras.layers.Layer):
       stddev: standard deviation, in units of half an image; above 0.
       hidden_units: width of a ReLU layer before the mean; 0 is none, as in the paper.
       bound: largest mean (y, x): tanh is multiplied by it. A number for both, or a
-        pair.
+        pair; from 0 to 1.
       spread: above 0, every decision has a learned offset of its own, added before
         tanh, and the untrained means are spread over the image, as
         `even_locations` says, up to this share of `bound` from the centre; below 1.
@@ -55,8 +55,9 @@ class LocationNetwork(keras.layers.Layer):
       the locations, which are what was drawn.
 
     Raises:
-      RamError: when `stddev` or `input_scale` is not above 0, `spread` not from 0 to
-        below 1, or, with a spread, `num_decisions` or a call's `decision` is missing.
+      RamError: when `stddev` or `input_scale` is not above 0, `bound` not from 0 to 1,
+        `spread` not from 0 to below 1, or, with a spread, `num_decisions` or a call's
+        `decision` is missing.
       ValueError: when the core output has not the shape the layer was built for.
     """
 
@@ -93,7 +94,10 @@ class LocationNetwork(keras.layers.Layer):
             if hidden_units
             else None
         )
-        self.bound = [bound] * 2 if isinstance(bound, (int, float)) else list(bound)
+        both = (bound, bound) if isinstance(bound, (int, float)) else bound
+        self.bound = [float(largest) for largest in both]
+        if len(self.bound) != 2 or not all(0 <= each <= 1 for each in self.bound):
+            raise RamError(f"bound={bound}: expected a number from 0 to 1, or two")
         self.maps = maps
         self.to_maps = (
             keras.layers.Conv2D(

@@ -58,8 +58,9 @@ class ImageClassifier(keras.Model):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         # Here and not in `call`, around whose errors Keras writes lines of its own.
-        inputs = args[0] if args else next(iter(kwargs.values()))
-        self._check(inputs["images"] if isinstance(inputs, dict) else inputs)
+        inputs = args[0] if args else kwargs.get("inputs")
+        if inputs is not None:  # Else Keras says what is missing.
+            self._check(inputs["images"] if isinstance(inputs, dict) else inputs)
         return super().__call__(*args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
@@ -105,7 +106,7 @@ class ImageClassifier(keras.Model):
     ) -> None:
         """Configures training; without arguments, Adam with Keras' defaults.
 
-        The loss is the model's own, so `loss` and `metrics` are not taken.
+        The loss is the model's own, so none is taken, nor weights or metrics of it.
 
         Args:
           optimizer: a Keras optimizer or its name.
@@ -119,9 +120,9 @@ class ImageClassifier(keras.Model):
             optimizer in a LossScaleOptimizer, unless auto_scale_loss is False.
 
         Raises:
-          ValueError: when a loss or metrics are given.
+          ValueError: when a loss, metrics, or weights of either are given.
         """
-        for name in ("loss", "metrics"):
+        for name in ("loss", "metrics", "weighted_metrics", "loss_weights"):
             if kwargs.get(name) is not None:
                 raise ValueError(f"{type(self).__name__} has its own {name}")
         self.clip_norm = clip_norm

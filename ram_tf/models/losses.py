@@ -109,7 +109,7 @@ def advantages(
         rollout itself, so that the estimate of the gradient stays unbiased.
       num_rollouts: rollouts M an image, at least 2 for "leave_one_out".
       normalize_advantages: divide by their standard deviation over the rollouts and
-        decisions of this replica's batch.
+        decisions of the whole batch, on all replicas.
     """
     expected = baselines
     if baseline == "leave_one_out":
@@ -118,8 +118,21 @@ def advantages(
         expected = tf.reshape(others / (num_rollouts - 1), tf.shape(returns))
     found = tf.stop_gradient(returns - expected)
     if normalize_advantages and found.shape[1]:
-        found /= tf.math.reduce_std(found) + _SMALLEST_DEVIATION
+        found /= _deviation(found) + _SMALLEST_DEVIATION
     return found
+
+
+def _deviation(values: tf.Tensor) -> tf.Tensor:
+    """Returns the standard deviation of the values of all replicas, a scalar."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return tf.math.reduce_std(values)
+    context = tf.distribute.get_replica_context()
+    count = tf.cast(tf.size(values), tf.float32)
+    total, count = context.all_reduce(
+        tf.distribute.ReduceOp.SUM, (tf.reduce_sum(values), count)
+    )
+    squares = tf.reduce_sum(tf.square(values - total / count))
+    return tf.sqrt(context.all_reduce(tf.distribute.ReduceOp.SUM, squares) / count)
 
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -75,7 +75,8 @@ class RecurrentAttentionModel(ImageClassifier):
     Returns:
       probabilities: float32 [B, N], at the policy's means, from the centre unless
       initial locations are given: deterministic, and no image depends on its batch. A
-      random policy has the centre for its mean: `rollout` takes it elsewhere.
+      random policy stays at the centre here, and in Keras' `evaluate` and `fit`'s
+      val_accuracy: pass `rollout` its locations.
 
     Raises:
       RamError: when an argument does not fit its field, or the images have not the
@@ -203,6 +204,7 @@ class RecurrentAttentionModel(ImageClassifier):
             location_stddev,
             location_hidden_units,
             location_input_scale,
+            location_bound or 1.0,  # 0 depends on the images: `build` sets it.
             maps=location_maps,
             spread=location_spread,
             # One glimpse decides nothing; the network is there all the same.
@@ -250,17 +252,23 @@ class RecurrentAttentionModel(ImageClassifier):
             None is the centre, once an image.
           exploration: float32 [B*M, T-1, 2]. For policy "learned", standard normal
             noise, or None to look at the means; for "random", the locations
-            themselves; for "center", ignored.
-          policy: overrides the model's own.
+            themselves, or None to stay at the centre; for "center", ignored.
+          policy: one of `POLICIES`; overrides the model's own.
 
         Raises:
-          RamError: when the images have not the channels the model was built for.
+          RamError: when the images have not the channels the model was built for, or
+            there is no such policy.
         """
         policy = policy or self.policy
-        if self.built:
-            check_channels(images, self.num_channels)
+        if policy not in POLICIES:
+            raise RamError(f"policy={policy!r}: expected one of {', '.join(POLICIES)}")
+        if not self.built:
+            with tf.init_scope():
+                self.build((None, *images.shape[1:]))
+        check_channels(images, self.num_channels)
         if initial_locations is None:
             initial_locations = tf.zeros([tf.shape(images)[0], 2])
+        initial_locations = tf.cast(initial_locations, tf.float32)
         num_images = images.shape[0]  # None inside a function of any batch size.
         if num_images is None or self.num_parts == 1:
             return self._rollout(images, initial_locations, exploration, policy)

@@ -168,6 +168,17 @@ def test_location_network_refuses_what_is_not_above_0(name):
         LocationNetwork(**{name: 0.0})
 
 
+@pytest.mark.parametrize("bound", [1.5, -0.1, [1, 2], [0.5, 0.5, 0.5]])
+def test_location_network_refuses_a_bound_outside_the_image(bound):
+    with pytest.raises(RamError, match="expected a number from 0 to 1, or two"):
+        LocationNetwork(bound=bound)
+
+
+def test_location_network_takes_a_bound_of_integers():
+    layer = LocationNetwork(bound=(1, 0))
+    assert not np.any(layer(np.ones([2, 3], np.float32))[:, 1])
+
+
 def test_baseline_is_linear_and_stops_its_input():
     core_output = tf.Variable(random_locations(12).reshape(4, 2, 3))
     layer = BaselineNetwork()

@@ -105,7 +105,11 @@ RATE, STEPS = 0.02, 1000
 )
 def test_learning_rate_follows_its_schedule(schedule, formula, step):
     config = Config(
-        learning_rate=RATE, lr_schedule=schedule, train_steps=STEPS, decay_rate=0.5
+        learning_rate=RATE,
+        lr_schedule=schedule,
+        train_steps=STEPS,
+        decay_steps=STEPS,
+        decay_rate=0.5,
     )
     found = learning_rate(config)(step)
     np.testing.assert_allclose(found, formula(step), rtol=1e-4, atol=1e-9)

@@ -98,12 +98,46 @@ def test_bound_of_0_keeps_the_smallest_patch_inside_the_image(size, make_model):
     assert (np.min(patches) == 1.0) == (min(size) >= 4)  # Outside is 0.
 
 
+def test_bound_is_the_largest_mean(make_model):
+    model = make_model(location_bound=0.3)
+    model.location_network.mean.bias.assign([30.0, -30.0])
+    means = model.rollout(random_images()).means
+    np.testing.assert_allclose(means, np.full(means.shape, 0.3) * [1, -1], rtol=1e-6)
+
+
+def test_rollout_of_a_model_that_was_not_built_builds_it():
+    model = RecurrentAttentionModel(
+        NUM_CLASSES, patch_size=4, num_glimpses=NUM_GLIMPSES, location_bound=0.0
+    )
+    rollout = model.rollout(random_images())
+    assert model.location_network.bound == [1 - 4 / 12] * 2
+    probabilities = tf.nn.softmax(rollout.logits)
+    np.testing.assert_array_equal(model(random_images()), probabilities)
+
+
+def test_rollout_takes_locations_of_any_number_type(make_model):
+    model = make_model()
+    places = random_places(4, 2)
+    expected = model.rollout(random_images(), places)
+    found = model.rollout(random_images(), places.astype(np.float64))
+    np.testing.assert_array_equal(found.locations, expected.locations)
+    corners = np.ones([4, 2], np.int64)
+    assert np.all(model.rollout(random_images(), corners).locations[:, 0] == 1.0)
+
+
+def test_rollout_refuses_a_policy_that_there_is_not(make_model):
+    message = "^policy='centre': expected one of learned, random, center$"
+    with pytest.raises(RamError, match=message):
+        make_model().rollout(random_images(), policy="centre")
+
+
 def test_rollout_of_random_policy_looks_where_it_is_told(make_model):
     model = make_model(policy="random")
     places = random_places(4, NUM_GLIMPSES - 1, 2)
     found = model.rollout(random_images(), random_places(4, 2), places)
     np.testing.assert_array_equal(found.locations[:, 1:], places)
     assert not np.any(found.log_probs)
+    assert not np.any(model.rollout(random_images()).locations)
 
 
 def test_rollout_of_center_policy_stays_at_the_centre(make_model):
@@ -529,7 +563,16 @@ def test_model_refuses_what_is_no_choice(setting, make_model):
         make_model(**{setting: "gru"})
 
 
-@pytest.mark.parametrize("argument", ["loss", "metrics"])
+def test_call_finds_the_images_among_its_keywords(make_model):
+    model = make_model()
+    images = random_images()
+    found = model(training=False, inputs=images)
+    np.testing.assert_array_equal(found, model(images))
+
+
+@pytest.mark.parametrize(
+    "argument", ["loss", "metrics", "weighted_metrics", "loss_weights"]
+)
 def test_compile_refuses_what_the_model_has_of_its_own(argument, make_model):
     with pytest.raises(ValueError, match=f"has its own {argument}"):
         make_model().compile(**{argument: "mse"})

@@ -67,10 +67,17 @@ def assert_same_weights(one: dict, other: dict) -> None:
         np.testing.assert_array_equal(one[name], other[name], name)
 
 
-# The clipped norm must be that of the whole batch, not of a replica's share.
+# The clipped norm, and the deviation of the advantages, must be those of the whole
+# batch, not of a replica's share. A large weight makes the advantages count.
 RECIPES = {
     "adam": (),
-    "clipped momentum": ("--optimizer=sgd", "--momentum=0.9", "--clip_norm=0.5"),
+    "clipped momentum": (
+        "--optimizer=sgd",
+        "--momentum=0.9",
+        "--clip_norm=0.5",
+        "--normalize_advantages",
+        "--reinforce_weight=0.3",
+    ),
 }
 
 

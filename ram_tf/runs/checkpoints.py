@@ -123,8 +123,11 @@ class CheckpointFolder:
         self, step: int, variables: Mapping[str, Any], state: dict[str, Any]
     ) -> None:
         """Writes the checkpoint of a step, then removes the oldest beyond `keep`."""
-        save(self.at(step), variables, self._signed(state))
-        for path in self.newest()[self.keep :]:
+        saved = self.at(step)
+        save(saved, variables, self._signed(state))
+        # One of a later step is a damaged one that `restore` passed over.
+        whole = [path for path in self.newest() if path <= saved]
+        for path in whole[self.keep :]:
             path.unlink(missing_ok=True)
 
     def save_best(self, variables: Mapping[str, Any], state: dict[str, Any]) -> None:

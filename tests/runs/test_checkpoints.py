@@ -120,6 +120,20 @@ def test_folder_uses_the_checkpoint_before_a_damaged_one_and_says_so(tmp_path, c
     assert str(newest) in caplog.text
 
 
+def test_folder_keeps_what_it_saved_beside_damaged_ones_of_later_steps(tmp_path):
+    folder = CheckpointFolder(tmp_path, keep=3)
+    for step in (1, 2, 3, 4):
+        folder.save(step, variables(step), {"step": step})
+    for path in folder.newest()[:2]:
+        path.write_bytes(path.read_bytes()[:-50])
+    again = CheckpointFolder(tmp_path, keep=1)
+    assert again.restore(variables()) == {"step": 2}
+    again.save(3, variables(3), {"step": 3})
+    assert folder.restore(variables()) == {"step": 3}
+    kept = [f"step_{step:012d}.npz" for step in (4, 3)]
+    assert [path.name for path in folder.newest()] == kept
+
+
 def test_folder_without_any_whole_checkpoint_never_starts_again(tmp_path):
     folder = CheckpointFolder(tmp_path, keep=3)
     for step in (1, 2):

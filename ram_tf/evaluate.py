@@ -2,7 +2,7 @@
 
 import sys
 
-from ram_tf.entry_point import entry_point
+from ram_tf.entry_point import entry_point, say
 from ram_tf.files import to_json, write_atomic
 from ram_tf.flags import Arguments, Setting, config_settings
 from ram_tf.runs.directory import RunDirectory
@@ -62,13 +62,14 @@ def _command(arguments: Arguments) -> None:
             None if locations == "run" else locations,
             on_batch=bar,
         )
-    write_atomic(RunDirectory(arguments.run_dir).evaluation, to_json(found))
     (num_images,) = {each["num_images"] for each in found["policies"].values()}
-    print(
+    say(
         f"{experiment.config.experiment or 'run'} on {arguments.split}, {num_images:,} "
         "images"
     )
-    print("\n".join(summary_lines(found)))
+    say("\n".join(summary_lines(found)))
+    # Last: somebody else's run may not be writable, and the figures are there.
+    write_atomic(RunDirectory(arguments.run_dir).evaluation, to_json(found))
 
 
 main = entry_point(_command, SETTINGS, USAGE)

@@ -1,6 +1,7 @@
 """Tests of train, evaluate, export and predict, as people call them."""
 
 import csv
+import dataclasses
 import fcntl
 import io
 import json
@@ -20,8 +21,11 @@ import tensorflow as tf
 from ram_tf import evaluate, export, figures, predict, train
 from ram_tf.config import Config
 from ram_tf.data.sources.open import open_source
+from ram_tf.errors import RamError
+from ram_tf.evaluation import final_results
 from ram_tf.evaluation.final_results import versions
 from ram_tf.flags import config_settings, parse
+from ram_tf.runs.setup import load_run
 
 COMMANDS = {"train": train, "evaluate": evaluate, "export": export, "predict": predict}
 
@@ -335,6 +339,25 @@ def test_evaluate_takes_policy_and_rollouts(run_copy):
     measures = json.loads((run_copy / "evaluation.json").read_text())
     assert list(measures["policies"]) == ["random"]
     assert measures["policies"]["random"]["num_rollouts"] == 3
+
+
+def test_evaluation_of_a_policy_that_was_not_trained_is_refused(tiny_run):
+    run = load_run(tiny_run)
+    of_random = dataclasses.replace(run.config, policy="random")
+    run = dataclasses.replace(run, config=of_random)
+    with pytest.raises(RamError, match="=learned, found --policy=random, whose locat"):
+        final_results.evaluate(run, "test", False, ("learned",))
+
+
+def test_evaluate_prints_what_it_cannot_write(run_copy, capsys, monkeypatch):
+    def full(path, content):
+        raise RamError(f"{path}: expected to write, found: a full disk")
+
+    monkeypatch.setattr(evaluate, "write_atomic", full)
+    assert evaluate.main([f"--run_dir={run_copy}"]) == 1
+    found = capsys.readouterr()
+    assert "learned: " in found.out
+    assert found.err.endswith("found: a full disk\n")
 
 
 def test_evaluate_of_no_run_is_refused(refused, tmp_path):

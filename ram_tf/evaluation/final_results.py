@@ -54,7 +54,8 @@ def evaluate(
       What evaluation.json holds, and the evaluator, which can predict more.
 
     Raises:
-      RamError: when a policy is asked of a model that has none.
+      RamError: when a policy is asked of a model that has none, or a learned one of a
+        model that was trained on other locations.
     """
     config, model = experiment.config, experiment.model
     is_ram = isinstance(model, RecurrentAttentionModel)
@@ -62,6 +63,11 @@ def evaluate(
         raise RamError(
             f"--policy={policies[0]}: expected a run of --model=ram, found "
             f"--model={config.model}"
+        )
+    if "learned" in policies and config.policy != "learned":
+        raise RamError(
+            "--policy=learned: expected a run of --policy=learned, found "
+            f"--policy={config.policy}, whose location network was not trained"
         )
     if not policies:
         policies = ("whole_image",)

@@ -193,10 +193,12 @@ def policy_warnings(evaluation: dict[str, Any]) -> list[str]:
             f"warning: {100 * share:.0f} % of the policy's coordinates are at the "
             f"border, beyond {BORDER} of the largest mean; see docs/findings.md"
         )
-    if learned["accuracy"] <= random["interval"][1]:
+    lowest, highest = random["interval"]
+    if learned["accuracy"] <= highest:
+        verdict = "not surely better" if learned["accuracy"] >= lowest else "worse"
         lines.append(
-            f"warning: the learned policy ({100 * learned['accuracy']:.2f} %) is not "
-            f"surely better than random glimpses ({100 * random['accuracy']:.2f} %, "
-            f"and within their interval)"
+            f"warning: the learned policy ({100 * learned['accuracy']:.2f} %) is "
+            f"{verdict} than random glimpses ({100 * random['accuracy']:.2f} %, 95 % "
+            f"interval {100 * lowest:.2f} to {100 * highest:.2f})"
         )
     return lines

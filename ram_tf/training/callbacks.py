@@ -116,6 +116,7 @@ class RunLogger(keras.callbacks.Callback):
                 f"{logs}: expected a folder to write to, found: {one_line(error)}"
             ) from None
         self._before = (0, 0.0)
+        self._last_step = 0.0  # When the last training step ended.
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._before = (self.trainer.step, time.monotonic())
@@ -127,19 +128,25 @@ class RunLogger(keras.callbacks.Callback):
         with self.writer.as_default(step=0):
             hparams.hparams(_hyper_parameters(self.trainer.config))
 
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._last_step = time.monotonic()
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         row = self.trainer.curve[-1]
-        step, now = int(row["step"]), time.monotonic()
+        step = int(row["step"])
         images = (step - self._before[0]) * self.trainer.config.batch_size
         with self.writer.as_default(step=step):
             for name, value in row.items():
                 if name != "step":
                     tf.summary.scalar(self.TAGS.get(name) or _policy_tag(name), value)
-            tf.summary.scalar("images_per_second", images / (now - self._before[1]))
+            # An evaluation of a resumed run may come before its first step.
+            if images:
+                seconds = self._last_step - self._before[1]
+                tf.summary.scalar("images_per_second", images / seconds)
             if self.monitor is not None:
                 _write_glimpses(self.monitor)
         self.writer.flush()
-        self._before = (step, now)
+        self._before = (step, time.monotonic())
         self._write()
 
     def on_train_end(self, logs: Any = None) -> None:

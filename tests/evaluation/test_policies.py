@@ -94,6 +94,8 @@ def test_warnings_name_a_policy_at_the_border_or_no_better_than_random():
     assert "border" in line
     (line,) = policy_warnings(evaluation(0.71, 0.7, 0.1))
     assert "not surely better than random" in line
+    (line,) = policy_warnings(evaluation(0.1, 0.7, 0.1))
+    assert "(10.00 %) is worse than random glimpses (70.00 %, 95 % interval 68" in line
 
 
 def monitor(model):

@@ -3,8 +3,8 @@
 .PHONY: presets measure-presets
 
 presets: $(INSTALLED)  ## Make the package's presets again from the runs in RUNS_DIR.
-	$(PY) -m ram_tf.presets --shipped --runs_dir=$(RUNS_DIR) \
-		--results_dir=$(RESULTS_DIR) $(if $(DATA_DIR),--data_dir=$(DATA_DIR))
+	$(PY) -m ram_tf.presets --shipped '--runs_dir=$(RUNS_DIR)' \
+		'--results_dir=$(RESULTS_DIR)' $(IN_DATA_DIR)
 
 measure-presets: $(INSTALLED)  ## Measure the package's presets again on DATA_DIR, without runs.
-	$(PY) -m ram_tf.presets --measure=shipped $(if $(DATA_DIR),--data_dir=$(DATA_DIR))
+	$(PY) -m ram_tf.presets --measure=shipped $(IN_DATA_DIR)

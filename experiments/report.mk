@@ -6,7 +6,7 @@ CHROMIUM ?= chromium
 .PHONY: report screenshot
 
 report: $(INSTALLED)  ## Make the report, one HTML page of all results.
-	$(PY) -m ram_tf.report --results_dir=$(RESULTS_DIR) --out_dir=$(REPORT_DIR)
+	$(PY) -m ram_tf.report '--results_dir=$(RESULTS_DIR)' '--out_dir=$(REPORT_DIR)'
 
 screenshot: report  ## Take docs/report.png, the picture of the report in the README.
 	mkdir -p docs

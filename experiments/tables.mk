@@ -14,14 +14,16 @@ RESULTS_DIR ?= $(if $(QUICK),quick/results,results)
 # Beside the usual results, else inside: other results are then of other runs.
 RUNS_DIR ?= $(if $(filter results quick/results,$(RESULTS_DIR)),$(RESULTS_DIR:results=runs),$(RESULTS_DIR)/runs)
 
+IN_DATA_DIR = $(if $(DATA_DIR),'--data_dir=$(DATA_DIR)')
+
 PAPER_TABLES := table1 table2 table3 table4 table5 text
 TABLES := $(PAPER_TABLES) mnih best policy ablation public_code
 
 empty :=
 space := $(empty) $(empty)
 comma := ,
-REPRODUCE = $(PY) -m ram_tf.reproduce --seeds=$(SEEDS) --results_dir=$(RESULTS_DIR) \
-	--runs_dir=$(RUNS_DIR) --jobs=$(JOBS) $(if $(DATA_DIR),--data_dir=$(DATA_DIR)) $(if $(QUICK),--quick)
+REPRODUCE = $(PY) -m ram_tf.reproduce --seeds=$(SEEDS) '--results_dir=$(RESULTS_DIR)' \
+	'--runs_dir=$(RUNS_DIR)' --jobs=$(JOBS) $(IN_DATA_DIR) $(if $(QUICK),--quick)
 
 .PHONY: $(TABLES) tables row headers
 

@@ -28,6 +28,7 @@ from ram_tf.flags import (
     experiment_name,
     parse,
 )
+from ram_tf.runtime.standard_error import note
 from ram_tf.runtime.stop_signals import ended_by_sigterm
 
 USAGE = """Measures training, evaluation, the exported model, the input pipeline, start
@@ -129,16 +130,12 @@ def measure(row: Row, config: Config, budget: Budget) -> dict[str, Any]:
             config,
             budget,
             **row.options,
-            report=lambda text: _say(f"{row.experiment}, {text}"),
+            report=lambda text: note(f"{row.experiment}, {text}"),
         )
     else:
         found = run_fresh(row.measure, config, budget, **row.options)
     line |= {name: _rounded(value) for name, value in found.items()}
     return line
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _rounded(value: Any) -> Any:
@@ -218,7 +215,7 @@ def _timed_rows(arguments: Arguments) -> list[Row]:
             options = {"target": target}
             rows.append(Row(TIMED, TIMED, experiment, flags, options))
         else:
-            _say(f"skipped {experiment}: there is no {flagfile}")
+            note(f"skipped {experiment}: there is no {flagfile}")
     return rows
 
 
@@ -228,12 +225,12 @@ def _past_lines(arguments: Arguments) -> Iterator[dict[str, Any]]:
         raise RamError(
             f"--from_results: expected --suite={TIMED}, found {arguments.suite}"
         )
-    _say("Seconds of training alone, shared out by steps: curves hold no times.")
+    note("Seconds of training alone, shared out by steps: curves hold no times.")
     for experiment, (target, _) in TARGETS.items():
         try:
             found = of_results(pathlib.Path(arguments.results_dir) / experiment, target)
         except Missing as error:
-            _say(f"skipped {experiment}: {error}")
+            note(f"skipped {experiment}: {error}")
             continue
         rounded = {name: _rounded(value) for name, value in found.items()}
         yield {"measure": TIMED, "experiment": experiment, **rounded}
@@ -273,7 +270,7 @@ def _measure_all(arguments: Arguments) -> None:
             line = measure(row, config, budget)
         except RamError as error:
             if isinstance(error, Missing) and row.group:
-                _say(f"skipped {row.experiment}: {error}")
+                note(f"skipped {row.experiment}: {error}")
                 continue
             # One broken row should not cost the others.
             failures.append(f"{row.measure} {row.experiment}".strip() + f": {error}")

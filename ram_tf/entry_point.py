@@ -12,6 +12,7 @@ from typing import Any
 
 from ram_tf.errors import Interrupted, RamError, one_line
 from ram_tf.flags import Arguments, help_text, parse
+from ram_tf.runtime.standard_error import note
 
 
 def entry_point(
@@ -61,10 +62,10 @@ def entry_point(
                 _drop_output()
             return 1
         except Interrupted as interrupted:
-            print(f"{interrupted}; the same command continues", file=sys.stderr)
+            note(f"{interrupted}; the same command continues")
             return 128 + interrupted.signal
         except KeyboardInterrupt:
-            print("error: interrupted", file=sys.stderr)
+            note("error: interrupted")
             return 128 + signal.SIGINT
         except Exception as error:
             if not _is_out_of_memory(error):
@@ -100,7 +101,7 @@ def print_error(error: Exception) -> None:
     """Prints an error on standard error, in one line, whatever text it quotes."""
     # The name of a file may be no text.
     said = " ".join(str(error).split()).encode("utf-8", "backslashreplace").decode()
-    print(f"error: {said}", file=sys.stderr)
+    note(f"error: {said}")
 
 
 def _drop_output() -> None:

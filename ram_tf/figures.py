@@ -16,6 +16,7 @@ from ram_tf.flags import PRESET, Arguments, Setting, config_settings
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.quiet_import import import_tensorflow
+from ram_tf.runtime.standard_error import note
 from ram_tf.serving.model_folder import check_model
 from ram_tf.viz.geometry import (
     UNKNOWN,
@@ -115,8 +116,8 @@ def _of_preset(
     record, notes = paths_on_files(
         preset, arguments.positional, arguments.resize, arguments.prepare
     )
-    for note in notes:
-        print(note, file=sys.stderr)
+    for line in notes:
+        note(line)
     if "num_examples" not in arguments.given:
         count = _MOST_FILES
     return record, record.paths[:count], accuracy

@@ -4,6 +4,7 @@ What is wrong with a file is said in one line.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -51,6 +52,8 @@ def read_arrays(
 def write_atomic(path: pathlib.Path, content: bytes | str) -> None:
     """Writes a file whole or not at all, also through a crash; makes its folder.
 
+    A link stays one: what it points to is replaced. A device is written to.
+
     Raises:
       RamError: when the file cannot be written; nothing is left behind.
     """
@@ -60,11 +63,19 @@ def write_atomic(path: pathlib.Path, content: bytes | str) -> None:
         with written_beside(path) as temporary, open(temporary, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            _flush_to_disk(file.fileno())
     except (OSError, ValueError) as error:  # ValueError: "." or a NUL in the name.
         raise RamError(
             f"{path}: expected to write {len(content)} bytes, found: {one_line(error)}"
         ) from None
+
+
+def _flush_to_disk(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # A device that keeps nothing.
+            raise
 
 
 @contextlib.contextmanager
@@ -72,10 +83,15 @@ def written_beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Gives the name of a file to write beside `path`; at the end it becomes `path`.
 
     Makes the folder. When the `with` raises, `path` is as before and nothing is left.
+    A device or a pipe is given itself.
 
     Raises:
       OSError: when the file cannot be put in its place.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        yield path
+        return
+    path = pathlib.Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,17 +103,24 @@ def written_beside(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def require_absent(path: pathlib.Path, name: str = "") -> None:
-    """Checks, before work begins, that a folder to be made does not exist.
+    """Checks, before work begins, that a folder does not exist and can be made.
 
     Args:
       path: the folder.
       name: what the error calls it, as "--out=x"; "" is its path.
 
     Raises:
-      RamError: when it exists.
+      RamError: when it exists, or the nearest folder above it takes no new one.
     """
     if path.exists():
         raise RamError(f"{name or path}: it exists; remove it or name another")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    found = "" if os.access(above, os.W_OK | os.X_OK) else "is not writable"
+    found = found if above.is_dir() else "is no folder"
+    if found:
+        raise RamError(
+            f"{name or path}: expected a folder to write to, found: {above} {found}"
+        )
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting
 from ram_tf.runtime.progress import on_terminal
 from ram_tf.runtime.quiet_import import import_tensorflow
+from ram_tf.runtime.standard_error import note
 from ram_tf.serving.model_folder import check_model
 
 if TYPE_CHECKING:
@@ -82,6 +83,11 @@ def _command(arguments: Arguments) -> int:
         )
     if arguments.rollouts:
         predictor.check_path()
+        if sure := predictor.metadata.get("threshold"):
+            note(
+                f"--rollouts={arguments.rollouts}: each rollout takes all glimpses; "
+                f"the export's threshold of {sure:g} is not used"
+            )
     pictures = _pictures(arguments, predictor)
     if kind == "csv":
         print(csv_header(arguments.top))
@@ -185,8 +191,8 @@ def _classify(
                 pictures.add(file)
     if kind == "text" and known:
         print(f"{right} of {known} right")
-    for note in notes.lines():
-        _note(note)
+    for text in notes.lines():
+        _note(text)
     if pictures:
         if notes.count > len(pictures):
             _note(f"the first {len(pictures)} of {notes.count} images are drawn")
@@ -199,12 +205,13 @@ def _classify(
 
 def _note(text: str) -> None:
     """Says on standard error what is no error."""
-    print(_printable(text), file=sys.stderr)
+    note(_printable(text))
 
 
 def _printable(line: str) -> str:
     """Returns a line that standard output takes; file names may be no text at all."""
-    encoding = sys.stdout.encoding or "utf-8"
+    # None: closed by the shell, as in `>&-`.
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     with contextlib.suppress(UnicodeEncodeError):  # Half of a pair, in metadata.
         line = line.encode("utf-8", "surrogateescape").decode(
             "utf-8", "backslashreplace"

@@ -14,6 +14,7 @@ from ram_tf.entry_point import entry_point, say
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting, config_settings
+from ram_tf.runtime.standard_error import note
 from ram_tf.sweeps.grid import read_grid
 from ram_tf.sweeps.ranking import Ranked, markdown, rank, table_csv
 from ram_tf.sweeps.runs import runs_of, train_all
@@ -52,7 +53,7 @@ def _write(out_dir: pathlib.Path, ranking: list[Ranked], title: str) -> None:
         try:
             figure = draw_sweep(ranking, title)
         except RamError as error:  # The table is there without it.
-            print(f"no sweep.png: {error}", file=sys.stderr)
+            note(f"no sweep.png: {error}")
         else:
             write_atomic(out_dir / "sweep.png", to_png(figure))
             written.append(str(out_dir / "sweep.png"))

@@ -413,17 +413,30 @@ def dry_run(*words):
 def test_make_target_reproduces_its_table(target):
     found = dry_run(target, "SEEDS=0,1", "RESULTS_DIR=again")
     tables = "table1,table2,table3,table4,table5,text" if target == "tables" else target
-    assert "ram_tf.reproduce --seeds=0,1 --results_dir=again " in found
-    assert "--runs_dir=again/runs " in found
+    assert "ram_tf.reproduce --seeds=0,1 '--results_dir=again' " in found
+    assert "'--runs_dir=again/runs' " in found
     assert found.rstrip().endswith(f"--tables={tables}")
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="there is no make")
 def test_quick_budget_has_folders_of_its_own():
     found = dry_run("tables", "QUICK=1")
-    assert "--results_dir=quick/results " in found
-    assert "--runs_dir=quick/runs " in found
+    assert "'--results_dir=quick/results' " in found
+    assert "'--runs_dir=quick/runs' " in found
     assert " --quick " in found
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="there is no make")
+def test_make_gives_folders_with_spaces_as_one_word():
+    assert "'--data_dir=/a b/tfds' " in dry_run("table1", "DATA_DIR=/a b/tfds")
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="there is no make")
+def test_sweeps_have_folders_of_their_own_and_the_seed_of_their_flagfile():
+    found = dry_run("sweep", "FLAGFILE=experiments/best/cifar10_4g.cfg", "GRID=a=1")
+    assert "'--out_dir=sweeps/best/cifar10_4g'" in found
+    assert "--seeds" not in found
+    assert "--seeds=0,1 " in dry_run("sweep", "SEEDS=0,1", "GRID=a=1")
 
 
 def test_find_experiments_keeps_the_order_asked_for():

@@ -55,6 +55,34 @@ def test_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["a.json"]
 
 
+def test_link_stays_one_and_its_file_is_replaced(tmp_path):
+    link, file = tmp_path / "link", tmp_path / "folder" / "file"
+    file.parent.mkdir()
+    file.write_text("old")
+    link.symlink_to(file)
+    write_atomic(link, "new")
+    assert link.is_symlink() and file.read_text() == "new"
+    assert os.listdir(file.parent) == ["file"]
+
+
+def test_pipe_is_written_to_and_stays_one(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomic(pipe, "text")
+    assert os.read(reader, 10) == b"text"
+    os.close(reader)
+    assert pipe.is_fifo() and os.listdir(tmp_path) == ["pipe"]
+
+
+def test_folder_that_cannot_be_made_is_told_before_work_begins(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RamError, match=f"^--out=x: .* found: {tmp_path}/file is no fo"):
+        require_absent(tmp_path / "file" / "below" / "x", "--out=x")
+    require_absent(tmp_path / "new" / "x")
+    assert os.listdir(tmp_path) == ["file"]
+
+
 def test_folder_takes_its_name_when_it_is_whole(tmp_path):
     path = tmp_path / "new" / "model"
     with new_folder(path) as folder:

@@ -16,6 +16,7 @@ from typing import Any
 from ram_tf.benchmarks.stopwatch import Budget
 from ram_tf.config import Config
 from ram_tf.errors import RamError
+from ram_tf.runtime.standard_error import note
 
 # The module of each measure: a function (config, budget, **options) -> fields.
 MEASURES = {
@@ -99,7 +100,7 @@ def main() -> int:
             **request["options"],
         )
     except RamError as error:
-        print(f"error: {error}", file=sys.stderr)
+        note(f"error: {error}")
         return 1
     print(json.dumps(found))
     return 0

@@ -63,4 +63,16 @@ def load_preset(preset: str | pathlib.Path) -> Preset:
     except RamError as error:  # Of a newer version of the package, say.
         raise RamError(f"{folder / METADATA}: {error}") from None
     model = RecurrentAttentionModel.from_preset(folder)
+    names = metadata["class_names"]
+    if len(names) != model.num_classes:
+        raise RamError(
+            f"{folder / METADATA}: expected class_names of the model's "
+            f"{model.num_classes} classes, found {len(names)}"
+        )
+    shape = tuple(model.get_build_config()["input_shape"][1:])
+    if metadata["image_shape"] != shape:
+        raise RamError(
+            f"{folder / METADATA}: expected the model's image_shape {list(shape)}, "
+            f"found {list(metadata['image_shape'])}"
+        )
     return Preset(model, metadata, config, folder)

@@ -46,11 +46,11 @@ def serve(
     from ram_tf.playground.page import LOOK_OF_PAGE, make_page
 
     port = _free_port(port)
-    page = make_page(model)
     with tempfile.TemporaryDirectory(prefix="ram_tf_app_") as uploads:
-        # Else what people drop stays in the machine's temporary folder.
+        # Else what people drop and draw stays in the machine's temporary folder. Every
+        # part of the page notes the folder when it is made.
         os.environ["GRADIO_TEMP_DIR"] = uploads
-        page.GRADIO_CACHE = uploads
+        page = make_page(model)
         try:
             page.launch(
                 server_name=HOST,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import re
 import shlex
 from typing import Any
 
@@ -48,9 +49,13 @@ def stated(experiment: Experiment, results: dict[str, Any]) -> dict[str, Any]:
     confusion = np.array(measures["confusion_matrix"])
     digest, splits = config.digest(), experiment.source.split_description
     if config.dataset.startswith(FOLDER_PREFIX):  # Whose machine it was is private.
-        place = pathlib.PurePath(config.dataset.removeprefix(FOLDER_PREFIX))
-        splits = {k: text.replace(str(place), place.name) for k, text in splits.items()}
-        config = dataclasses.replace(config, dataset=f"{FOLDER_PREFIX}{place.name}")
+        place = pathlib.Path(config.dataset.removeprefix(FOLDER_PREFIX))
+        name = place.resolve().name or "images"  # "." has none, nor has "/".
+        splits = {
+            split: re.sub(rf"(?<!\S){re.escape(str(place))}(?=[/,: ]|$)", name, text)
+            for split, text in splits.items()
+        }
+        config = dataclasses.replace(config, dataset=f"{FOLDER_PREFIX}{name}")
     config = dataclasses.replace(config, run_dir="", data_dir="")
     return {
         "experiment": config.experiment,

@@ -115,12 +115,7 @@ class RunDirectory:
             return
         if not isinstance(before, list):
             raise RamError(f"{self.class_names}: expected a list of names")
-        pairs = itertools.zip_longest(before, class_names, fillvalue="none")
-        old, new = next(pair for pair in pairs if pair[0] != pair[1])
-        raise RamError(
-            f"--run_dir={self.path}: expected data of the {len(before)} classes of its "
-            f"training, found {len(class_names)}, with {new} where {old} was"
-        )
+        raise other_classes(f"--run_dir={self.path}", before, class_names)
 
     def check_data(
         self,
@@ -240,3 +235,13 @@ def _split_change(split: str, old: Any, now: dict[str, Any], names: list[str]) -
         said += f": {len(new)} new" + (f", as {new[0]}" if new else "")
         said += f", {gone} gone" if gone else ""
     return said
+
+
+def other_classes(where: str, before: list[str], now: list[str]) -> RamError:
+    """Returns the error of data whose classes are not those of a model's training."""
+    pairs = itertools.zip_longest(before, now, fillvalue="none")
+    old, new = next(pair for pair in pairs if pair[0] != pair[1])
+    return RamError(
+        f"{where}: expected data of the {len(before)} classes of its training, found "
+        f"{len(now)}, with {new} where {old} was"
+    )

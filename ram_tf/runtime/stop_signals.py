@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from ram_tf.errors import Interrupted
+from ram_tf.runtime.standard_error import note
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _POLL_SECONDS = 0.25
@@ -98,7 +99,7 @@ def ended_by_sigterm() -> Iterator[None]:
         try:
             yield
         except SystemExit:
-            print(f"stopped by signal {signal.SIGTERM:d}", file=sys.stderr)
+            note(f"stopped by signal {signal.SIGTERM:d}")
             raise
 
 
@@ -123,6 +124,11 @@ def answering(stop: StopRequest) -> Iterator[None]:
     # of its own for jobs of several workers; blocked, the signal never gets there.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, mine)
     ended = threading.Event()
+    # Its own descriptor: the process's is closed while images are read.
+    standard_error = None
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            standard_error = os.dup(sys.stderr.fileno())
 
     def wait() -> None:
         while not ended.is_set():
@@ -132,7 +138,7 @@ def answering(stop: StopRequest) -> Iterator[None]:
             if found is None or found.si_signo not in mine:
                 continue
             if not stop.deferred or stop.number is not None:
-                _leave(found.si_signo)
+                _leave(found.si_signo, standard_error)
             stop.number = found.si_signo
 
     thread = threading.Thread(target=wait, name="signals", daemon=True)
@@ -142,15 +148,18 @@ def answering(stop: StopRequest) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+        if standard_error is not None:
+            os.close(standard_error)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _leave(number: int) -> None:
-    # A progress bar may be in the line.
-    print(
-        f"\nstopped by signal {number}; the same command continues from the last "
-        "checkpoint, if there is one",
-        file=sys.stderr,
-        flush=True,
-    )
+def _leave(number: int, standard_error: int | None) -> None:
+    if standard_error is not None:
+        # A progress bar may be in the line.
+        text = (
+            f"\nstopped by signal {number}; the same command continues from the last "
+            "checkpoint, if there is one\n"
+        )
+        with contextlib.suppress(OSError):
+            os.write(standard_error, text.encode())
     os._exit(128 + number)

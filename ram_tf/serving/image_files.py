@@ -13,9 +13,11 @@ from ram_tf.data import image_ops, picture
 from ram_tf.data.picture_files import read_content
 from ram_tf.errors import RamError, one_line
 from ram_tf.files import read_arrays
+from ram_tf.runtime.cpu_affinity import usable_cores
 
 _CHUNK = 64  # Files that are read ahead of their predictions.
 _PATTERN = set("*?[")
+_PIXELS = 2**20  # Converted at once, by way of 12 bytes per pixel.
 
 
 class ReadImages(NamedTuple):
@@ -111,7 +113,9 @@ def read_ahead(
         except RamError as error:
             return error
 
-    with concurrent.futures.ThreadPoolExecutor(thread_name_prefix="images") as pool:
+    # A large photograph takes hundreds of megabytes: no more of them than cores.
+    threads = len(usable_cores())
+    with concurrent.futures.ThreadPoolExecutor(threads, "images") as pool:
         for at in range(0, len(paths), _CHUNK):
             yield list(pool.map(try_read, paths[at : at + _CHUNK]))
 
@@ -210,8 +214,12 @@ def with_channels(images: np.ndarray, channels: int) -> np.ndarray:
     if images.shape[-1] == channels:
         return images
     convert = image_ops.to_gray if channels == 1 else image_ops.to_color
-    converted: np.ndarray = convert(images).numpy()
-    return converted
+    pixels = images.reshape(-1, images.shape[-1])
+    converted = np.empty([len(pixels), channels], np.uint8)
+    for at in range(0, len(pixels), _PIXELS):
+        part = slice(at, at + _PIXELS)
+        converted[part] = convert(pixels[part]).numpy()
+    return converted.reshape(*images.shape[:-1], channels)
 
 
 def _read_npz(path: str) -> tuple[np.ndarray, np.ndarray | None]:

@@ -14,6 +14,7 @@ SIDE = 28  # Pixels, of MNIST's images.
 _BOX = 20  # Pixels, of the digit in them.
 _LONGEST = 280  # Pixels of a picture's side, about; the mean of many has less noise.
 _FAINTEST, _PALEST = 0.05, 0.5  # Of the strongest ink: what may still be paper.
+_NO_DIGIT = "expected a digit, found nothing that differs from the paper"
 _LEAST_CONTRAST = 24  # Grey levels between ink and paper; less is none.
 
 
@@ -40,7 +41,7 @@ def mnist_digit(gray: np.ndarray) -> tuple[np.ndarray, tuple[float, float], bool
     of_few = np.partition(ink.ravel(), -brightest)[-brightest:].mean()
     strongest = max(strongest, float(of_few))
     if strongest < _LEAST_CONTRAST:
-        raise RamError("expected a digit, found nothing that differs from the paper")
+        raise RamError(_NO_DIGIT)
     # Paper is never even, as its border shows; MNIST's is.
     uneven = 3 * float(np.std(border(gray))) / strongest
     ink = np.clip(ink / strongest, 0, 1)
@@ -58,8 +59,10 @@ def mnist_digit(gray: np.ndarray) -> tuple[np.ndarray, tuple[float, float], bool
         Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR,
     )
     box = np.asarray(small, np.uint8)
+    if not box.any():  # Strokes so faint that nothing of them is left.
+        raise RamError(_NO_DIGIT)
     # Thin lines become grey when they shrink; a digit of MNIST has white ones.
-    box = np.clip(box * (255 / max(1, int(box.max()))), 0, 255).round().astype(np.uint8)
+    box = np.clip(box * (255 / int(box.max())), 0, 255).round().astype(np.uint8)
     y, x = _centre_of_mass(box)
     half = SIDE / 2  # Where MNIST has the centres of mass, to the pixel.
     row = min(max(round(half - y), 0), SIDE - height)

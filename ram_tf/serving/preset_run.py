@@ -3,7 +3,9 @@
 import dataclasses
 from typing import Any
 
+from ram_tf.errors import RamError
 from ram_tf.models.presets import load_preset
+from ram_tf.runs.directory import other_classes
 from ram_tf.runs.setup import Experiment, assemble
 
 
@@ -19,9 +21,18 @@ def load_preset_run(name: str, data_dir: str = "") -> tuple[Experiment, dict[str
       metadata, as of `load_preset`.
 
     Raises:
-      RamError: when there is no such preset, or its data are missing.
+      RamError: when there is no such preset, or its data are missing or of other
+        classes or shape: a folder of images is found by its name alone.
     """
     preset = load_preset(name)
     config = dataclasses.replace(preset.config, data_dir=data_dir)
-    experiment = dataclasses.replace(assemble(config), model=preset.model)
-    return experiment, preset.metadata
+    experiment = assemble(config)
+    found = experiment.source.class_names
+    if found != preset.class_names:
+        raise other_classes(f"preset {name!r}", preset.class_names, found)
+    if experiment.image_shape != preset.image_shape:
+        raise RamError(
+            f"preset {name!r}: expected images of shape {preset.image_shape}, found "
+            f"{experiment.image_shape}"
+        )
+    return dataclasses.replace(experiment, model=preset.model), preset.metadata

@@ -1,7 +1,6 @@
 """One training run from its Config to its results; the command train calls it."""
 
 import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.cluster import Cluster
 from ram_tf.runtime.quiet_import import import_tensorflow
+from ram_tf.runtime.standard_error import note
 from ram_tf.runtime.stop_signals import StopRequest
 
 
@@ -161,5 +161,5 @@ def _train(
 
 def give_up(error: RamError) -> None:
     """Ends the process at once: TensorFlow cannot go on without its workers."""
-    print(f"error: {error}", file=sys.stderr, flush=True)
+    note(f"error: {error}")
     os._exit(1)

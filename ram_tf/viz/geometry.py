@@ -23,8 +23,8 @@ class GlimpsePath(NamedTuple):
     Attributes:
       image: uint8 [H, W, C].
       label: the true class, or UNKNOWN.
-      locations: float32 [T, 2], (y, x) in [-1, 1].
-      probabilities: float32 [T, N], of each class after each glimpse.
+      locations: float32 [T, 2], (y, x) in [-1, 1]; fewer rows where it stopped.
+      probabilities: float32 [T, N], of each class after each glimpse; likewise.
       name: of the image, as its file's; "" where it has none.
     """
 

@@ -140,8 +140,15 @@ def draw_paths(
         high = scales * _TILE
         draw_patches(place(x, y, beside, high), path, record, colours[: last + 1])
         y += high + 0.15
-        draw_probabilities(place(x, y, beside, chart), path, names, last)
+        draw_probabilities(
+            place(x, y, beside, chart), path, record, names, _here(path, last)
+        )
     return figure
+
+
+def _here(path: GlimpsePath, step: int) -> int:
+    """A step of the path; its last one, where it stopped before."""
+    return min(step, len(path.locations) - 1)
 
 
 def _short(name: str) -> str:
@@ -153,6 +160,7 @@ def _short(name: str) -> str:
 
 def _verdict(path: GlimpsePath, names: Sequence[str], step: int) -> tuple[str, str]:
     """What the model predicts after a step, and the colour of right or wrong."""
+    step = _here(path, step)
     prediction = int(path.probabilities[step].argmax())
     percent = 100 * path.probabilities[step, prediction]
     said = f"predicts {names[prediction]} ({percent:.0f} %)"

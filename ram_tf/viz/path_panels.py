@@ -78,13 +78,13 @@ def draw_patches(
             _show(box, patch.round().astype(np.uint8))
             for spine in box.spines.values():
                 spine.set(visible=True, color=colours[step], linewidth=2.5)
-    axes.set_xlim(-0.5, len(path.locations) - 0.5)
+    axes.set_xlim(-0.5, record.config.num_glimpses - 0.5)
     axes.set_ylim(0, scales)
     axes.set_title("what each glimpse saw", size=11, color=FAINT, loc="left", pad=5)
 
 
 def draw_probabilities(
-    axes: Any, path: GlimpsePath, names: Sequence[str], last: int
+    axes: Any, path: GlimpsePath, record: PathRecord, names: Sequence[str], last: int
 ) -> None:
     """How likely each class was after each glimpse: the area of a disc."""
     shown = _shown_classes(path)
@@ -100,14 +100,14 @@ def draw_probabilities(
             np.arange(len(sizes)), np.full(len(sizes), row), s=250 * sizes,
             color=colour, linewidths=0, zorder=2,
         )  # fmt: skip
-    axes.set_xlim(-0.5, len(path.probabilities) - 0.5)
+    axes.set_xlim(-0.5, record.config.num_glimpses - 0.5)
     axes.set_ylim(len(shown) - 0.5, -0.5)
     shown_names = [names[label] for label in shown]
     axes.set_yticks(range(len(shown)), shown_names, size=11, color=FAINT)
     for text, label in zip(axes.get_yticklabels(), shown, strict=True):
         if label == (prediction if unknown else path.label):
             text.set(color=_UNKNOWN if unknown else RIGHT, weight="bold")
-    steps = range(len(path.probabilities))
+    steps = range(record.config.num_glimpses)
     axes.set_xticks(steps, [str(step + 1) for step in steps], size=11, color=FAINT)
     axes.set_xlabel("how likely after each glimpse", size=11, color=FAINT, loc="left")
     axes.tick_params(length=0)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ram_tf.config import Config
+from ram_tf.files import shown
 from ram_tf.serving.classify import ClassifiedFile
 from ram_tf.serving.predictions import Prediction
 from ram_tf.serving.predictor import Predictor
@@ -53,16 +54,18 @@ class PredictedPaths:
         starts = np.tile(predictor.first_location, [len(images), 1])
         found = predictor.path(images, starts)
         rows = zip(self._kept, found.locations, found.probabilities, strict=True)
-        paths = [
-            GlimpsePath(
+        paths = []
+        for (image, prediction), locations, probabilities in rows:
+            # An export with a threshold stops by itself.
+            taken = int(prediction.values.get("glimpses", len(locations)))
+            path = GlimpsePath(
                 image,
                 UNKNOWN if prediction.truth is None else prediction.truth,
-                locations,
-                probabilities,
-                os.path.basename(prediction.name),
+                locations[:taken],
+                probabilities[:taken],
+                shown(os.path.basename(prediction.name)),
             )
-            for (image, prediction), locations, probabilities in rows
-        ]
+            paths.append(path)
         settings = ("num_glimpses", "patch_size", "num_scales")
         config = Config(**{name: getattr(predictor, name) for name in settings})
         return PathRecord(config, paths, predictor.class_names)
@@ -76,6 +79,9 @@ class PredictedPaths:
                 f".  The first of {self._rollouts} rollouts, whose mean is the "
                 "prediction."
             )
+        if any("glimpses" in prediction.values for _, prediction in self._kept):
+            sure = self._predictor.metadata["threshold"]
+            subtitle += f".  It stops when a class is {100 * sure:g} % likely."
         return title_of(self._record.config), subtitle
 
     def png(self) -> bytes:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from ram_tf.data.pipeline import first_images
 from ram_tf.data.sources.open import open_source
+from ram_tf.files import shown
 from ram_tf.models.presets import Preset
 from ram_tf.runs.setup import task_of
 from ram_tf.serving.classify import read_for
@@ -66,7 +67,7 @@ def paths_on_files(
         read = read_for(preset.metadata, path, resize, prepared)
         notes.add(read)
         images.append(read.images)
-        names += [os.path.basename(path)] * len(read.images)
+        names += [shown(os.path.basename(path))] * len(read.images)
         unknown = np.full([len(read.images)], UNKNOWN)
         truths.append(unknown if read.labels is None else read.labels)
     record = _look(preset, np.concatenate(images), np.concatenate(truths), names)

@@ -72,11 +72,13 @@ def test_help_imports_neither_tensorflow_nor_gradio():
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     pytest.importorskip("gradio")
-    log = tmp_path_factory.mktemp("app") / "log"
+    folder = tmp_path_factory.mktemp("app")
+    log, temporary = folder / "log", folder / "tmp"
+    temporary.mkdir()
     with open(log, "w") as file:
         server = subprocess.Popen(
             [sys.executable, "-m", "ram_tf.app", "--port=0"],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)},
             stdout=file,
             stderr=subprocess.STDOUT,
         )
@@ -89,6 +91,8 @@ def address(tmp_path_factory):
     assert status == 0, log.read_text()
     # No traceback and no other line, whatever was sent to it.
     assert len(log.read_text().splitlines()) == 1, log.read_text()
+    # What was drawn and uploaded is gone.
+    assert [path for path in temporary.rglob("*") if path.is_file()] == []
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,8 @@
 """A preset made from a run."""
 
+import dataclasses
 import json
+import pathlib
 import shlex
 import shutil
 
@@ -17,10 +19,11 @@ from ram_tf.models.presets import load_preset
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.presets.card import card
 from ram_tf.presets.command import main
-from ram_tf.presets.measures import probe_images, train_command
+from ram_tf.presets.measures import probe_images, stated, train_command
 from ram_tf.presets.saving import save_preset
 from ram_tf.presets.seeds import seed_accuracies
 from ram_tf.runs.setup import load_run
+from ram_tf.serving.preset_run import load_preset_run
 
 STOPPING = ("by_threshold", "suggested_threshold")
 
@@ -289,9 +292,50 @@ def test_other_seeds_of_the_same_config_are_stated(tiny_run, tmp_path):
     assert found == {"0": own, "2": 0.7, "10": 0.8}
     assert list(found) == ["0", "2", "10"]
     assert seed_accuracies(results) == {"0": own}
-    write_seed(tmp_path, results, 0, 0.5)
-    with pytest.raises(RamError, match="seed0.json: expected the result of the run"):
-        seed_accuracies(results, tmp_path)
+    write_seed(tmp_path, results, 0, 0.5)  # As another machine trained it.
+    assert seed_accuracies(results, tmp_path)["0"] == own
+
+
+def test_a_preset_keeps_the_name_of_its_folder_of_images_alone(tiny_run, monkeypatch):
+    run, results = load_run(tiny_run), read_json(tiny_run / "results.json")
+
+    def stated_of(place, train):
+        config = dataclasses.replace(run.config, dataset=f"folder:{place}")
+        monkeypatch.setattr(
+            run.source, "split_description", {"train": train, "test": "images 1 to 2"}
+        )
+        found = stated(dataclasses.replace(run, config=config), results)
+        return found["config"]["dataset"], found["results"]["splits"]["train"]
+
+    assert stated_of("/home/me/pets", "all of /home/me/pets/train") == (
+        "folder:pets",
+        "all of pets/train",
+    )
+    here = pathlib.Path().resolve().name
+    assert stated_of(".", "all of a.b/train") == (f"folder:{here}", "all of a.b/train")
+    assert stated_of("/", "images 1 to 9")[0] == "folder:images"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("class_names", ["a", "b"]), ("image_shape", [32, 32, 1])]
+)
+def test_a_preset_whose_metadata_are_of_another_model_is_refused(
+    name, value, saved, tmp_path
+):
+    folder = pathlib.Path(shutil.copytree(saved, tmp_path / "other"))
+    metadata = read_json(folder / METADATA)
+    (folder / METADATA).write_text(json.dumps({**metadata, name: value}))
+    with pytest.raises(RamError, match=f"{METADATA}: expected .*{name}"):
+        load_preset(folder)
+
+
+def test_a_preset_is_not_measured_on_data_of_other_classes(saved, tmp_path):
+    folder = pathlib.Path(shutil.copytree(saved, tmp_path / "other"))
+    metadata = read_json(folder / METADATA)
+    metadata["class_names"][3] = "drei"
+    (folder / METADATA).write_text(json.dumps(metadata))
+    with pytest.raises(RamError, match="expected data of the 10 classes .* drei was"):
+        load_preset_run(str(folder))
 
 
 def test_the_command_of_a_card_trains_the_same_config(tmp_path):

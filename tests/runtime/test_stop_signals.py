@@ -13,11 +13,14 @@ from ram_tf.runtime.stop_signals import StopRequest, answering, handling
 # Blocks in C, where Python's own handlers never get a turn.
 PROGRAM = """
 import ctypes, sys, time
+from ram_tf.data import picture
 from ram_tf.runtime.stop_signals import StopRequest, answering, handling
 
 stop = StopRequest()
 stop.deferred = sys.argv[1] == "deferred"
 with answering(stop):
+    if sys.argv[1] == "reads images":  # Standard error is closed meanwhile.
+        picture.quiet().__enter__()
     print("ready", flush=True)
     while stop.deferred and stop.number is None:
         time.sleep(0.01)
@@ -40,8 +43,9 @@ def begin(mode, **options):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_with_nothing_to_save_ends_the_process_at_once(number):
-    with begin("free") as process:
+@pytest.mark.parametrize("mode", ["free", "reads images"])
+def test_signal_with_nothing_to_save_ends_the_process_at_once(mode, number):
+    with begin(mode) as process:
         process.send_signal(number)
         _, errors = process.communicate(timeout=5)
     assert process.returncode == 128 + number

@@ -6,6 +6,8 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import PIL.Image
@@ -14,10 +16,13 @@ import pytest
 from ram_tf import export, predict
 from ram_tf.data.sources.open import open_source
 from ram_tf.errors import RamError
+from ram_tf.serving import image_files
 from ram_tf.serving import predictor as predictor_module
-from ram_tf.serving.image_files import find_images
+from ram_tf.serving.classify import classify_files
+from ram_tf.serving.image_files import find_images, with_channels
 from ram_tf.serving.model_folder import check_model
 from ram_tf.serving.predictor import load_predictor
+from ram_tf.viz.predicted_paths import PredictedPaths
 
 
 @pytest.fixture(scope="module")
@@ -320,6 +325,73 @@ def test_predict_draws_a_figure_and_an_animation(of_preset, pictures, tmp_path, 
         width = min(picture.width, frames.width)
         still = np.asarray(picture.convert("RGB"), np.int32)[:, :width]
         assert np.abs(shown[-1][:, :width] - still).mean() < 2
+
+
+def test_picture_of_an_export_that_stops_ends_where_it_stopped(tiny_run, tmp_path):
+    folder = tmp_path / "model"
+    words = ["--rollouts=1", "--threshold=0.3", f"--run_dir={tiny_run}"]
+    assert export.main([*words, f"--export_dir={folder}"]) == 0
+    stops = load_predictor(str(folder))
+    pictures = PredictedPaths(stops)
+    (file,) = classify_files(stops, [str(tiny_run / "examples.npz")])
+    pictures.add(file)
+    taken = [int(prediction.values["glimpses"]) for prediction in file.predictions]
+    assert len({*taken[: len(pictures)]}) > 1, "some stop and some do not"
+    for path, prediction in zip(pictures._record.paths, file.predictions, strict=False):
+        assert len(path.locations) == int(prediction.values["glimpses"])
+        assert path.prediction == prediction.label
+    assert "It stops when a class is 30 % likely." in pictures._captions[1]
+    assert pictures.png() and pictures.gif()
+
+
+def test_rollouts_of_an_export_that_stops_say_what_is_not_used(
+    tiny_run, pictures, tmp_path, capsys
+):
+    folder = tmp_path / "model"
+    words = ["--rollouts=1", "--threshold=0.3", f"--run_dir={tiny_run}"]
+    assert export.main([*words, f"--export_dir={folder}"]) == 0
+    capsys.readouterr()
+    words = [f"--model={folder}", "--rollouts=2", str(pictures / "0.png")]
+    assert predict.main(words) == 0
+    line = (
+        "--rollouts=2: each rollout takes all glimpses; the export's threshold of 0.3"
+    )
+    assert line in capsys.readouterr().err
+
+
+def test_figure_names_files_whose_names_are_no_text(pictures, tmp_path):
+    odd = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    shutil.copy(os.fsencode(pictures / "0.png"), odd)
+    words = ["--model=preset:demo", f"--figure={tmp_path / 'x.png'}", os.fsdecode(odd)]
+    assert predict.main(words) == 0
+    assert (tmp_path / "x.png").exists()
+
+
+def test_lines_for_a_closed_output_are_lost_and_no_others(pictures):
+    command = f"{sys.executable} -m ram_tf.predict --model=preset:demo --format=csv"
+    large = pictures / "large.png"
+    PIL.Image.new("L", (99, 99)).save(large)  # It is resized, which a line says.
+    for closed in (">&-", "2>&-"):
+        done = subprocess.run(
+            f"{command} {large} {closed}",
+            shell=True,
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+        if closed == "2>&-":
+            assert len(done.stdout.splitlines()) == 2, done.stdout
+        else:
+            assert "was resized" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_large_pictures_become_gray_in_parts(monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), np.uint8)
+    whole = with_channels(pixels, 1)
+    monkeypatch.setattr(image_files, "_PIXELS", 4)
+    np.testing.assert_array_equal(with_channels(pixels, 1), whole)
+    np.testing.assert_array_equal(with_channels(whole, 3)[..., 2], whole[..., 0])
 
 
 @pytest.mark.parametrize(

@@ -239,3 +239,11 @@ def test_paper_without_ink_is_an_error(level):
     blank = np.full([280, 280, 1], level, np.uint8)
     with pytest.raises(RamError, match="expected a digit, found nothing"):
         prepare(blank, model())
+
+
+def test_paper_with_dust_and_faint_strokes_is_an_error():
+    page = np.full([280, 280, 1], 255, np.uint8)
+    page[50, [50, 100, 150, 200, 250]] = 0  # They set what ink is, and are no stroke.
+    page[20, 20:23] = page[260, 257:260] = 240
+    with pytest.raises(RamError, match="expected a digit, found nothing"):
+        prepare(page, model())

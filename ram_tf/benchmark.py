@@ -19,7 +19,7 @@ from ram_tf.benchmarks.time_to_accuracy import (
     time_to_accuracy,
 )
 from ram_tf.config import Config, flag_text
-from ram_tf.entry_point import entry_point
+from ram_tf.entry_point import entry_point, note
 from ram_tf.errors import RamError
 from ram_tf.flags import (
     Arguments,
@@ -28,7 +28,6 @@ from ram_tf.flags import (
     experiment_name,
     parse,
 )
-from ram_tf.runtime.standard_error import note
 from ram_tf.runtime.stop_signals import ended_by_sigterm
 
 USAGE = """Measures training, evaluation, the exported model, the input pipeline, start

@@ -12,7 +12,6 @@ from typing import Any
 
 from ram_tf.errors import Interrupted, RamError, one_line
 from ram_tf.flags import Arguments, help_text, parse
-from ram_tf.runtime.standard_error import note
 
 
 def entry_point(
@@ -95,6 +94,15 @@ def say(text: str, end: str = "\n") -> None:
     except OSError as error:
         _drop_output()
         print_error(RamError(f"standard output: {one_line(error)}; the work goes on"))
+
+
+def note(text: str) -> None:
+    """Prints a line on standard error at once; none where the shell has closed it.
+
+    `print` would send it to standard output then, among the results.
+    """
+    if sys.stderr is not None:
+        print(text, file=sys.stderr, flush=True)
 
 
 def print_error(error: Exception) -> None:

@@ -8,7 +8,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from ram_tf.entry_point import entry_point
+from ram_tf.entry_point import entry_point, note
 from ram_tf.errors import RamError
 from ram_tf.evaluation.pixel_budget import PixelBudget
 from ram_tf.files import write_atomic
@@ -16,7 +16,6 @@ from ram_tf.flags import PRESET, Arguments, Setting, config_settings
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.quiet_import import import_tensorflow
-from ram_tf.runtime.standard_error import note
 from ram_tf.serving.model_folder import check_model
 from ram_tf.viz.geometry import (
     UNKNOWN,

@@ -5,13 +5,12 @@ import pathlib
 import sys
 from typing import TYPE_CHECKING
 
-from ram_tf.entry_point import entry_point, print_error
+from ram_tf.entry_point import entry_point, note, print_error
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting
 from ram_tf.runtime.progress import on_terminal
 from ram_tf.runtime.quiet_import import import_tensorflow
-from ram_tf.runtime.standard_error import note
 from ram_tf.serving.model_folder import check_model
 
 if TYPE_CHECKING:

@@ -10,11 +10,10 @@ import pathlib
 import sys
 
 from ram_tf.config import Config
-from ram_tf.entry_point import entry_point, say
+from ram_tf.entry_point import entry_point, note, say
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting, config_settings
-from ram_tf.runtime.standard_error import note
 from ram_tf.sweeps.grid import read_grid
 from ram_tf.sweeps.ranking import Ranked, markdown, rank, table_csv
 from ram_tf.sweeps.runs import runs_of, train_all

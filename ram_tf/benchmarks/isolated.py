@@ -15,8 +15,8 @@ from typing import Any
 
 from ram_tf.benchmarks.stopwatch import Budget
 from ram_tf.config import Config
+from ram_tf.entry_point import note
 from ram_tf.errors import RamError
-from ram_tf.runtime.standard_error import note
 
 # The module of each measure: a function (config, budget, **options) -> fields.
 MEASURES = {

@@ -14,8 +14,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
+from ram_tf.entry_point import note
 from ram_tf.errors import Interrupted
-from ram_tf.runtime.standard_error import note
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _POLL_SECONDS = 0.25

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ram_tf.config import Config
+from ram_tf.entry_point import note
 from ram_tf.errors import RamError
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.cluster import Cluster
 from ram_tf.runtime.quiet_import import import_tensorflow
-from ram_tf.runtime.standard_error import note
 from ram_tf.runtime.stop_signals import StopRequest
 
 

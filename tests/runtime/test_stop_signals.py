@@ -13,14 +13,16 @@ from ram_tf.runtime.stop_signals import StopRequest, answering, handling
 # Blocks in C, where Python's own handlers never get a turn.
 PROGRAM = """
 import ctypes, sys, time
-from ram_tf.data import picture
 from ram_tf.runtime.stop_signals import StopRequest, answering, handling
 
 stop = StopRequest()
 stop.deferred = sys.argv[1] == "deferred"
 with answering(stop):
     if sys.argv[1] == "reads images":  # Standard error is closed meanwhile.
-        picture.quiet().__enter__()
+        from ram_tf.data import picture
+
+        silence = picture.quiet()
+        silence.__enter__()
     print("ready", flush=True)
     while stop.deferred and stop.number is None:
         time.sleep(0.01)

@@ -112,7 +112,7 @@ class Config:
         "none",
         "Random changes of training images: left-right flips, shifts by up to "
         "max_shift, or both; affine, for handwriting, shifts, turns by up to 15 "
-        "degrees, and changes size and slant by up to 15 %.",
+        "degrees, sizes from 87 to 118 % and slants by up to 15 %.",
         choices=("none", "flip", "shift", "flip_crop", "affine"),
     )
     max_shift: int = _setting(4, "Pixels by which augmentation shifts at most.", low=1)

@@ -18,7 +18,7 @@ from ram_tf.tables.catalogue import (
     read_sources,
     read_tables,
 )
-from ram_tf.tables.collect import collect
+from ram_tf.tables.collect import collect, collect_row
 from ram_tf.tables.command import (
     EXPERIMENTS_DIR,
     QUICK,
@@ -99,15 +99,19 @@ def _command(arguments: Arguments) -> None:
         failed = make_all(reproduction, jobs, trainings, arguments.jobs, say)
     trainings.check(f"{len(failed)} of {len(jobs)} results to go")
     sources = read_sources(arguments.experiments_dir)
-    tables = collect(arguments.experiments_dir, results_dir, quick=quick, seeds=seeds)
+    # With every seed that a row has, so that the same figures stand everywhere.
+    tables = collect(arguments.experiments_dir, results_dir, quick=quick)
     if any(row.seeds for table in tables for row in table.rows):
-        page = collect(arguments.experiments_dir, results_dir, quick=quick)
-        write_atomic(pathlib.Path(results_dir) / "tables.md", render(page, sources))
-    tables = [table for table in tables if table.table in shown]
-    say(render(tables, sources), end="")
+        write_atomic(pathlib.Path(results_dir) / "tables.md", render(tables, sources))
+    say(render([table for table in tables if table.table in shown], sources), end="")
     if failed:
         raise RamError(f"{len(failed)} of {len(jobs)} runs failed: {', '.join(failed)}")
-    require_no_faults(tables)
+    require_no_faults(
+        [
+            collect_row(experiment, results_dir, seeds=seeds, quick=quick)
+            for experiment in experiments
+        ]
+    )
 
 
 main = entry_point(_command, SETTINGS, USAGE)

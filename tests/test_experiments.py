@@ -387,7 +387,8 @@ def test_pixel_budget_agrees_with_task_and_model(name):
 
 
 @pytest.mark.slow
-def test_every_row_builds_its_model():
+def test_every_row_builds_its_model_and_its_results_state_what_it_costs():
+    from ram_tf.models.cost import forward_operations
     from ram_tf.models.factory import build_model
 
     for experiment in ROWS.values():
@@ -396,7 +397,11 @@ def test_every_row_builds_its_model():
         if config.task != "plain":
             height = width = config.canvas_size
         shape = height, width, 1 if config.grayscale else channels
-        assert build_model(config, 10, shape).count_params() > 0
+        model = build_model(config, 10, shape)
+        assert model.count_params() > 0
+        for path in (ROOT / "results" / experiment.name).glob("seed*.json"):
+            stated = json.loads(path.read_text())["flops_per_image"]
+            assert stated == forward_operations(model), path
 
 
 def dry_run(*words):

@@ -68,9 +68,9 @@ def summarise(runs: Sequence[Sequence[Evaluation]], target: float) -> dict[str, 
       target: the accuracy to reach.
 
     Returns:
-      target_percent; reached, "2 of 3" seeds; best_percent, the highest accuracy of the
-      median seed; and where the median seed reached it, seconds and steps of the
-      median (a seed that did not takes for ever).
+      target_percent; reached, "2 of 3" seeds; best_percent, the median over seeds of
+      their highest accuracies; and where the median seed reached it, seconds and steps
+      of the median (a seed that did not takes for ever).
     """
     reached = [first_lasting(run, target) for run in runs]
     best = statistics.median(max(each.accuracy for each in run) for run in runs)

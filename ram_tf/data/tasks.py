@@ -47,7 +47,7 @@ class Task:
       pixel_range: "unit" for pixels in [0, 1], "byte" for 0..255.
       augmentation: of training images: "none", "flip" (left-right, by a fair coin),
         "shift" (by up to `max_shift` pixels, black coming in), "flip_crop", both, or
-        "affine": shifted, turned by up to 15 degrees, up to 15 % smaller or larger and
+        "affine": shifted, turned by up to 15 degrees, 13 % smaller to 18 % larger and
         slanted by up to 0.15.
       max_shift: of augmentation, in pixels.
 

@@ -25,10 +25,11 @@ class Evaluator:
 
     Args:
       model: any model of the package; its current weights are used at each call.
-      image_set: the images.
+      image_set: the whole split: an image's draws come from its index in it.
       task: how they are shown.
       jit_compile: whether XLA compiles the rollout.
       on_batch: called before every batch; what it raises ends the pass.
+      indices: the images to look at; None is all of them.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class Evaluator:
         task: Task,
         jit_compile: bool = False,
         on_batch: Callable[[], None] = lambda: None,
+        indices: Sequence[int] | None = None,
     ) -> None:
         self.model = model
         self.size = len(image_set.labels)
-        self.batch_size = min(BATCH_SIZE, self.size)
-        self.batches = evaluation_batches(image_set, task, self.batch_size)
+        count = self.size if indices is None else len(indices)
+        self.batch_size = min(BATCH_SIZE, count)
+        self.batches = evaluation_batches(image_set, task, self.batch_size, indices)
         # With the model, so that what was compiled for one split serves the next; not
         # as an attribute, which Keras would track and save.
         self._compiled = model.__dict__.setdefault("_evaluated_by", {})

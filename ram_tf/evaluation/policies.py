@@ -59,12 +59,15 @@ class PolicyMonitor:
         jit_compile: bool = False,
         class_names: Sequence[str] = (),
     ) -> None:
-        part = ImageSet(image_set.images[:SLICE], image_set.labels[:SLICE])
+        # Of the whole split: of its images clutter is cut, by their numbers in it.
+        size = min(SLICE, len(image_set.labels))
         self.model = model
-        self.evaluator = Evaluator(model, part, task, jit_compile)
-        count = min(_GRADIENT_IMAGES, len(part.labels))
+        self.evaluator = Evaluator(
+            model, image_set, task, jit_compile, indices=range(size)
+        )
+        count = min(_GRADIENT_IMAGES, size)
         images, labels, _ = next(
-            iter(evaluation_batches(part, task, count, range(count)))
+            iter(evaluation_batches(image_set, task, count, range(count)))
         )
         draws = tf.random.split([2014, 1], 2)
         shape = [count, model.num_glimpses - 1, 2]
@@ -72,10 +75,10 @@ class PolicyMonitor:
         self._given = (images, first, tf.random.stateless_normal(shape, draws[1]))
         self._labels = tf.cast(labels, tf.int32)
         # Spread over the slice: in a set of folders the first may be of one class.
-        places = np.linspace(0, len(part.labels) - 1, min(_DRAWN, len(part.labels)))
+        places = np.linspace(0, size - 1, min(_DRAWN, size))
         self._drawn = np.unique(places.round().astype(int))
         self._images, _, _ = next(
-            iter(evaluation_batches(part, task, len(self._drawn), self._drawn))
+            iter(evaluation_batches(image_set, task, len(self._drawn), self._drawn))
         )
         self._white = 255.0 if task.pixel_range == "byte" else 1.0
         self._names = class_names

@@ -134,6 +134,14 @@ class CheckpointFolder:
         """Replaces the best checkpoint."""
         save(self.best, variables, self._signed(state))
 
+    def read_best(self) -> dict[str, Any] | None:
+        """Returns the state of the best checkpoint; None without a whole one."""
+        try:
+            arrays = read_arrays(self.best, "a whole checkpoint", [_STATE])
+            return _state(self.best, arrays[_STATE], self.config_digest)
+        except RamError:
+            return None
+
     def check(self) -> None:
         """Checks that the newest whole checkpoint, if there is one, is of this Config.
 

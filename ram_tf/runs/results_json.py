@@ -16,6 +16,7 @@ _MEASURES = {
     "accuracy_mean": float,
     "accuracy_ensemble": float,
     "num_rollouts": int,
+    "num_images": int,
     "interval": [float, float],
 }
 # Of a policy's `by_threshold`, which results of earlier versions have not.

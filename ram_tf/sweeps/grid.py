@@ -1,12 +1,15 @@
 """The combinations of a sweep, read from "learning_rate=1e-3,3e-3 core=rnn,lstm"."""
 
 import dataclasses
+import hashlib
 import itertools
 import urllib.parse
 from typing import Any
 
 from ram_tf.config import Config, flag_text, parse_value
 from ram_tf.errors import RamError, did_you_mean
+
+_LONGEST = 200  # Letters of a folder's name; temporary files beside it need some more.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +29,16 @@ class Combination:
 
     @property
     def folder(self) -> str:
-        """The name of its folder, a function of the values alone."""
+        """The name of its folder, a function of the values alone.
+
+        Of many fields the end is a digest: a name has at most 255 bytes.
+        """
         words = (f"{name}={text}" for name, text in self.texts.items())
-        return urllib.parse.quote(",".join(words), safe="=,:# ")
+        whole = urllib.parse.quote(",".join(words), safe="=,:# ")
+        if len(whole) <= _LONGEST:
+            return whole
+        digest = hashlib.sha256(whole.encode()).hexdigest()[:16]
+        return f"{whole[: _LONGEST - len(digest) - 1]},{digest}"
 
     @property
     def texts(self) -> dict[str, str]:

@@ -8,7 +8,7 @@ from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting
 from ram_tf.tables.catalogue import read_sources
-from ram_tf.tables.collect import Table, collect
+from ram_tf.tables.collect import Table, TableRow, collect
 from ram_tf.tables.markdown import render
 
 USAGE = """Prints the tables of results as Markdown, the printed figures beside ours.
@@ -58,9 +58,9 @@ def seeds_of(text: str) -> list[int]:
     return seeds
 
 
-def require_no_faults(tables: Sequence[Table]) -> None:
+def require_no_faults(measured: Sequence[Table | TableRow]) -> None:
     """Raises a RamError that names every faulty seed, if there is one."""
-    faults = [fault for table in tables for fault in table.faults]
+    faults = [fault for found in measured for fault in found.faults]
     if faults:
         raise RamError(
             f"expected a current result of every seed, found {'; '.join(faults)}"

@@ -32,17 +32,25 @@ TRAINED: dict[str, dict[str, Any]] = {
     "Trained on the centre": {"policy": "center"},
     "No policy gradient": {"reinforce_weight": 0.0},
 }
-# What a model trained on other locations does not use, at its default.
-_OF_A_LEARNED_POLICY = {
-    name: getattr(Config(), name)
-    for name in (
-        "location_spread",
-        "location_stddev",
-        "location_bound",
-        "policy_gradient_scope",
-        "reinforce_weight",
-    )
-}
+# What shapes REINFORCE and nothing else: the baseline stops its input.
+_OF_REINFORCE = (
+    "policy_gradient_scope",
+    "decision_return",
+    "reward",
+    "discount",
+    "baseline",
+    "normalize_advantages",
+)
+# What a model trained on other locations does not use.
+_OF_A_LEARNED_POLICY = (
+    "location_spread",
+    "location_stddev",
+    "location_bound",
+    "location_input_scale",
+    "location_maps",
+    "location_hidden_units",
+    "reinforce_weight",
+)
 SAME_WEIGHTS = {
     "Same weights, random locations": "random",
     "Same weights, the centre": "center",
@@ -129,13 +137,15 @@ def half_width(first: float, second: float, count: int) -> float:
 
 def _key(config: Config) -> str:
     """Returns the same for settings of which a training makes the same use."""
+    unused: tuple[str, ...] = ()
     if config.policy != "learned":
-        config = dataclasses.replace(config, **_OF_A_LEARNED_POLICY)
+        unused = _OF_REINFORCE + _OF_A_LEARNED_POLICY
     elif not config.reinforce_weight:
-        config = dataclasses.replace(
-            config, policy_gradient_scope=Config().policy_gradient_scope
-        )
-    return config.digest()
+        unused = _OF_REINFORCE
+    default = Config()
+    return dataclasses.replace(
+        config, **{name: getattr(default, name) for name in unused}
+    ).digest()
 
 
 def _learns(row: TableRow) -> bool:

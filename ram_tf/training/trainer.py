@@ -180,6 +180,13 @@ class Trainer:
             self.curve = state["curve"]
             self.best = state["best"]
             self._evaluated = int(self.curve[-1]["step"]) if self.curve else 0
+            # The best weights may be of an evaluation after this checkpoint, and count:
+            # another machine's steps to it may not come out to the bit.
+            best = self.checkpoints.read_best()
+            if best is not None and best["step"] > self.step:
+                self.best = {
+                    name: best[name] for name in ("step", "validation_accuracy")
+                }
             logging.info("resumed at step %d", self.step)
         variables = list(self._variables.values())
         self.step, self._evaluated = self.workers.broadcast(

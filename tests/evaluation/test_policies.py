@@ -7,9 +7,12 @@ import pytest
 
 from ram_tf.data.sources.base import ImageSet
 from ram_tf.data.tasks import Task
+from ram_tf.evaluation import policies
+from ram_tf.evaluation.evaluator import Evaluator
 from ram_tf.evaluation.metrics import (
     border_share,
     glimpse_distance,
+    is_right,
     landing_shares,
     location_entropy,
     policy_warnings,
@@ -118,6 +121,25 @@ def test_monitor_sees_a_policy_at_the_border(make_model, location_bound):
     # All but the first glimpse are at one corner.
     assert after["step_length"] < before["glimpse_distance"] + 2
     assert after["accuracy_random"] == before["accuracy_random"]
+
+
+def test_monitor_looks_at_the_images_of_validation(make_model, monkeypatch):
+    monkeypatch.setattr(policies, "SLICE", 15)
+    model = make_model((20, 20, 1), initial_location="random")
+    model.compile()
+    numbers = np.random.default_rng(0)
+    images = numbers.integers(0, 256, (40, 12, 12, 1), np.uint8)
+    split = ImageSet(images, numbers.integers(0, 5, 40).astype(np.int32))
+    # Clutter is cut from the other images of the split.
+    task = Task("cluttered", canvas_size=20, clutter_size=4)
+    observe = PolicyMonitor(model, split, task)
+    accuracy = observe()["accuracy_learned"]
+    whole = Evaluator(model, split, task).predict()
+    np.testing.assert_allclose(
+        observe.predictions.step_probabilities, whole.step_probabilities[:15], atol=1e-6
+    )
+    right = is_right(whole.step_probabilities[:15, -1], whole.labels[:15])
+    assert accuracy == np.mean(right)
 
 
 @pytest.mark.parametrize("channels, scales", [(1, 1), (3, 2)])

@@ -58,6 +58,7 @@ def result_of(config: Config, name: str, accuracy: float) -> dict:
         "accuracy_mean": accuracy,
         "accuracy_ensemble": accuracy,
         "num_rollouts": 1,
+        "num_images": 10_000,
         "interval": [accuracy - 0.01, accuracy + 0.01],
     }
     return {

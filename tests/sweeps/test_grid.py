@@ -40,6 +40,13 @@ def test_folders_of_different_values_differ(texts):
     assert not any("/" in folder or folder in (".", "..") for folder in folders)
 
 
+def test_folder_of_many_fields_has_a_name_that_disks_take():
+    values = {f"field_{number}": "x" * 20 for number in range(20)}
+    one, other = (Combination({**values, "field_19": end}).folder for end in ("a", "b"))
+    assert one != other and len(one) <= 200
+    assert one.startswith("field_0=xxx")
+
+
 def test_every_field_that_changes_numbers_can_be_swept():
     for field in dataclasses.fields(Config):
         word = f"{field.name}={flag_text(field.default)}"

@@ -65,6 +65,16 @@ def test_what_only_a_learned_policy_uses_makes_no_other_partner(rows):
     assert rows["ablation/mnist_noise_1"][3] == ""
 
 
+def test_what_shapes_reinforce_alone_makes_no_other_partner(rows):
+    for name, index in (("cifar10_input_scale", 2), ("mnist_reward_to_go", 2)):
+        learned = accuracy(f"ablation/{name}")
+        other = accuracy(f"ablation/{name.split('_')[0]}_center", "center")
+        cell = rows[f"ablation/{name}"][index]
+        assert cell.startswith(f"{other:.2f} ({learned - other:+.2f} ± ")
+    other = accuracy("ablation/mnist_no_policy_gradient")
+    assert rows["ablation/mnist_reward_to_go"][3].startswith(f"{other:.2f} ")
+
+
 def test_no_partner_is_an_empty_cell(rows):
     assert rows["table1/ram_4g_1s"][1 : 1 + len(TRAINED)] == [""] * len(TRAINED)
 

@@ -56,6 +56,20 @@ def test_current_results_are_not_trained_again(folder, capsys):
     assert "[1/2] table1/fc seed 0: current" in capsys.readouterr().out
 
 
+def test_other_rows_and_seeds_of_the_table_are_shown_and_not_asked_for(folder, capsys):
+    for seed in (0, 1):
+        for row, accuracy in (("fc", 0.9), ("ram", 0.8)):
+            if (row, seed) != ("ram", 1):
+                args = (folder / "experiments", folder / "results", f"table1/{row}")
+                write_result(*args, seed, accuracy + 0.01 * seed)
+    assert main(flags_of(folder, "--experiments=table1/fc", "--seeds=0,1")) == 0
+    shown = capsys.readouterr().out
+    assert "90.50 ± 0.71" in shown and "80.00" in shown and "missing" not in shown
+    # One seed is asked for, and the row's mean is still that of both.
+    assert main(flags_of(folder, "--experiments=table1/fc", "--seeds=0")) == 0
+    assert "90.50 ± 0.71" in capsys.readouterr().out
+
+
 def test_a_row_without_news_costs_less_than_a_second(tmp_path):
     shutil.copytree(ROOT / "experiments", tmp_path / "experiments")
     shutil.copytree(ROOT / "results" / "table1", tmp_path / "results" / "table1")

@@ -384,6 +384,23 @@ def test_trainer_keeps_the_earliest_best_weights_apart(tmp_path):
         np.testing.assert_array_equal(found, expected)
 
 
+def test_trainer_keeps_the_best_weights_of_an_evaluation_after_its_checkpoint(tmp_path):
+    """A killed run goes on elsewhere, where the same steps end a little differently."""
+    killed = iter([0.1, 0.9])
+    trainer = small_trainer(tmp_path, lambda: next(killed), checkpoint_every=4)
+    trainer.run([Watcher(7, stop_training)])
+    folder = CheckpointFolder(tmp_path, keep=9)
+    for path in folder.newest()[:-1]:
+        path.unlink()
+    assert (folder.newest(), folder.read_best()["step"]) == ([folder.at(4)], 8)
+    elsewhere = iter([0.8, 0.2, 0.3])
+    resumed = small_trainer(tmp_path, lambda: next(elsewhere), checkpoint_every=4)
+    resumed.run()
+    best = {"step": 8, "validation_accuracy": 0.9}
+    assert resumed.best == best
+    assert {name: folder.read_best()[name] for name in best} == best
+
+
 def test_trainer_validates_averaged_weights_and_trains_on_its_own(straight):
     seen = []
 

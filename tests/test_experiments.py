@@ -1,6 +1,7 @@
 """Every flagfile against the table of experiments, the papers and its own head."""
 
 import dataclasses
+import json
 import os
 import pathlib
 import shutil

@@ -540,6 +540,8 @@ def check_value(field: dataclasses.Field, value: Any, prefix: str = "--") -> Any
     """
     kind = type(field.default)
     metadata = field.metadata
+    if type(value).__module__ == "numpy" and hasattr(value, "item"):
+        value = value.item()  # A number of NumPy's is a number.
     good: Any = value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         good = float(value)

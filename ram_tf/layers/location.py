@@ -94,8 +94,9 @@ class LocationNetwork(keras.layers.Layer):
             if hidden_units
             else None
         )
-        both = (bound, bound) if isinstance(bound, (int, float)) else bound
-        self.bound = [float(largest) for largest in both]
+        self.bound = [float(largest) for largest in np.ravel(bound)]
+        if np.ndim(bound) == 0:
+            self.bound *= 2
         if len(self.bound) != 2 or not all(0 <= each <= 1 for each in self.bound):
             raise RamError(f"bound={bound}: expected a number from 0 to 1, or two")
         self.maps = maps

@@ -6,6 +6,7 @@ what it reports, and what Keras' own methods need to know about them.
 Over 250 lines: Keras asks one class for all of this.
 """
 
+import math
 import warnings
 from typing import Any
 
@@ -64,11 +65,24 @@ class ImageClassifier(keras.Model):
         return super().__call__(*args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
-        """As `keras.Model.predict`, and the images are looked at before."""
-        images = x["images"] if isinstance(x, dict) else x
+        """As `keras.Model.predict`, and arrays of images are looked at before."""
+        self._check_arrays(x)
+        return super().predict(x, *args, **kwargs)
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.fit`, and arrays of images are looked at before."""
+        self._check_arrays(x)
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.evaluate`, and arrays of images are looked at before."""
+        self._check_arrays(x)
+        return super().evaluate(x, *args, **kwargs)
+
+    def _check_arrays(self, x: Any) -> None:
+        images = x.get("images") if isinstance(x, dict) else x
         if isinstance(images, (np.ndarray, tf.Tensor)):
             self._check(images)
-        return super().predict(x, *args, **kwargs)
 
     def _check(self, images: Any) -> None:
         check_images(images)
@@ -100,6 +114,7 @@ class ImageClassifier(keras.Model):
     def compile(
         self,
         optimizer: Any = "adam",
+        *,
         clip_norm: float = 0.0,
         jit_update: bool = False,
         **kwargs: Any,
@@ -120,8 +135,11 @@ class ImageClassifier(keras.Model):
             optimizer in a LossScaleOptimizer, unless auto_scale_loss is False.
 
         Raises:
-          ValueError: when a loss, metrics, or weights of either are given.
+          ValueError: when a loss, metrics, or weights of either are given, or
+            `clip_norm` is below 0 or not finite.
         """
+        if not 0 <= clip_norm < math.inf:
+            raise ValueError(f"clip_norm={clip_norm}: expected a number of at least 0")
         for name in ("loss", "metrics", "weighted_metrics", "loss_weights"):
             if kwargs.get(name) is not None:
                 raise ValueError(f"{type(self).__name__} has its own {name}")
@@ -167,7 +185,9 @@ class ImageClassifier(keras.Model):
             self(tf.zeros([side or 1 for side in self._images_shape()]))
         super().export(filepath, *args, **kwargs)
 
-    def get_compile_config(self) -> dict[str, Any]:
+    def get_compile_config(self) -> dict[str, Any] | None:
+        if not self.compiled:
+            return None
         return {
             "optimizer": keras.saving.serialize_keras_object(self.optimizer),
             "clip_norm": self.clip_norm,
@@ -191,8 +211,9 @@ class ImageClassifier(keras.Model):
           The dict of inputs, and the labels as int32 [B].
 
         Raises:
-          RamError: for weights of samples or classes, which the loss does not have, and
-            for images of a dtype whose range is not known.
+          RamError: for weights of samples or classes, which the loss does not have, for
+            labels that are no class numbers, and for images of a dtype whose range is
+            not known.
         """
         inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         if weights is not None:
@@ -200,6 +221,7 @@ class ImageClassifier(keras.Model):
                 f"{type(self).__name__}: expected no sample_weight and no "
                 "class_weight: the model has its own loss"
             )
+        _check_labels(labels)
         if not isinstance(inputs, dict):
             inputs = {"images": inputs}
         check_images(inputs["images"])
@@ -257,6 +279,8 @@ class ImageClassifier(keras.Model):
             )
             terms = dict(zip(terms, tf.unstack(values), strict=True))
         update = self._jitted_update if self.jit_update else self._update
+        if not gradients:
+            update = self._no_update  # Every weight is frozen.
         norm, tried = update(gradients, values)
         # The loss of a non-finite step may look well: ReLU takes NaN for 0.
         loss = tf.where(tf.math.is_finite(norm), terms["loss"], norm)
@@ -301,6 +325,9 @@ class ImageClassifier(keras.Model):
         gradients = [tf.where(finite, gradient, np.nan) for gradient in gradients]
         self.optimizer.apply(gradients, self.trainable_variables)
         return norm, tried
+
+    def _no_update(self, gradients: Any, values: tf.Tensor) -> tuple[tf.Tensor, None]:
+        return tf.zeros([]), None
 
     def _loss_is_scaled(self) -> bool:
         scales = self.optimizer is not self.inner_optimizer
@@ -356,6 +383,18 @@ class ImageClassifier(keras.Model):
         for name, value in terms.items():
             self._trackers[name].update_state(value, sample_weight=num_rows)
         return {name: self._trackers[name].result() for name in terms}
+
+
+def _check_labels(labels: Any) -> None:
+    """Raises RamError unless labels are class numbers [B] or [B, 1]."""
+    shape = None if labels is None else tf.TensorShape(labels.shape)
+    if shape is not None and (shape.rank in (None, 1) or shape[1:] == [1]):
+        return
+    found = "none" if shape is None else f"labels of shape {shape}"
+    raise RamError(
+        f"expected class numbers as labels [B], found {found}; of one-hot labels, "
+        "their argmax"
+    )
 
 
 def _warn_of_range(images: Any) -> None:

@@ -170,7 +170,26 @@ def read_weights(
     path = folder / WEIGHTS
     try:
         model.load_weights(path, objects_to_skip=list(fresh) or None)
+        stored = _count_arrays(path)
     except Exception as error:  # noqa: BLE001 - Keras and HDF5 raise all kinds.
         raise RamError(
             f"{path}: expected the weights of the model, found: {one_line(error)}"
         ) from None
+    if stored != len(model.weights):  # Keras leaves out what the model lacks.
+        raise RamError(
+            f"{path}: expected the weights of the model, {len(model.weights)} arrays, "
+            f"found {stored}"
+        )
+
+
+def _count_arrays(path: pathlib.Path) -> int:
+    import h5py  # Keras has it; a name of a preset is known without.
+
+    names: list[str] = []
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, found: (
+                names.append(name) if isinstance(found, h5py.Dataset) else None
+            )
+        )
+    return len(names)

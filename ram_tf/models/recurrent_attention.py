@@ -6,6 +6,7 @@ Over 250 lines: Keras asks one class for the rollout, its steps and its settings
 import dataclasses
 import inspect
 import itertools
+import operator
 import pathlib
 from typing import Any, NamedTuple
 
@@ -85,7 +86,9 @@ class RecurrentAttentionModel(ImageClassifier):
     Gradient:
       Cross-entropy: glimpse, core and action networks. Baseline MSE: the baseline
       network. REINFORCE: the location network, and with policy_gradient_scope="core"
-      the core and glimpse networks too. None through a location.
+      the core and glimpse networks too. None through a location. Only the model's own
+      `fit` has these terms: as a layer of another model it looks at its means and does
+      not learn where to look.
 
     Attributes:
       num_parts: into how many parts of its images a rollout is split, each computed by
@@ -112,7 +115,8 @@ class RecurrentAttentionModel(ImageClassifier):
         Args:
           preset: a name of `presets`, the folder of a preset, or "hf://user/name".
           load_weights: False leaves the initial weights of the architecture.
-          **settings: arguments to change. Other num_classes leave the action network
+          **settings: arguments to change, and `name`, of which two presets in one
+            functional model need two. Other num_classes leave the action network
             with initial weights, for training on other classes. More num_glimpses
             leave the further decisions with untrained offsets (location_spread).
 
@@ -169,6 +173,7 @@ class RecurrentAttentionModel(ImageClassifier):
     ) -> None:
         super().__init__(**kwargs)
         given = locals()
+        num_classes = _class_count(num_classes)
         self._settings = {
             field.name: check_value(field, given[field.name], prefix="")
             for field in dataclasses.fields(Config)
@@ -227,6 +232,10 @@ class RecurrentAttentionModel(ImageClassifier):
         self.core.build(features_shape)
         if self.location_bound == 0:
             g, (height, width) = self.sensor.patch_size, images_shape[1:3]
+            if height is None or width is None:
+                raise RamError(
+                    "location_bound=0: expected images of one size, which it depends on"
+                )
             self.location_network.bound = [
                 max(0.0, 1.0 - g / height),
                 max(0.0, 1.0 - g / width),
@@ -333,6 +342,10 @@ class RecurrentAttentionModel(ImageClassifier):
             baselines=_stack(baselines, [batch, 0]),
         )
 
+    def compute_output_shape(self, input_shape: Any) -> tuple[Any, int]:
+        shape = input_shape["images"] if isinstance(input_shape, dict) else input_shape
+        return shape[0], self.num_classes
+
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         if not isinstance(inputs, dict):
             inputs = {"images": inputs}
@@ -388,9 +401,12 @@ class RecurrentAttentionModel(ImageClassifier):
         }
 
     def _look(
-        self, images: tf.Tensor, initial_locations: tf.Tensor | None = None
+        self,
+        images: tf.Tensor,
+        initial_locations: tf.Tensor | None = None,
+        exploration: tf.Tensor | None = None,
     ) -> Rollout:
-        """A rollout at the means: it takes no noise, so nothing depends on chance."""
+        """A rollout at the means: noise is of training alone, and not used."""
         return self.rollout(images, initial_locations)
 
     def _draw(
@@ -439,6 +455,17 @@ class RecurrentAttentionModel(ImageClassifier):
             "num_classes": self.num_classes,
             **self._settings,
         }
+
+
+def _class_count(value: Any) -> int:
+    """Returns a number of classes as int; NumPy's integers are numbers too."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise RamError(f"num_classes={value!r}: expected an integer of at least 1")
+    return count
 
 
 def _stack(steps: list[tf.Tensor], empty: list[Any]) -> tf.Tensor:

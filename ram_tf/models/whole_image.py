@@ -13,13 +13,19 @@ from ram_tf.models.losses import correct, cross_entropy
 class _WholeImageClassifier(ImageClassifier):
     """A stack of layers, trained by cross-entropy."""
 
-    def __init__(self, stack: list[keras.layers.Layer], **kwargs: Any) -> None:
+    def __init__(
+        self, num_classes: int, stack: list[keras.layers.Layer], **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.stack = stack
+        self.num_classes = num_classes
         self.track_terms(("loss", "cross_entropy", "accuracy", "gradient_norm"))
 
     def build(self, input_shape: Any) -> None:
-        shape = (None, *input_shape[1:])
+        images_shape = input_shape
+        if isinstance(input_shape, dict):
+            images_shape = input_shape["images"]
+        shape = (None, *images_shape[1:])
         for layer in self.stack:
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
@@ -35,8 +41,13 @@ class _WholeImageClassifier(ImageClassifier):
             x = layer(x)
         return x
 
-    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
+        images = inputs["images"] if isinstance(inputs, dict) else inputs
         return tf.nn.softmax(self.logits(images))
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[Any, int]:
+        shape = input_shape["images"] if isinstance(input_shape, dict) else input_shape
+        return shape[0], self.num_classes
 
     def train_step(self, data: Any) -> dict[str, Any]:
         inputs, labels = self.unpack(data)
@@ -73,6 +84,7 @@ class FCClassifier(_WholeImageClassifier):
     ) -> None:
         dtype = kwargs.get("dtype")
         super().__init__(
+            num_classes,
             [
                 keras.layers.Flatten(dtype=dtype, name="flatten"),
                 keras.layers.Dense(fc_units, "relu", dtype=dtype, name="hidden_1"),
@@ -81,7 +93,6 @@ class FCClassifier(_WholeImageClassifier):
             ],
             **kwargs,
         )
-        self.num_classes = num_classes
         self.fc_units = fc_units
 
     def get_config(self) -> dict[str, Any]:
@@ -116,6 +127,7 @@ class ConvClassifier(_WholeImageClassifier):
     ) -> None:
         dtype = kwargs.get("dtype")
         super().__init__(
+            num_classes,
             [
                 keras.layers.Conv2D(
                     8,
@@ -131,7 +143,6 @@ class ConvClassifier(_WholeImageClassifier):
             ],
             **kwargs,
         )
-        self.num_classes = num_classes
         self.fc_units = fc_units
         self.conv_stride = conv_stride
 

@@ -1,5 +1,6 @@
 """Tests of what Keras' own `fit` and `evaluate` promise, also where data are uneven."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -386,3 +387,143 @@ def test_floats_beyond_one_are_warned_of(ask):
         asked(images)
     for fine in (images.astype("uint8"), images / 255):
         asked(fine)
+
+
+@pytest.mark.parametrize("ask", ["fit", "evaluate"])
+def test_floats_beyond_one_are_warned_of_in_training_too(ask):
+    model = whole_image()
+    model.compile()
+    images, labels = data(4)
+    with pytest.warns(UserWarning, match="floats are expected in"):
+        getattr(model, ask)(255 * images, labels, verbose=0)
+
+
+# --- Models that were not compiled, or are part of another ----------------------------
+
+
+def built_classifier():
+    model = whole_image()
+    model(data(2)[0])
+    return model
+
+
+@pytest.mark.parametrize("kind", ["ram", "whole image"])
+def test_model_that_was_not_compiled_is_saved_cloned_and_copied(
+    kind, make_model, tmp_path
+):
+    model = make_model() if kind == "ram" else built_classifier()
+    images, _ = data(4)
+    expected = model(images)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert not loaded.compiled
+    np.testing.assert_array_equal(loaded(images), expected)
+    np.testing.assert_array_equal(copy.deepcopy(model)(images), expected)
+    clone = keras.models.clone_model(model)
+    assert clone.count_params() == model.count_params()
+
+
+def test_model_inside_another_is_saved_with_it(make_model, tmp_path):
+    inner, images = make_model(), data(6)[0]
+    inputs = keras.Input((12, 12, 1))
+    model = keras.Model(inputs, inner(inputs))
+    assert model.output_shape == (None, NUM_CLASSES)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded(images), inner(images), atol=1e-6)
+    frames = keras.Input((2, 12, 12, 1))
+    each = keras.Model(frames, keras.layers.TimeDistributed(inner)(frames))
+    found = each(images.reshape(3, 2, 12, 12, 1))
+    np.testing.assert_allclose(tf.reshape(found, [6, -1]), inner(images), atol=1e-6)
+
+
+# --- What is asked of labels, weights and arguments -----------------------------------
+
+
+@pytest.mark.parametrize("kind", ["ram", "whole image"])
+def test_one_hot_labels_are_refused_in_one_line(kind, make_model):
+    model = make_model() if kind == "ram" else built_classifier()
+    model.compile()
+    images, labels = data(10)
+    one_hot = np.eye(NUM_CLASSES)[labels]
+    for ask in (model.fit, model.evaluate):
+        with pytest.raises(
+            RamError, match=r"expected class numbers .*, 5\); of one-hot"
+        ):
+            ask(images, one_hot, batch_size=5, verbose=0)
+    with pytest.raises(RamError, match="found none"):
+        model.fit(images, verbose=0)
+    model.fit(images, labels[:, None].astype(np.float64), verbose=0)
+
+
+@pytest.mark.parametrize("kind", ["ram", "whole image"])
+def test_frozen_model_learns_nothing_and_says_how_it_does(kind, make_model):
+    model = make_model() if kind == "ram" else built_classifier()
+    model.trainable = False
+    model.compile()
+    before = model.get_weights()
+    found = model.fit(*data(4), verbose=0).history
+    assert found["loss"][0] > 0 and found["gradient_norm"] == [0.0]
+    for one, other in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_compile_takes_no_loss_by_position_and_no_odd_norm(make_model):
+    model = make_model()
+    with pytest.raises(TypeError):
+        model.compile("adam", "sparse_categorical_crossentropy")
+    for norm in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match="clip_norm=.*: expected a number of at l"):
+            model.compile(clip_norm=norm)
+
+
+def test_whole_image_classifier_takes_a_dict_as_the_recurrent_one_does():
+    model, images = built_classifier(), data(4)[0]
+    found = model.predict({"images": images}, verbose=0)
+    np.testing.assert_allclose(found, model.predict(images, verbose=0), atol=1e-6)
+
+
+def test_noise_of_training_is_left_out_of_an_evaluation(make_model):
+    model = make_model()
+    model.compile()
+    images, labels = data(4)
+    inputs = {"images": images, "exploration": np.ones([4, 2, 2], np.float32)}
+    model.fit(inputs, labels, verbose=0)
+    found = model.evaluate(inputs, labels, return_dict=True, verbose=0)
+    expected = model.evaluate(images, labels, return_dict=True, verbose=0)
+    assert found == pytest.approx(expected)
+
+
+def test_numbers_of_numpy_are_numbers():
+    model = RecurrentAttentionModel(
+        np.int64(3), patch_size=np.int32(4), location_stddev=np.float64(0.2)
+    )
+    assert model.get_config()["patch_size"] == 4 and model.num_classes == 3
+    assert LocationNetwork(bound=np.float32(0.5)).bound == [0.5, 0.5]
+    for wrong in (0, "3", 2.5):
+        with pytest.raises(RamError, match=f"num_classes={wrong!r}: expected an integ"):
+            RecurrentAttentionModel(wrong)
+
+
+def test_bound_of_the_images_size_needs_one_size():
+    model = RecurrentAttentionModel(location_bound=0.0)
+    with pytest.raises(RamError, match="location_bound=0: expected images of one size"):
+        model.build((None, None, None, 1))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"core": "none"}, {"location_spread": 0.0}, {"core": "lstm"}]
+)
+def test_preset_s_weights_are_not_left_out(settings):
+    with pytest.raises(RamError, match="expected the weights of the model"):
+        RecurrentAttentionModel.from_preset("demo", **settings)
+
+
+def test_presets_take_names_of_their_own():
+    inputs = keras.Input((28, 28, 1))
+    models = [
+        RecurrentAttentionModel.from_preset(name, name=name)
+        for name in ("demo", "mnist_6g")
+    ]
+    both = keras.layers.Average()([model(inputs) for model in models])
+    assert keras.Model(inputs, both).count_params() > 0

@@ -56,7 +56,10 @@ class Config:
         section="What is trained, on which images",
     )
     fc_units: int = _setting(
-        256, "Units of each of the two hidden layers of model=fc (paper 5).", low=1
+        256,
+        "Units of both hidden layers of model=fc, and of the one of model=conv "
+        "(paper 5).",
+        low=1,
     )
     conv_stride: int = _setting(
         5,
@@ -76,7 +79,7 @@ class Config:
         -1,
         "Images cut from the end of the training split for validation; -1 is 5,000, "
         "1,000 for mnist_sample, a tenth of sets under 50,000 images, and none of a "
-        "set with a validation split of its own.",
+        "set with a validation split of its own. Training needs at least 1.",
         low=-1,
     )
     background: str = _setting(
@@ -522,11 +525,14 @@ def expectation(field: dataclasses.Field) -> str:
         return "one of " + ", ".join(metadata["choices"])
     kind = {int: "an integer", float: "a number", bool: "true or false", str: "text"}
     words = kind[type(field.default)]
-    low, high = metadata["low"], metadata["high"]
+    low, high = (
+        f"{bound:g}" if isinstance(bound, float) else bound
+        for bound in (metadata["low"], metadata["high"])
+    )
     if low is not None and high is not None:
-        return f"{words} from {low:g} to {high:g}"
+        return f"{words} from {low} to {high}"
     if low is not None:
-        return f"{words} of at least {low:g}"
+        return f"{words} of at least {low}"
     return words
 
 

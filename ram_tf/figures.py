@@ -45,7 +45,12 @@ SETTINGS = [
     Setting(
         "out", "", "PNG file to write; empty is glimpses.png in run_dir, if given."
     ),
-    Setting("num_examples", 6, "Images to draw; a run keeps 20.", low=1),
+    Setting(
+        "num_examples",
+        6,
+        "Images to draw (of files, 20 if it is not given); a run keeps 20.",
+        low=1,
+    ),
     Setting("resize", True, "Resize images of another size; false refuses them."),
     Setting("prepare", False, "Make images like those of training, as ram_tf.predict."),
 ]

@@ -1,4 +1,4 @@
-"""The baseline network: core output in, the expected reward out."""
+"""The baseline network: core output in, the expected return out."""
 
 import math
 from typing import Any
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable(package="ram_tf")
 class BaselineNetwork(keras.layers.Layer):
-    """Predicts the reward from the core's output: b_t of paper equation 2.
+    """Predicts the return from the core's output: b_t of paper equation 2.
 
     Linear, so that it can be neither dead nor capped. Always float32.
 
@@ -20,7 +20,7 @@ class BaselineNetwork(keras.layers.Layer):
       baseline: float32 [B].
 
     Gradient:
-      To its own weights only: the input is stopped, so that predicting the reward
+      To its own weights only: the input is stopped, so that predicting the return
       never shapes what the core sees.
 
     Raises:

@@ -147,11 +147,15 @@ class LocationNetwork(keras.layers.Layer):
         offsets[: len(stored)] = stored
         self.offsets.assign(offsets)
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        # Here and not in `call`, around whose errors Keras writes lines of its own.
+        if self.spread and kwargs.get("decision") is None and len(args) < 2:
+            raise RamError("decision=None: expected the number of the decision")
+        return super().__call__(*args, **kwargs)
+
     def call(
         self, core_output: tf.Tensor, decision: int | tf.Tensor | None = None
     ) -> tf.Tensor:
-        if self.spread and decision is None:
-            raise RamError("decision=None: expected the number of the decision")
         x = core_output
         if self.to_maps is not None:
             x = self.to_maps(x)

@@ -70,14 +70,15 @@ class GlimpseSensor(keras.layers.Layer):
     def __call__(self, images: Any, *args: Any, **kwargs: Any) -> Any:
         # Here and not in `call`, around whose errors Keras writes lines of its own.
         check_images(images)
-        return super().__call__(images, *args, **kwargs)
-
-    def call(self, images: tf.Tensor, locations: tf.Tensor) -> tf.Tensor:
-        batch, rows = images.shape[0], locations.shape[0]
+        locations = args[0] if args else kwargs.get("locations")
+        batch, rows = (getattr(x, "shape", (None,))[0] for x in (images, locations))
         if batch and rows and rows % batch:
             raise RamError(
                 f"{rows} locations: expected a multiple of the {batch} images"
             )
+        return super().__call__(images, *args, **kwargs)
+
+    def call(self, images: tf.Tensor, locations: tf.Tensor) -> tf.Tensor:
         sides = [self.patch_size * 2**k for k in range(self.num_scales)]
         see = self._gather if self.method == "gather" else self._crop_and_resize
         patches = tf.concat(see(images, locations, sides), axis=-1)

@@ -45,7 +45,7 @@ class Rollout(NamedTuple):
       locations: [B*M, T, 2], where each glimpse looked, clipped to [-1, 1].
       means: [B*M, T-1, 2], of the policy after each glimpse but the last.
       log_probs: [B*M, T-1], of the unclipped sample; 0 unless policy=learned.
-      baselines: [B*M, T-1], the reward expected after each glimpse but the last.
+      baselines: [B*M, T-1], the return expected after each glimpse but the last.
     """
 
     logits: tf.Tensor

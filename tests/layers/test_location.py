@@ -123,7 +123,7 @@ def test_location_network_refuses_a_spread_that_cannot_be(wrong, message):
 def test_location_network_with_a_spread_asks_which_decision():
     layer = LocationNetwork(0.1, spread=0.5, num_decisions=2)
     layer.build((None, 3))
-    with pytest.raises(RamError, match="decision=None"):
+    with pytest.raises(RamError, match="^decision=None: expected the number .*$"):
         layer(np.zeros([1, 3], np.float32))
 
 

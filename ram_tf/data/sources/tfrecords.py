@@ -1,6 +1,6 @@
 """TFRecord files of encoded images and labels to arrays, fast, and named if broken.
 
-Used by tfds_source. Batches are parsed and decoded together, which takes a third of the
+Used by `tfds`. Batches are parsed and decoded together, which takes a third of the
 time that TFDS's own example by example reading does. What fails there is read again one
 by one, to find the file and the record that are at fault.
 """

@@ -6,7 +6,7 @@ from ram_tf.entry_point import entry_point
 from ram_tf.errors import RamError
 from ram_tf.flags import Arguments, Setting
 from ram_tf.runtime.quiet_import import import_tensorflow
-from ram_tf.runtime.stop_signals import ended_by_sigterm
+from ram_tf.runtime.stop_signals import ended_by_signal
 from ram_tf.serving.model_folder import check_model
 
 USAGE = """Serves a page where you draw a digit and watch where a model looks.
@@ -37,7 +37,7 @@ def _command(arguments: Arguments) -> None:
     import_tensorflow()
     from ram_tf.playground.server import serve
 
-    with ended_by_sigterm():  # What people uploaded is deleted then, too.
+    with ended_by_signal():  # What people uploaded is deleted then, too.
         serve(
             arguments.model,
             arguments.port,

@@ -28,7 +28,7 @@ from ram_tf.flags import (
     experiment_name,
     parse,
 )
-from ram_tf.runtime.stop_signals import ended_by_sigterm
+from ram_tf.runtime.stop_signals import ended_by_signal
 
 USAGE = """Measures training, evaluation, the exported model, the input pipeline, start
 and memory, each in a process of its own, and this machine's matrix-product rate.
@@ -246,7 +246,7 @@ def show(line: dict[str, Any]) -> str:
 
 def _command(arguments: Arguments) -> None:
     # Or a training that is being timed would outlive a benchmark that was stopped.
-    with ended_by_sigterm():
+    with ended_by_signal():
         _measure_all(arguments)
 
 

@@ -4,6 +4,7 @@ A command is a function of the parsed flags. `entry_point` calls it, and turns w
 wrong into one line and an exit status.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -97,12 +98,13 @@ def say(text: str, end: str = "\n") -> None:
 
 
 def note(text: str) -> None:
-    """Prints a line on standard error at once; none where the shell has closed it.
+    """Prints a line on standard error at once; none where that is closed or gone.
 
     `print` would send it to standard output then, among the results.
     """
     if sys.stderr is not None:
-        print(text, file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # A terminal that was closed, a full disk.
+            print(text, file=sys.stderr, flush=True)
 
 
 def print_error(error: Exception) -> None:

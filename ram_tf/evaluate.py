@@ -1,5 +1,6 @@
 """Measures a finished run: python -m ram_tf.evaluate --run_dir=runs/x."""
 
+import dataclasses
 import sys
 
 from ram_tf.entry_point import entry_point, say
@@ -56,7 +57,12 @@ def _command(arguments: Arguments) -> None:
         found, _ = evaluate(
             experiment,
             arguments.split,
-            use_jit(arguments.config(experiment.config)),
+            # It sums over no devices, whatever the training did.
+            use_jit(
+                dataclasses.replace(
+                    arguments.config(experiment.config), distribution="one"
+                )
+            ),
             () if arguments.policy == "all" else (arguments.policy,),
             arguments.eval_rollouts or None,
             None if locations == "run" else locations,

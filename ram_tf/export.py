@@ -11,7 +11,7 @@ from ram_tf.flags import PRESET, Arguments, Setting, config_settings
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.quiet_import import import_tensorflow
-from ram_tf.runtime.stop_signals import ended_by_sigterm
+from ram_tf.runtime.stop_signals import ended_by_signal
 from ram_tf.serving.model_folder import check_model
 
 # First locations of initial_location=random: one draw, the same for every image.
@@ -106,7 +106,7 @@ def _command(arguments: Arguments) -> None:
         experiment = load_run(arguments.run_dir, arguments.data_dir)
         stated = read_results(RunDirectory(arguments.run_dir).results)
         start = experiment.config.initial_location
-    with ended_by_sigterm(), EvaluationBar("validation, test") as bar:
+    with ended_by_signal(), EvaluationBar("validation, test") as bar:
         metadata = export(
             experiment,
             path,

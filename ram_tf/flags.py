@@ -103,6 +103,12 @@ def expand_flagfiles(
     """
     words = iter(arguments)
     for word in words:
+        if (
+            word == "--" and not origin
+        ):  # What follows is no flag, whatever it looks like.
+            yield word, origin
+            yield from ((rest, origin) for rest in words)
+            return
         name, equals, value = word.lstrip("-").partition("=")
         if not word.startswith("-") or name != "flagfile":
             yield word, origin
@@ -126,6 +132,11 @@ def expand_flagfiles(
             if not text.startswith("--"):
                 raise RamError(
                     f"{where}expected --name=value or a # comment, found {text!r}"
+                )
+            if " #" in text and _unquoted(text) == text:
+                raise RamError(
+                    f"{where}expected a comment on a line of its own, or the value in "
+                    f"quotes, found {text!r}"
                 )
             text = _unquoted(text)
             yield from expand_flagfiles([text], path.parent, where, depth + 1)
@@ -159,6 +170,9 @@ def parse(
     words = list(expand_flagfiles(argv))
     while words:
         word, origin = words.pop(0)
+        if word == "--" and not origin:
+            rest += [following for following, _ in words]
+            break
         if not word.startswith("-") or word == "-":
             rest.append(word)
             continue
@@ -169,6 +183,10 @@ def parse(
                 if not words or words[0][1] != origin:
                     raise RamError(f"--{name}: a value is required, as --{name}=...")
                 value = words.pop(0)[0]
+            elif "=" not in word and words and words[0][0] in ("true", "false"):
+                raise RamError(
+                    f"--{name} {words[0][0]}: expected --{name}={words[0][0]}"
+                )
             values[name] = parse_value(known[name], value)
         except RamError as error:
             raise RamError(f"{origin}{error}") from None

@@ -141,6 +141,26 @@ def test_words_that_are_no_flags_are_refused_unless_wanted():
     assert found.seed == 1
 
 
+def test_two_dashes_end_the_flags():
+    found = parse(CONFIG, ["--seed=3", "--", "-x.png", "--seed=4"], positional=True)
+    assert found.seed == 3 and found.positional == ("-x.png", "--seed=4")
+
+
+@pytest.mark.parametrize("word", ["--grayscale", "--nograyscale"])
+def test_truth_value_as_a_word_of_its_own_is_refused(word):
+    with pytest.raises(RamError, match="grayscale false: expected --grayscale=false"):
+        parse(CONFIG, [word, "false"], positional=True)
+
+
+def test_comment_behind_a_flag_is_refused_unless_quoted(tmp_path):
+    path = tmp_path / "flags.cfg"
+    path.write_text("--run_dir=runs/x  # mine\n")
+    with pytest.raises(RamError, match=r"flags.cfg:1: expected a comment on a line of"):
+        parse(CONFIG, [f"--flagfile={path}"])
+    path.write_text('--run_dir="runs/x # mine"\n')
+    assert parse(CONFIG, [f"--flagfile={path}"]).run_dir == "runs/x # mine"
+
+
 def test_flagfile_is_read_with_comments_and_later_words_win(tmp_path):
     path = tmp_path / "a.cfg"
     path.write_text("# A comment.\n\n  --seed=1\n// Another.\n--core=rnn\n")
@@ -224,6 +244,13 @@ def test_flagfiles_that_include_each_other_are_refused(tmp_path):
     (tmp_path / "b.cfg").write_text("--flagfile=a.cfg\n")
     message = refusal([f"--flagfile={tmp_path / 'a.cfg'}"])
     assert "include each other" in message
+
+
+def test_flags_file_of_a_run_quotes_what_looks_like_a_comment(tmp_path):
+    config = Config(dataset="folder:my #1", run_dir=str(tmp_path))
+    RunDirectory(tmp_path).begin(config, ["a", "b"], None)
+    found = parse(CONFIG, [f"--flagfile={tmp_path / 'flags.cfg'}"])
+    assert found.config() == config
 
 
 def test_flags_file_of_a_run_gives_its_config_back(tmp_path):

@@ -19,7 +19,7 @@ from ram_tf.entry_point import entry_point
 from ram_tf.errors import RamError, one_line
 from ram_tf.flags import Arguments, Setting
 from ram_tf.runtime.quiet_import import import_tensorflow
-from ram_tf.runtime.stop_signals import ended_by_sigterm
+from ram_tf.runtime.stop_signals import ended_by_signal
 
 DATASETS = ("mnist", "fashion_mnist", "cifar10")
 CIFAR10_CLASSES = (
@@ -152,7 +152,7 @@ def _prepare(
 
 def _command(arguments: Arguments) -> None:
     data_dir = arguments.data_dir or os.environ.get("TFDS_DATA_DIR", "")
-    with ended_by_sigterm():
+    with ended_by_signal():
         print(prepare(arguments.dataset, arguments.raw_dir, data_dir))
 
 

@@ -6,7 +6,7 @@ from ram_tf.entry_point import entry_point, say
 from ram_tf.errors import RamError
 from ram_tf.flags import Arguments, Setting, config_settings
 from ram_tf.runtime.quiet_import import import_tensorflow
-from ram_tf.runtime.stop_signals import ended_by_sigterm
+from ram_tf.runtime.stop_signals import ended_by_signal
 
 USAGE = """Writes a finished run as a preset: a folder to share, that loads by its name.
 
@@ -50,7 +50,7 @@ SETTINGS = [
 
 
 def _command(arguments: Arguments) -> None:
-    with ended_by_sigterm():  # A half-made folder is removed then, too.
+    with ended_by_signal():  # A half-made folder is removed then, too.
         _make_or_measure(arguments)
 
 

@@ -32,7 +32,14 @@ def read_curve(path: pathlib.Path) -> Curve | None:
             rows = list(csv.DictReader(file))
         steps = [int(float(row["step"])) for row in rows]
         accuracies = [float(row["validation_accuracy"]) for row in rows]
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+    except (
+        OSError,
+        KeyError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        csv.Error,
+    ) as error:
         raise RamError(
             f"{path}: expected columns step and validation_accuracy, found: "
             f"{type(error).__name__} {error}"

@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from ram_tf.config import Config, flag_text
+from ram_tf.config import Config, flag_text, flagfile_line
 from ram_tf.errors import RamError
 from ram_tf.files import read_json, to_json, write_atomic
 
@@ -172,7 +172,9 @@ class RunDirectory:
         write_atomic(self.class_names, to_json(class_names))
         if records is not None:
             write_atomic(self.data, to_json(records))
-        lines = [f"--{name}={flag_text(value)}" for name, value in values.items()]
+        lines = [
+            flagfile_line(name, flag_text(value)) for name, value in values.items()
+        ]
         # Names of files may be bytes that are no text.
         write_atomic(self.flags, os.fsencode("\n".join(lines) + "\n"))
         write_atomic(self.config, to_json(values))

@@ -57,10 +57,17 @@ def read_results(path: pathlib.Path) -> dict[str, Any]:
     for name in (policy, *policies):
         where = f"evaluation.policies.{name}"
         _require(path, where, policies.get(name), _MEASURES)
+        after_each = policies[name].get("accuracy_by_glimpse")
+        if after_each is not None:
+            own = policies[policy].get("accuracy_by_glimpse")
+            steps = len(own) if isinstance(own, list) else 0
+            _require(path, f"{where}.accuracy_by_glimpse", after_each, [float] * steps)
         curve = policies[name].get("by_threshold", [])
         _require(path, f"{where}.by_threshold", curve, list)
         for row in curve:
             _require(path, f"{where}.by_threshold", row, _STOPPED)
+    if results.get("versions") is not None:
+        _require(path, "versions", results["versions"], dict)
     checked: dict[str, Any] = results
     return checked
 

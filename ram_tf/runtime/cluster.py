@@ -77,7 +77,7 @@ class Cluster:
             )
         for _, _, address in members:
             host, _, port = address.rpartition(":")
-            if not host or not port.isdigit():
+            if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
                 raise RamError(f"TF_CONFIG: expected HOST:PORT, found {address!r}")
         names = tuple(f"{job} {number}" for job, number, _ in members)
         return cls(names, tuple(address for _, _, address in members), index)
@@ -169,7 +169,7 @@ class Cluster:
                 (host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS
             ):
                 return True
-        except OSError:
+        except (OSError, ValueError):  # ValueError: no name that a host can have.
             return False
 
 

@@ -23,13 +23,16 @@ def import_tensorflow() -> None:
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _standard_error_held_back():
+    with standard_error_held_back(shown_with_error=True):
         import tensorflow  # noqa: F401
 
 
 @contextlib.contextmanager
-def _standard_error_held_back() -> Iterator[None]:
-    """Holds back what any library writes to file descriptor 2, dropped if all is well.
+def standard_error_held_back(shown_with_error: bool = False) -> Iterator[None]:
+    """Holds back what any library writes to file descriptor 2, and drops it.
+
+    Args:
+      shown_with_error: whether it is written after all when the `with` raises.
 
     C++ code writes to the descriptor, not to sys.stderr. Nothing is held back where
     there is no place for it, or no standard error.
@@ -51,6 +54,7 @@ def _standard_error_held_back() -> Iterator[None]:
         try:
             yield
         except BaseException:
-            held.seek(0)
-            os.write(original, held.read())
+            if shown_with_error:
+                held.seek(0)
+                os.write(original, held.read())
             raise

@@ -18,6 +18,7 @@ from ram_tf.entry_point import note
 from ram_tf.errors import Interrupted
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 _POLL_SECONDS = 0.25
 
 
@@ -81,25 +82,30 @@ def handling(numbers: Iterable[int], handle: Callable[[int], None]) -> Iterator[
 
 
 @contextlib.contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Makes SIGTERM end a command in order, so that its half-made files are removed.
+def ended_by_signal() -> Iterator[None]:
+    """Makes a signal end a command in order, so that its half-made files are removed.
 
-    Python's default is to end at once.
+    SIGTERM, or SIGHUP of a terminal that is closed. Python's default is to end at once.
 
     Raises:
-      SystemExit: with status 143, on SIGTERM.
+      SystemExit: with status 128 + signal.
     """
+    received = 0
 
     def end(number: int) -> None:
+        nonlocal received
         # `timeout` sends it twice, and the second must not cut the removal short.
-        signal.signal(number, signal.SIG_IGN)
+        for each in _ENDING:
+            signal.signal(each, signal.SIG_IGN)
+        received = number
         raise SystemExit(128 + number)
 
-    with handling([signal.SIGTERM], end):
+    with handling(_ENDING, end):
         try:
             yield
         except SystemExit:
-            note(f"stopped by signal {signal.SIGTERM:d}")
+            if received:
+                note(f"stopped by signal {received:d}")
             raise
 
 

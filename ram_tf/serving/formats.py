@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from ram_tf.errors import RamError, one_line
 from ram_tf.files import read_arrays
+from ram_tf.runtime.quiet_import import standard_error_held_back
 from ram_tf.serving import reload
 from ram_tf.serving.signatures import ServedModel
 
@@ -91,7 +92,8 @@ def _write_litert(served: ServedModel, folder: pathlib.Path) -> None:
             saved_model, signature_keys=list(served.signatures)
         )
         try:
-            content = converter.convert()
+            with standard_error_held_back():  # The refused program, hundreds of lines.
+                content = converter.convert()
         except Exception as error:  # noqa: BLE001 - ConverterError is in no public place.
             names = _REFUSED.findall(str(error))
             raise _refusal("litert", names, one_line(error)) from None
@@ -192,8 +194,8 @@ def reloaded_difference(
     with tempfile.TemporaryDirectory() as folder:
         asked, returned = (pathlib.Path(folder) / f"{name}.npz" for name in "ab")
         np.savez(asked, images=images)
-        # -I: no path of this process and none of ram_tf's.
-        words = [sys.executable, "-I", reload.__file__, model_format, path]
+        # -P: not the folder of this file, which is ram_tf's.
+        words = [sys.executable, "-P", reload.__file__, model_format, path]
         done = subprocess.run(
             [*map(str, words), str(asked), str(returned)],
             capture_output=True,

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -60,13 +61,15 @@ def line(
         row = [prediction.name, prediction.label, truth]
         for name, probability in likely:
             row += [name, f"{probability:.6f}"]
-        csv.writer(buffer, lineterminator="").writerow(row)
-        return buffer.getvalue()
+        # Only what is in the terminator is quoted: both kinds of line breaks.
+        csv.writer(buffer, lineterminator="\r\n").writerow(row)
+        return buffer.getvalue().removesuffix("\r\n")
     percents = [f"{name} ({100 * value:.1f} %)" for name, value in likely]
     text = f"{prediction.name}: {', '.join(percents)}"
     if prediction.truth not in (None, prediction.label):
         text += f", wrong: it is {class_names[prediction.truth]}"
-    return text
+    # A name may have a line break: one line per image.
+    return re.sub(r"[\x00-\x1f\x7f]", lambda found: repr(found[0])[1:-1], text)
 
 
 def _json(

@@ -1,6 +1,6 @@
 """Asks an exported model as somebody without ram_tf does.
 
-Run as a file, python -I reload.py FORMAT PATH IMAGES.npz OUTPUTS.npz, it imports
+Run as a file, python -P reload.py FORMAT PATH IMAGES.npz OUTPUTS.npz, it can import
 nothing of ram_tf, and of the rest only the runtime of its format.
 """
 
@@ -56,4 +56,5 @@ def main(model_format: str, path: str, images: str, outputs: str) -> None:
 
 
 if __name__ == "__main__":
+    sys.modules["ram_tf"] = None  # type: ignore[assignment]  # Wherever it may be.
     main(*sys.argv[1:])

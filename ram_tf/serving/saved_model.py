@@ -64,8 +64,9 @@ def export(
     Raises:
       RamError: when export_dir exists or cannot be written; when the run's policy is
         random: its predictions would be too; when rollouts or a threshold are asked of
-        a whole-image classifier; and when the format's converter is not installed,
-        refuses the model, or writes one that outputs otherwise.
+        a whole-image classifier; and when the format's converter is not installed, has
+        not the run's precision, refuses the model, or writes one that outputs
+        otherwise.
     """
     config = experiment.config
     if config.model == "ram" and config.policy == "random":
@@ -80,6 +81,11 @@ def export(
         )
     require_absent(export_dir, f"--export_dir={export_dir}")
     require_converter(model_format)
+    if model_format != "saved_model" and config.precision != "float32":
+        raise RamError(
+            f"--format={model_format}: expected a run of --precision=float32, found "
+            f"--precision={config.precision}, whose arithmetic the format has not"
+        )
     starts = first_locations(initial_location, rollouts)
     served = ServedModel(experiment, starts, threshold)
     found = measure(experiment, served, initial_location, on_batch)

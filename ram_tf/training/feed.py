@@ -77,21 +77,21 @@ def feed(
             config.redraw,
         )
 
-    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        local = replicas // context.num_input_pipelines
-        first = context.input_pipeline_id * local
-        # The strategy deals consecutive elements to its replicas.
-        shares = [blocks((first + i, replicas)) for i in range(local)]
-        choices = tf.data.Dataset.range(local).repeat()
-        return tf.data.Dataset.choose_from_datasets(shares, choices)
-
-    dataset: Any
     if replicas == 1:
-        dataset = blocks((0, 1))
-    else:
-        options = tf.distribute.InputOptions(
-            experimental_replication_mode=tf.distribute.InputReplicationMode.PER_WORKER
-        )
-        dataset = strategy.distribute_datasets_from_function(of_worker, options)
-    for (start, count), (images, labels) in zip(plan, dataset, strict=False):
-        yield start, count, images, labels
+        for (start, count), (images, labels) in zip(plan, blocks((0, 1)), strict=False):
+            yield start, count, images, labels
+        return
+    # A pipeline per replica. TensorFlow's own distributed data set would be one per
+    # worker, but whoever lets go of its iterator waits for a thread that sleeps for up
+    # to a minute: every run at its end, and at a signal.
+    iterators: dict[int, Iterator[Any]] = {}
+
+    def next_block(context: tf.distribute.experimental.ValueContext) -> Any:
+        replica = context.replica_id_in_sync_group
+        if replica not in iterators:
+            iterators[replica] = iter(blocks((replica, replicas)))
+        return next(iterators[replica])
+
+    for start, count in plan:
+        values = strategy.experimental_distribute_values_from_function(next_block)
+        yield start, count, *values

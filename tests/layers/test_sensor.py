@@ -218,5 +218,7 @@ def test_sensor_refuses_images_without_channels():
 
 def test_sensor_refuses_locations_that_do_not_share_out():
     images, locations = np.zeros([2, 9, 9, 1]), np.zeros([3, 2])
-    with pytest.raises(RamError, match="^3 locations: expected a multiple of the 2 images$"):
+    with pytest.raises(
+        RamError, match="^3 locations: expected a multiple of the 2 images$"
+    ):
         GlimpseSensor(2)(images.astype("float32"), locations.astype("float32"))

@@ -8,7 +8,12 @@ import pytest
 from helpers.processes import ROOT
 
 from ram_tf.errors import Interrupted
-from ram_tf.runtime.stop_signals import StopRequest, answering, handling
+from ram_tf.runtime.stop_signals import (
+    StopRequest,
+    answering,
+    ended_by_signal,
+    handling,
+)
 
 # Blocks in C, where Python's own handlers never get a turn.
 PROGRAM = """
@@ -79,6 +84,20 @@ def test_ignored_interrupt_stays_ignored():
         process.send_signal(signal.SIGTERM)
         assert process.stdout.readline() == f"noted {int(signal.SIGTERM)}\n"
         process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_command_ends_in_order_on_a_signal_of_its_terminal_too(number, capsys):
+    before = signal.getsignal(number)
+    cleaned = []
+    with pytest.raises(SystemExit) as caught, ended_by_signal():
+        try:
+            signal.raise_signal(number)
+        finally:
+            cleaned.append(True)
+    assert caught.value.code == 128 + number and cleaned
+    assert capsys.readouterr().err == f"stopped by signal {int(number)}\n"
+    signal.signal(number, before)
 
 
 def test_answering_gives_the_signals_back():

@@ -21,6 +21,7 @@ from ram_tf.serving import predictor as predictor_module
 from ram_tf.serving.classify import classify_files
 from ram_tf.serving.image_files import find_images, with_channels
 from ram_tf.serving.model_folder import check_model
+from ram_tf.serving.predictions import Prediction, line
 from ram_tf.serving.predictor import load_predictor
 from ram_tf.viz.predicted_paths import PredictedPaths
 
@@ -384,6 +385,24 @@ def test_lines_for_a_closed_output_are_lost_and_no_others(pictures):
             assert len(done.stdout.splitlines()) == 2, done.stdout
         else:
             assert "was resized" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_no_images_have_no_predictions():
+    nothing = np.zeros([0, 32, 32, 3], np.uint8)
+    model = load_predictor("preset:cifar10_inception_4g")  # Its kernels need one.
+    assert model.predict(nothing)["probabilities"].shape == (0, 10)
+    path = model.path(nothing, np.zeros([0, 2]))
+    assert path.locations.shape == (0, 4, 2)
+
+
+@pytest.mark.parametrize("kind", ["text", "csv"])
+def test_a_line_break_in_a_name_makes_no_second_line(kind):
+    values = {"label": np.int32(1), "probabilities": np.float32([0.2, 0.8])}
+    found = line(Prediction("a\nb.png", values, None), ["x", "y\r"], 1, kind)
+    if kind == "text":
+        assert found == r"a\nb.png: y\r (80.0 %)"
+    else:
+        assert next(csv.reader([found], strict=True))[0] == "a\nb.png"
 
 
 def test_large_pictures_become_gray_in_parts(monkeypatch):

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from helpers.report_files import FLAGS, PAPER, config_of, write_all, write_result
 
+from ram_tf.errors import RamError
 from ram_tf.report import main, make_report
 from ram_tf.runs.curves import Curve
 from ram_tf.runs.examples import Examples, read_examples
+from ram_tf.runs.results_json import read_results
 from ram_tf.tables.policy_worth import worth_of
 from ram_tf.viz.html.charts import (
     Stopping,
@@ -125,6 +127,32 @@ def test_report_averages_seeds_and_footnotes_the_second_figure(page):
     assert interval == "92.00–94.00"  # The seeds, lowest to highest.
     assert (difference, seeds) == ("+2.75", "2")
     assert "<sup>a</sup> the text" in page
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda results: results.update(versions=["a"]), "versions"),
+        (
+            lambda results: results["evaluation"]["policies"]["random"].update(
+                accuracy_by_glimpse=[0.1]
+            ),
+            "evaluation.policies.random.accuracy_by_glimpse",
+        ),
+    ],
+)
+def test_results_that_the_report_cannot_show_are_named(change, expected, files):
+    _, folder = files
+    path = next(
+        path
+        for path in sorted(folder.glob("*/*/seed0.json"))
+        if "random" in json.loads(path.read_text())["evaluation"]["policies"]
+    )
+    results = json.loads(path.read_text())
+    change(results)
+    path.write_text(json.dumps(results))
+    with pytest.raises(RamError, match=expected):
+        read_results(path)
 
 
 def test_report_says_which_rows_were_not_run(page):

@@ -1,6 +1,6 @@
 // The paths that stand in the page as packed arrays.
 RamReport.openPaths = (() => {
-  const { pictures, paths } = JSON.parse(document.getElementById("data").textContent);
+  const { pictures, paths } = JSON.parse(document.getElementById("data-of-report").textContent);
   const ARRAYS = { uint8: Uint8Array, uint16: Uint16Array, int32: Int32Array };
 
   const unpack = async (packed) => {

@@ -103,9 +103,8 @@ def expand_flagfiles(
     """
     words = iter(arguments)
     for word in words:
-        if (
-            word == "--" and not origin
-        ):  # What follows is no flag, whatever it looks like.
+        if word == "--" and not origin:
+            # What follows is no flag, whatever it looks like.
             yield word, origin
             yield from ((rest, origin) for rest in words)
             return

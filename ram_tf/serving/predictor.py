@@ -91,13 +91,10 @@ class Predictor:
         Raises:
           RamError: when rollouts are asked of a model that has but one prediction.
         """
-        if not len(
-            images
-        ):  # Some kernels take no empty batch: one image tells the shapes.
-            one = np.zeros([1, *self.image_shape], np.uint8)
-            return {
-                key: found[:0] for key, found in self.predict(one, rollouts).items()
-            }
+        if not len(images):
+            # Some kernels take no empty batch: one image tells the shapes.
+            found = self.predict(np.zeros([1, *self.image_shape], np.uint8), rollouts)
+            return {key: values[:0] for key, values in found.items()}
         parts = [
             self._mean(part, rollouts) if rollouts else self._predict(part)
             for part in _parts(images)

@@ -115,11 +115,12 @@ def require_absent(path: pathlib.Path, name: str = "") -> None:
     if path.exists():
         raise RamError(f"{name or path}: it exists; remove it or name another")
     above = next(folder for folder in path.absolute().parents if folder.exists())
-    found = "" if os.access(above, os.W_OK | os.X_OK) else "is not writable"
-    found = found if above.is_dir() else "is no folder"
-    if found:
+    fault = 0 if os.access(above, os.W_OK | os.X_OK) else errno.EACCES
+    fault = fault if above.is_dir() else errno.ENOTDIR
+    if fault:
         raise RamError(
-            f"{name or path}: expected a folder to write to, found: {above} {found}"
+            f"{name or path}: expected a folder to write to, found: "
+            f"{os.strerror(fault)}"
         )
 
 

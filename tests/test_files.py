@@ -77,7 +77,7 @@ def test_pipe_is_written_to_and_stays_one(tmp_path):
 
 def test_folder_that_cannot_be_made_is_told_before_work_begins(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RamError, match=f"^--out=x: .* found: {tmp_path}/file is no fo"):
+    with pytest.raises(RamError, match="^--out=x: .* found: Not a directory$"):
         require_absent(tmp_path / "file" / "below" / "x", "--out=x")
     require_absent(tmp_path / "new" / "x")
     assert os.listdir(tmp_path) == ["file"]

@@ -401,12 +401,9 @@ class RecurrentAttentionModel(ImageClassifier):
         }
 
     def _look(
-        self,
-        images: tf.Tensor,
-        initial_locations: tf.Tensor | None = None,
-        exploration: tf.Tensor | None = None,
+        self, images: tf.Tensor, initial_locations: tf.Tensor | None = None
     ) -> Rollout:
-        """A rollout at the means: noise is of training alone, and not used."""
+        """A rollout at the means: it takes no noise, so nothing depends on chance."""
         return self.rollout(images, initial_locations)
 
     def _draw(

@@ -483,17 +483,6 @@ def test_whole_image_classifier_takes_a_dict_as_the_recurrent_one_does():
     np.testing.assert_allclose(found, model.predict(images, verbose=0), atol=1e-6)
 
 
-def test_noise_of_training_is_left_out_of_an_evaluation(make_model):
-    model = make_model()
-    model.compile()
-    images, labels = data(4)
-    inputs = {"images": images, "exploration": np.ones([4, 2, 2], np.float32)}
-    model.fit(inputs, labels, verbose=0)
-    found = model.evaluate(inputs, labels, return_dict=True, verbose=0)
-    expected = model.evaluate(images, labels, return_dict=True, verbose=0)
-    assert found == pytest.approx(expected)
-
-
 def test_numbers_of_numpy_are_numbers():
     model = RecurrentAttentionModel(
         np.int64(3), patch_size=np.int32(4), location_stddev=np.float64(0.2)

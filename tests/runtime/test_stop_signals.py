@@ -88,7 +88,9 @@ def test_ignored_interrupt_stays_ignored():
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_command_ends_in_order_on_a_signal_of_its_terminal_too(number, capsys):
-    before = signal.getsignal(number)
+    # Not ignored, as under nohup.
+    both = (signal.SIGTERM, signal.SIGHUP)
+    before = {each: signal.signal(each, signal.SIG_DFL) for each in both}
     cleaned = []
     with pytest.raises(SystemExit) as caught, ended_by_signal():
         try:
@@ -97,7 +99,9 @@ def test_command_ends_in_order_on_a_signal_of_its_terminal_too(number, capsys):
             cleaned.append(True)
     assert caught.value.code == 128 + number and cleaned
     assert capsys.readouterr().err == f"stopped by signal {int(number)}\n"
-    signal.signal(number, before)
+    # A second signal would be one too many: they stay ignored to the end.
+    for each, handler in before.items():
+        assert signal.signal(each, handler) is signal.SIG_IGN
 
 
 def test_answering_gives_the_signals_back():

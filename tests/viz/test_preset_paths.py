@@ -68,7 +68,7 @@ def test_an_image_without_a_label_is_neither_right_nor_wrong(digits):
     assert text.startswith("0.png: predicts ")
     assert marked.startswith("✓ 0.png: predicts ")
     assert colour != other
-    draw_probabilities(Figure().add_subplot(), path, record.class_names, -1)
+    draw_probabilities(Figure().add_subplot(), path, record, record.class_names, -1)
 
 
 def test_figures_command_draws_a_preset(digits, tmp_path, capsys):

@@ -82,8 +82,8 @@ def feed(
             yield start, count, images, labels
         return
     # A pipeline per replica. TensorFlow's own distributed data set would be one per
-    # worker, but whoever lets go of its iterator waits for a thread that sleeps for up
-    # to a minute: every run at its end, and at a signal.
+    # worker, but whoever lets go of its iterator waits for a thread that sleeps, for
+    # seconds, at times half a minute: every run at its end, and at a signal.
     iterators: dict[int, Iterator[Any]] = {}
 
     def next_block(context: tf.distribute.experimental.ValueContext) -> Any:

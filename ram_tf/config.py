@@ -590,8 +590,3 @@ def parse_value(field: dataclasses.Field, text: str) -> Any:
 def flag_text(value: Any) -> str:
     """Returns a value as a flag has it: what `parse_value` reads."""
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def flagfile_line(name: str, text: str) -> str:
-    """Returns the line of a flagfile; what looks like a comment in it is quoted."""
-    return f'--{name}="{text}"' if " #" in text else f"--{name}={text}"

@@ -115,9 +115,12 @@ def require_absent(path: pathlib.Path, name: str = "") -> None:
     if path.exists():
         raise RamError(f"{name or path}: it exists; remove it or name another")
     above = next(folder for folder in path.absolute().parents if folder.exists())
-    fault = 0 if os.access(above, os.W_OK | os.X_OK) else errno.EACCES
-    fault = fault if above.is_dir() else errno.ENOTDIR
-    if fault:
+    fault = None
+    if not above.is_dir():
+        fault = errno.ENOTDIR
+    elif not os.access(above, os.W_OK | os.X_OK):
+        fault = errno.EACCES
+    if fault is not None:
         raise RamError(
             f"{name or path}: expected a folder to write to, found: "
             f"{os.strerror(fault)}"

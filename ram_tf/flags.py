@@ -141,6 +141,13 @@ def expand_flagfiles(
             yield from expand_flagfiles([text], path.parent, where, depth + 1)
 
 
+def flagfile_line(name: str, text: str) -> str:
+    """Returns the line of a flagfile that `expand_flagfiles` reads as this value."""
+    line = f"--{name}={text}"
+    # What looks like a comment there, or like quotes.
+    return f'--{name}="{text}"' if " #" in line or _unquoted(line) != line else line
+
+
 def _unquoted(text: str) -> str:
     """Returns `--name="value"` of a flagfile without the quotes, as a shell would."""
     name, equals, value = text.partition("=")

@@ -247,7 +247,7 @@ def test_flagfiles_that_include_each_other_are_refused(tmp_path):
 
 
 def test_flags_file_of_a_run_quotes_what_looks_like_a_comment(tmp_path):
-    config = Config(dataset="folder:my #1", run_dir=str(tmp_path))
+    config = Config(dataset="folder:my #1", experiment="'x'", run_dir=str(tmp_path))
     RunDirectory(tmp_path).begin(config, ["a", "b"], None)
     found = parse(CONFIG, [f"--flagfile={tmp_path / 'flags.cfg'}"])
     assert found.config() == config

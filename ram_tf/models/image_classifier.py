@@ -7,6 +7,7 @@ Over 250 lines: Keras asks one class for all of this.
 """
 
 import math
+import operator
 import warnings
 from typing import Any
 
@@ -52,6 +53,8 @@ class ImageClassifier(keras.Model):
       probabilities: float32 [B, N].
     """
 
+    num_classes: int
+
     def __init__(self, **kwargs: Any) -> None:
         # Pixels must not be rounded to bfloat16 before they are cut out.
         super().__init__(autocast=False, **kwargs)
@@ -61,7 +64,7 @@ class ImageClassifier(keras.Model):
         # Here and not in `call`, around whose errors Keras writes lines of its own.
         inputs = args[0] if args else kwargs.get("inputs")
         if inputs is not None:  # Else Keras says what is missing.
-            self._check(inputs["images"] if isinstance(inputs, dict) else inputs)
+            self._check(images_of(inputs))
         return super().__call__(*args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
@@ -80,7 +83,7 @@ class ImageClassifier(keras.Model):
         return super().evaluate(x, *args, **kwargs)
 
     def _check_arrays(self, x: Any) -> None:
-        images = x.get("images") if isinstance(x, dict) else x
+        images = images_of(x)
         if isinstance(images, (np.ndarray, tf.Tensor)):
             self._check(images)
 
@@ -92,8 +95,11 @@ class ImageClassifier(keras.Model):
 
     def _images_shape(self) -> tuple[Any, ...]:
         """Returns the shape of the images that the model was built for."""
-        shape = self.get_build_config()["input_shape"]
-        return shape["images"] if isinstance(shape, dict) else shape
+        shape: tuple[Any, ...] = images_of(self.get_build_config()["input_shape"])
+        return shape
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[Any, int]:
+        return images_of(input_shape)[0], self.num_classes
 
     def track_terms(self, names: tuple[str, ...]) -> None:
         """Makes one mean per name; they are what `fit` shows and logs."""
@@ -279,9 +285,9 @@ class ImageClassifier(keras.Model):
             )
             terms = dict(zip(terms, tf.unstack(values), strict=True))
         update = self._jitted_update if self.jit_update else self._update
-        if not gradients:
-            update = self._no_update  # Every weight is frozen.
-        norm, tried = update(gradients, values)
+        norm, tried = tf.zeros([]), None
+        if gradients:  # Not every weight is frozen.
+            norm, tried = update(gradients, values)
         # The loss of a non-finite step may look well: ReLU takes NaN for 0.
         loss = tf.where(tf.math.is_finite(norm), terms["loss"], norm)
         if tried is None:
@@ -325,9 +331,6 @@ class ImageClassifier(keras.Model):
         gradients = [tf.where(finite, gradient, np.nan) for gradient in gradients]
         self.optimizer.apply(gradients, self.trainable_variables)
         return norm, tried
-
-    def _no_update(self, gradients: Any, values: tf.Tensor) -> tuple[tf.Tensor, None]:
-        return tf.zeros([]), None
 
     def _loss_is_scaled(self) -> bool:
         scales = self.optimizer is not self.inner_optimizer
@@ -383,6 +386,25 @@ class ImageClassifier(keras.Model):
         for name, value in terms.items():
             self._trackers[name].update_state(value, sample_weight=num_rows)
         return {name: self._trackers[name].result() for name in terms}
+
+
+def images_of(given: Any) -> Any:
+    """Returns the images of what a model is given, or their shape of its shape.
+
+    That is the images themselves, or a dict that names them and further inputs.
+    """
+    return given["images"] if isinstance(given, dict) else given
+
+
+def class_count(value: Any) -> int:
+    """Returns a number of classes as int; NumPy's integers are numbers too."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise RamError(f"num_classes={value!r}: expected an integer of at least 1")
+    return count
 
 
 def _check_labels(labels: Any) -> None:

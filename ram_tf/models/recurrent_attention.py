@@ -6,7 +6,6 @@ Over 250 lines: Keras asks one class for the rollout, its steps and its settings
 import dataclasses
 import inspect
 import itertools
-import operator
 import pathlib
 from typing import Any, NamedTuple
 
@@ -24,7 +23,7 @@ from ram_tf.layers import (
     LocationNetwork,
 )
 from ram_tf.layers.sensor import check_channels
-from ram_tf.models.image_classifier import ImageClassifier
+from ram_tf.models.image_classifier import ImageClassifier, class_count, images_of
 from ram_tf.models.losses import Losses, correct, glimpse_rewards, hybrid_loss
 from ram_tf.models.preset_files import (
     ShippedPresets,
@@ -173,7 +172,7 @@ class RecurrentAttentionModel(ImageClassifier):
     ) -> None:
         super().__init__(**kwargs)
         given = locals()
-        num_classes = _class_count(num_classes)
+        num_classes = class_count(num_classes)
         self._settings = {
             field.name: check_value(field, given[field.name], prefix="")
             for field in dataclasses.fields(Config)
@@ -221,9 +220,7 @@ class RecurrentAttentionModel(ImageClassifier):
         self.track_terms((*Losses._fields, "accuracy", "reward", "gradient_norm"))
 
     def build(self, input_shape: Any) -> None:
-        images_shape = input_shape
-        if isinstance(input_shape, dict):
-            images_shape = input_shape["images"]
+        images_shape = images_of(input_shape)
         self.num_channels = images_shape[-1]
         patches_shape = self.sensor.compute_output_shape(tuple(images_shape))
         self.sensor.build(images_shape)
@@ -342,10 +339,6 @@ class RecurrentAttentionModel(ImageClassifier):
             baselines=_stack(baselines, [batch, 0]),
         )
 
-    def compute_output_shape(self, input_shape: Any) -> tuple[Any, int]:
-        shape = input_shape["images"] if isinstance(input_shape, dict) else input_shape
-        return shape[0], self.num_classes
-
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         if not isinstance(inputs, dict):
             inputs = {"images": inputs}
@@ -452,17 +445,6 @@ class RecurrentAttentionModel(ImageClassifier):
             "num_classes": self.num_classes,
             **self._settings,
         }
-
-
-def _class_count(value: Any) -> int:
-    """Returns a number of classes as int; NumPy's integers are numbers too."""
-    try:
-        count = operator.index(value)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise RamError(f"num_classes={value!r}: expected an integer of at least 1")
-    return count
 
 
 def _stack(steps: list[tf.Tensor], empty: list[Any]) -> tf.Tensor:

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from ram_tf.layers.sensor import check_images
-from ram_tf.models.image_classifier import ImageClassifier
+from ram_tf.models.image_classifier import ImageClassifier, class_count, images_of
 from ram_tf.models.losses import correct, cross_entropy
 
 
@@ -22,10 +22,7 @@ class _WholeImageClassifier(ImageClassifier):
         self.track_terms(("loss", "cross_entropy", "accuracy", "gradient_norm"))
 
     def build(self, input_shape: Any) -> None:
-        images_shape = input_shape
-        if isinstance(input_shape, dict):
-            images_shape = input_shape["images"]
-        shape = (None, *images_shape[1:])
+        shape = (None, *images_of(input_shape)[1:])
         for layer in self.stack:
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
@@ -42,12 +39,7 @@ class _WholeImageClassifier(ImageClassifier):
         return x
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
-        images = inputs["images"] if isinstance(inputs, dict) else inputs
-        return tf.nn.softmax(self.logits(images))
-
-    def compute_output_shape(self, input_shape: Any) -> tuple[Any, int]:
-        shape = input_shape["images"] if isinstance(input_shape, dict) else input_shape
-        return shape[0], self.num_classes
+        return tf.nn.softmax(self.logits(images_of(inputs)))
 
     def train_step(self, data: Any) -> dict[str, Any]:
         inputs, labels = self.unpack(data)
@@ -83,6 +75,7 @@ class FCClassifier(_WholeImageClassifier):
         self, num_classes: int = 10, fc_units: int = 256, **kwargs: Any
     ) -> None:
         dtype = kwargs.get("dtype")
+        num_classes = class_count(num_classes)
         super().__init__(
             num_classes,
             [
@@ -126,6 +119,7 @@ class ConvClassifier(_WholeImageClassifier):
         **kwargs: Any,
     ) -> None:
         dtype = kwargs.get("dtype")
+        num_classes = class_count(num_classes)
         super().__init__(
             num_classes,
             [

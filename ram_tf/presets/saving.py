@@ -91,7 +91,7 @@ def save_preset(
 
 def _settings(experiment: Experiment) -> dict[str, Any]:
     saved = dict(keras.saving.serialize_keras_object(experiment.model))
-    saved.pop("compile_config", None)  # Of its training; loaded, it is for predictions.
+    del saved["compile_config"]  # Of its training; loaded, it is for predictions.
     return saved
 
 

@@ -8,9 +8,10 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from ram_tf.config import Config, flag_text, flagfile_line
+from ram_tf.config import Config, flag_text
 from ram_tf.errors import RamError
 from ram_tf.files import read_json, to_json, write_atomic
+from ram_tf.flags import flagfile_line
 
 
 class RunDirectory:

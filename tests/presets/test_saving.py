@@ -307,7 +307,7 @@ def test_a_preset_keeps_the_name_of_its_folder_of_images_alone(tiny_run, monkeyp
         found = stated(dataclasses.replace(run, config=config), results)
         return found["config"]["dataset"], found["results"]["splits"]["train"]
 
-    assert stated_of("/home/me/pets", "all of /home/me/pets/train") == (
+    assert stated_of("/photos/pets", "all of /photos/pets/train") == (
         "folder:pets",
         "all of pets/train",
     )

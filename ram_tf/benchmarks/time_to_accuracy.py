@@ -157,7 +157,9 @@ def _evaluated(path: pathlib.Path) -> list[tuple[int, float]]:
     from ram_tf.runs.curves import read_curve  # --help needs no NumPy.
 
     curve = read_curve(path)
-    return list(zip(*curve, strict=True)) if curve else []
+    if curve is None:
+        return []
+    return list(zip(curve.steps, curve.accuracies, strict=True))
 
 
 def of_results(folder: pathlib.Path, target: float) -> dict[str, Any]:

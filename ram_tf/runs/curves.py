@@ -8,15 +8,17 @@ from ram_tf.errors import RamError
 
 
 class Curve(NamedTuple):
-    """Accuracy on validation over training.
+    """Accuracy over training, from evaluation to evaluation.
 
     Attributes:
       steps: training steps, rising.
-      accuracies: fractions, one a step.
+      accuracies: on validation after these steps; fractions.
+      training_accuracies: of the training steps before; fractions.
     """
 
     steps: list[int]
     accuracies: list[float]
+    training_accuracies: list[float]
 
 
 def read_curve(path: pathlib.Path) -> Curve | None:
@@ -32,6 +34,7 @@ def read_curve(path: pathlib.Path) -> Curve | None:
             rows = list(csv.DictReader(file))
         steps = [int(float(row["step"])) for row in rows]
         accuracies = [float(row["validation_accuracy"]) for row in rows]
+        training = [float(row["accuracy"]) for row in rows]
     except (
         OSError,
         KeyError,
@@ -41,9 +44,9 @@ def read_curve(path: pathlib.Path) -> Curve | None:
         csv.Error,
     ) as error:
         raise RamError(
-            f"{path}: expected columns step and validation_accuracy, found: "
-            f"{type(error).__name__} {error}"
+            f"{path}: expected columns step, accuracy and validation_accuracy, "
+            f"found: {type(error).__name__} {error}"
         ) from None
-    if not all(0 <= accuracy <= 1 for accuracy in accuracies):
+    if not all(0 <= accuracy <= 1 for accuracy in accuracies + training):
         raise RamError(f"{path}: expected accuracies from 0 to 1, found others")
-    return Curve(steps, accuracies) if steps else None
+    return Curve(steps, accuracies, training) if steps else None

@@ -24,7 +24,8 @@ _COLUMNS = (
     "Pixels read",
     "Wall time",
 )
-_LEFT = ("Row", "Images", "Model", "Seeds", "95 % interval")  # Words, not numbers.
+# The columns of words. The others are of numbers.
+_LEFT = ("Row", "Images", "Model", "Seeds", "95 % interval", "Class learned after")
 
 _EXPLANATION = (
     "Ours: test accuracy of one rollout at the policy's means, mean ± standard "

@@ -7,6 +7,7 @@ results/tables.md.
 from collections.abc import Sequence
 
 from ram_tf.files import replace_between
+from ram_tf.tables.accuracy_by_glimpse import accuracy_by_glimpse
 from ram_tf.tables.collect import Table, TableRow
 from ram_tf.tables.markdown import cells, headings, line, ours_text, rule
 from ram_tf.tables.policy_worth import TRAINED, policy_worth, worth_of
@@ -47,9 +48,9 @@ def headline(tables: Sequence[Table]) -> str:
 
 
 def whole(tables: Sequence[Table]) -> str:
-    """Returns every table, and what policies are worth, each under its heading."""
-    parts = [*(_whole_table(table) for table in tables), policy_worth(tables)]
-    return "\n\n".join(parts)
+    """Returns every table and the two comparisons, each under its heading."""
+    parts = [_whole_table(table) for table in tables]
+    return "\n\n".join([*parts, policy_worth(tables), accuracy_by_glimpse(tables)])
 
 
 def _policy_sentence(tables: Sequence[Table]) -> list[str]:

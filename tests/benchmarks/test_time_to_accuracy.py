@@ -75,8 +75,8 @@ def copy_result(folder: pathlib.Path, seed: int, accuracies: list[float]) -> Non
     results = json.loads(source.read_text())
     results |= {"wall_seconds": 60.0, "train_steps": 30}
     (folder / f"seed{seed}.json").write_text(json.dumps(results))
-    rows = [f"{10 * (i + 1)},{value}" for i, value in enumerate(accuracies)]
-    text = "\n".join(["step,validation_accuracy", *rows, ""])
+    rows = [f"{10 * (i + 1)},0.5,{value}" for i, value in enumerate(accuracies)]
+    text = "\n".join(["step,accuracy,validation_accuracy", *rows, ""])
     (folder / f"seed{seed}.curve.csv").write_text(text)
 
 
@@ -115,7 +115,7 @@ def test_from_results_needs_the_suite_and_a_whole_curve(tmp_path, capsys):
     (tmp_path / "demo" / "seed0.curve.csv").write_text("step\n1\n")
     words = ["--suite=time_to_accuracy", "--from_results", f"--results_dir={tmp_path}"]
     assert ram_tf.benchmark.main(words) == 1
-    assert "expected columns step and validation_accuracy" in capsys.readouterr().err
+    assert "expected columns step, accuracy and validation" in capsys.readouterr().err
 
 
 def stand_in(monkeypatch, program: str) -> list[subprocess.Popen]:
@@ -138,9 +138,9 @@ def stand_in(monkeypatch, program: str) -> list[subprocess.Popen]:
 LEARNS = """
 RUN.mkdir()
 (RUN / "config.json").write_text("{}")
-head = "step,validation_accuracy\\n"
+head = "step,accuracy,validation_accuracy\\n"
 for step, accuracy in ((2, 0.5), (4, 0.9)):
-    head += f"{step},{accuracy}\\n"
+    head += f"{step},0.5,{accuracy}\\n"
     (RUN / "part").write_text(head)
     (RUN / "part").rename(RUN / "curve.csv")
     time.sleep(0.5)

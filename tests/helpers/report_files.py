@@ -129,7 +129,7 @@ def write_result(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(results_json))
     path.with_suffix(".curve.csv").write_text(
-        "step,loss,validation_accuracy\n100,2.0,0.5\n200,1.0,0.8\n300,0.5,0.9\n"
+        "step,accuracy,validation_accuracy\n100,0.4,0.5\n200,0.7,0.8\n300,0.8,0.9\n"
     )
     images = np.random.default_rng(len(shape) + shape[2]).integers(0, 256, (20, *shape))
     probabilities = rng.dirichlet(np.ones(len(names)), (20, steps))

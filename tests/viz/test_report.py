@@ -199,7 +199,7 @@ def test_report_names_stale_and_failed_seeds(run, files):
         ("seed0.json", "{", "expected JSON"),
         ("seed0.json", "[]", "broken"),
         ("seed0.curve.csv", "step\n1\n", "expected columns"),
-        ("seed0.curve.csv", "step,validation_accuracy\n1,7\n", "from 0 to 1"),
+        ("seed0.curve.csv", "step,accuracy,validation_accuracy\n1,0.5,7\n", "from 0 to 1"),
         ("seed0.examples.npz", "no zip", "expected the examples"),
     ],
 )
@@ -407,7 +407,7 @@ def test_examples_of_other_shapes_are_refused(tmp_path):
 
 
 def test_curve_chart_stays_in_its_frame_and_stretches_towards_100():
-    curves = [[Curve([100, 200, 300], [0.1, 0.9, 0.999])], []]
+    curves = [[Curve([100, 200, 300], [0.1, 0.9, 0.999], [0.1, 0.8, 0.9])], []]
     chart, nothing = curve_charts(curves, ["a", "b"])
     assert nothing is None
     points = [

@@ -199,7 +199,11 @@ def test_report_names_stale_and_failed_seeds(run, files):
         ("seed0.json", "{", "expected JSON"),
         ("seed0.json", "[]", "broken"),
         ("seed0.curve.csv", "step\n1\n", "expected columns"),
-        ("seed0.curve.csv", "step,accuracy,validation_accuracy\n1,0.5,7\n", "from 0 to 1"),
+        (
+            "seed0.curve.csv",
+            "step,accuracy,validation_accuracy\n1,0.5,7\n",
+            "from 0 to 1",
+        ),
         ("seed0.examples.npz", "no zip", "expected the examples"),
     ],
 )

@@ -77,10 +77,10 @@ lint: $(INSTALLED)  ## Check style and formatting.
 type: $(INSTALLED)  ## Check types.
 	$(PY) -m mypy
 
-test: $(INSTALLED)  ## Run the fast tests: under 4 minutes on 2 cores.
+test: $(INSTALLED)  ## Run the fast tests: about 12 minutes on 2 cores.
 	$(PY) -m pytest $(PYTEST_ARGS)
 
-test-all: $(INSTALLED)  ## Run every test: under 25 minutes.
+test-all: $(INSTALLED)  ## Run every test, also those that take minutes each.
 	$(PY) -m pytest -m "" $(PYTEST_ARGS)
 
 test-faults: $(INSTALLED)  ## Kill real runs, fill disks, break files.

@@ -8,7 +8,7 @@ CHROMIUM ?= chromium
 report: $(INSTALLED)  ## Make the report, one HTML page of all results.
 	$(PY) -m ram_tf.report '--results_dir=$(RESULTS_DIR)' '--out_dir=$(REPORT_DIR)'
 
-screenshot: report  ## Take docs/report.png, the picture of the report in the README.
+screenshot: report  ## Take docs/report.png, the picture of the report that the README links to.
 	mkdir -p docs
 	$(CHROMIUM) --headless --no-sandbox --disable-gpu --no-first-run \
 		--disable-background-networking --disable-component-update --disable-sync \

@@ -32,12 +32,12 @@ table2: $(INSTALLED)  ## Translated MNIST.
 table3: $(INSTALLED)  ## Cluttered MNIST.
 table4: $(INSTALLED)  ## CIFAR-10 in gray.
 table5: $(INSTALLED)  ## CIFAR-10 in colour.
-text: $(INSTALLED)  ## What the paper says beside its tables.
+text: $(INSTALLED)  ## Rows for figures in the paper's text, outside its tables.
 mnih: $(INSTALLED)  ## The tables of Mnih et al. 2014.
 best: $(INSTALLED)  ## Our recipes.
 policy: $(INSTALLED)  ## What a policy is worth where glimpses leave something unseen.
-ablation: $(INSTALLED)  ## What each fault of the paper's code and each of our readings costs.
-public_code: $(INSTALLED)  ## As in the authors' public code, as far as flags go.
+ablation: $(INSTALLED)  ## What each fault of the authors' public code and each of our readings costs.
+public_code: $(INSTALLED)  ## Rows trained as in the authors' public code, as far as flags allow.
 $(TABLES):
 	$(REPRODUCE) --tables=$@
 
@@ -47,5 +47,5 @@ tables: $(INSTALLED)  ## table1 to table5 and text; QUICK=1 is a tiny budget.
 row: $(INSTALLED)  ## One row: make row ROW=table1/fc.
 	$(REPRODUCE) --experiments=$(ROW)
 
-headers: $(INSTALLED)  ## Fill the heads of flagfiles and results/tables.md from results.
+headers: $(INSTALLED)  ## Fill results into flagfile headers, results/tables.md, README and docs/reproduction.md.
 	$(PY) -m ram_tf.tables.headers

@@ -14,7 +14,7 @@ USAGE = """Serves a page where you draw a digit and watch where a model looks.
   python -m ram_tf.app [--model=exported/x] [--port=7860] [--browser]
 
 The glimpses move one by one while the probabilities change. The page is served to this
-machine alone, 127.0.0.1, and asks nothing of any other. Ctrl-C ends it, with status 0
+machine alone, 127.0.0.1, and makes no request to others. Ctrl-C ends it, with status 0
 once the address was printed, and 130 before. Needs gradio, the extra `app`."""
 
 SETTINGS = [

@@ -40,14 +40,15 @@ and memory, each in a process of its own, and this machine's matrix-product rate
   python -m ram_tf.benchmark --flagfile=... --measure=time_to_accuracy --target=0.98
 
 The machine should be idle. time_to_accuracy trains for hours and is in no other suite:
-three seeds each, one after the other, up to the first evaluation from which on all of
-the training's reach the target; the median seed counts.
+for each row it trains three seeds, one after the other. The time of a seed ends at the
+first evaluation after which validation accuracy stays at the target or above; the
+median seed is reported.
 
 Prints one line per measurement; with --json one object: measure, command, experiment,
 setting, model, batch_size, images_per_second, images_per_gflop (per GFLOP/s of the
 matrix-product rate), mfu, matmul_gflops, p50_ms, p99_ms, peak_mb, compile_s, seconds,
-target_percent, reached, steps, best_percent, where they apply. `command` measures
-again; --json, --quick and where the data are it leaves out."""
+target_percent, reached, steps, best_percent, where they apply. `command` repeats
+the measurement; it leaves out --json, --quick and --data_dir."""
 
 # Of one flagfile; the others belong to the suite.
 MEASURES = (

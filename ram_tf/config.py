@@ -69,8 +69,8 @@ class Config:
     )
     dataset: str = _setting(
         "mnist_sample",
-        "A TFDS name (mnist, cifar10, ...), mnist_sample (embedded: no download) "
-        "or folder:PATH with one folder of images a class.",
+        "A TFDS name (mnist, cifar10, ...), mnist_sample (in the package) "
+        "or folder:PATH with one folder of images per class.",
     )
     image_size: int = _setting(
         0, "Side in pixels that images are resized to; 0 keeps their size.", low=0
@@ -101,14 +101,14 @@ class Config:
     clutter_overlap: bool = _setting(
         True,
         "Pieces land anywhere; false leaves out a piece that would land where the "
-        "canvas is not black, as the paper's code does: num_clutter are then tried.",
+        "canvas is not black, as the authors' public code does: num_clutter are tried.",
     )
     grayscale: bool = _setting(
         False, "Make colour images gray by ITU-R 601 luma (paper 6.4)."
     )
     pixel_range: str = _setting(
         "unit",
-        "Pixels in [0, 1], or in 0..255 as in the paper's code.",
+        "Pixels in [0, 1], or in 0..255 as in the authors' public code.",
         choices=("unit", "byte"),
     )
     augmentation: str = _setting(
@@ -121,8 +121,8 @@ class Config:
     max_shift: int = _setting(4, "Pixels by which augmentation shifts at most.", low=1)
     redraw: bool = _setting(
         True,
-        "Draw the place, the clutter and the augmentation of every training image "
-        "afresh every epoch; false draws them once, as the paper's code does.",
+        "Draw the position, the clutter and the augmentation of every training image "
+        "anew every epoch; false draws them once, as the authors' public code does.",
     )
 
     patch_size: int = _setting(
@@ -132,9 +132,9 @@ class Config:
         section="Glimpse sensor and networks",
     )
     num_scales: int = _setting(
-        1, "Patches K a glimpse, each twice as wide (paper 4.1).", low=1, high=8
+        1, "Patches K per glimpse, each twice as wide (paper 4.1).", low=1, high=8
     )
-    num_glimpses: int = _setting(6, "Glimpses T an image (paper 6).", low=1)
+    num_glimpses: int = _setting(6, "Glimpses T per image (paper 6).", low=1)
     glimpse_network: str = _setting(
         "fc",
         "Mnih's fully connected network, the paper's Inception module (paper 4.2), "
@@ -150,7 +150,7 @@ class Config:
     glimpse_modules: int = _setting(
         1,
         "Inception modules of glimpse_network=inception, one after the other, with a "
-        "2x2 maximum pool between two (paper: 1).",
+        "2x2 max pool between two (paper: 1).",
         low=1,
     )
     core: str = _setting(
@@ -214,13 +214,13 @@ class Config:
     location_spread: float = _setting(
         0.0,
         "How far from the centre untrained means are spread over the image, as a share "
-        "of the largest mean; each decision then has a learned offset of its own. 0 is "
+        "of the largest mean; each decision then has its own learned offset. 0 is "
         "no offsets: untrained means lie side by side.",
         low=0,
         high=0.99,
     )
     num_rollouts: int = _setting(
-        1, "Rollouts M an image in training (paper equation 2).", low=1
+        1, "Rollouts M per image in training (paper equation 2).", low=1
     )
 
     cross_entropy_at: str = _setting(
@@ -245,7 +245,8 @@ class Config:
     )
     discount: float = _setting(
         0.5,
-        "Discount a glimpse of decision_return=gain; 0 credits the next one alone.",
+        "Discount per later glimpse, with decision_return=gain; 0 credits a decision "
+        "with the next glimpse alone.",
         low=0,
         high=1,
     )
@@ -261,7 +262,7 @@ class Config:
 
     eval_rollouts: int = _setting(
         10,
-        "Rollouts an image in the final evaluation; the headline is the first.",
+        "Rollouts per image in the final evaluation; the headline is the first.",
         low=1,
         section="Evaluation",
     )
@@ -278,7 +279,7 @@ class Config:
 
     batch_size: int = _setting(
         128,
-        "Images a step, over all devices.",
+        "Images per step, over all devices.",
         low=1,
         section="Optimisation",
     )
@@ -296,8 +297,8 @@ class Config:
     )
     decay_steps: int = _setting(
         0,
-        "Steps of lr_schedule; 0 is train_steps, which exponential does not take "
-        "(paper 5: 10,000).",
+        "Steps of lr_schedule; 0 means train_steps; lr_schedule=exponential needs at "
+        "least 1 (paper 5: 10,000).",
         low=0,
     )
     decay_rate: float = _setting(
@@ -318,7 +319,7 @@ class Config:
         0.01, "Weight of the REINFORCE term, summed over decisions.", low=0
     )
     seed: int = _setting(
-        0, "Owns every random number of training.", low=0, high=2**31 - 1
+        0, "Seed of all random numbers of training.", low=0, high=2**31 - 1
     )
 
     jit_compile: str = _setting(
@@ -367,7 +368,8 @@ class Config:
     )
     experiment: str = _setting(
         "",
-        "Name in the results; empty is the flagfile's folder and name.",
+        "Name in the results; if empty, the flagfile's folder and name, or without a "
+        "flagfile the name of run_dir.",
         changes_numbers=False,
     )
 

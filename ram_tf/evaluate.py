@@ -32,7 +32,7 @@ SETTINGS = [
         "Which policy; all is the run's own, random and center beside a learned one.",
         choices=("all", "learned", "random", "center"),
     ),
-    Setting("eval_rollouts", 0, "Rollouts an image; 0 is the run's own.", low=0),
+    Setting("eval_rollouts", 0, "Rollouts per image; 0 is the run's own.", low=0),
     Setting(
         "eval_locations",
         "run",

@@ -180,7 +180,7 @@ def _measures(found: dict[str, Any]) -> str:
         f"{100 * found['test'][name]:.2f} %"
         for name in ("accuracy", "calibration_error")
     )
-    milliseconds = f"{found['latency_ms']:.1f} ms an image"
+    milliseconds = f"{found['latency_ms']:.1f} ms per image"
     return f"accuracy {accuracy}, calibration error {error}, {milliseconds}"
 
 

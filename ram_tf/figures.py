@@ -48,7 +48,7 @@ SETTINGS = [
     Setting(
         "num_examples",
         6,
-        "Images to draw (of files, 20 if it is not given); a run keeps 20.",
+        "How many images to draw: 6 by default, up to 20 of files. A run keeps 20.",
         low=1,
     ),
     Setting("resize", True, "Resize images of another size; false refuses them."),

@@ -231,7 +231,7 @@ def help_text(usage: str, settings: Sequence[Any]) -> str:
         usage,
         "",
         "  --flagfile=PATH",
-        "      Reads flags from a file, one a line.",
+        "      Reads flags from a file, one per line.",
     ]
     own = [setting for setting in settings if isinstance(setting, Setting)]
     fields = [setting for setting in settings if not isinstance(setting, Setting)]

@@ -56,7 +56,7 @@ SETTINGS = [
     Setting(
         "rollouts",
         0,
-        "R: the mean of R rollouts from R first locations; 0 is what the model does.",
+        "R: the mean of R rollouts from R first locations; 0 is the model's own R.",
         low=0,
     ),
     Setting("figure", "", "PNG to draw the paths of the first 6 images into."),

@@ -22,7 +22,8 @@ USAGE = """Trains a recurrent attention model or a whole-image classifier.
 
 Leaves in run_dir: flags.cfg, config.json, class_names.json, data.json, checkpoints,
 logs, curve.csv, examples.npz, evaluation.json and, last, results.json. The same command
-resumes an unfinished run."""
+resumes an unfinished run. In the flags, "paper 5" is section 5 of Jatakia, Rane and
+Rao, and "Mnih" is Mnih et al. 2014."""
 
 
 def summary(results: dict[str, Any]) -> str:

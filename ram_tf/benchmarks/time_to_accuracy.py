@@ -51,7 +51,7 @@ class Evaluation(NamedTuple):
 
 
 def first_lasting(run: Sequence[Evaluation], target: float) -> Evaluation | None:
-    """Returns the first evaluation from which on all reach a target; None without."""
+    """Returns the first evaluation after which none is below a target, or None."""
     found = None
     for evaluation in reversed(run):
         if evaluation.accuracy < target:

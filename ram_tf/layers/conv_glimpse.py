@@ -13,7 +13,7 @@ class ConvGlimpseNetwork(keras.layers.Layer):
     """Joins what was seen and where by a product: ReLU(what) * ReLU(where).
 
     Follows the sensor, feeds a dense core. Three 3x3 convolutions, the first two at
-    the patch's size and the third behind a 2x2 maximum pool, then a dense layer. The
+    the patch's size and the third behind a 2x2 max pool, then a dense layer. The
     product with the location is that of Ba et al. 2015, "Multiple Object Recognition
     with Visual Attention", section 3.
 

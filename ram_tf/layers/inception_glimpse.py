@@ -23,7 +23,7 @@ class InceptionGlimpseNetwork(keras.layers.Layer):
 
     Args:
       filters: maps F of every module, a multiple of 4 (paper: 24, so 6 a branch).
-      modules: Inception modules N, one after the other, with a 2x2 maximum pool between
+      modules: Inception modules N, one after the other, with a 2x2 max pool between
         two, as in Szegedy et al. 2015, "Going Deeper with Convolutions". Each pool
         halves the side of the maps, and so takes the core a quarter of its work.
 

@@ -28,7 +28,7 @@ class LocationNetwork(keras.layers.Layer):
       hidden_units: width of a ReLU layer before the mean; 0 is none, as in the paper.
       bound: largest mean (y, x): tanh is multiplied by it. A number for both, or a
         pair; from 0 to 1.
-      spread: above 0, every decision has a learned offset of its own, added before
+      spread: above 0, every decision has its own learned offset, added before
         tanh, and the untrained means are spread over the image, as
         `even_locations` says, up to this share of `bound` from the centre; below 1.
         0 is no offsets: untrained means lie side by side.

@@ -107,7 +107,7 @@ def advantages(
       baseline: "learned", the baseline network's; or "leave_one_out", the mean return
         of the same decision in the image's other rollouts, which does not depend on the
         rollout itself, so that the estimate of the gradient stays unbiased.
-      num_rollouts: rollouts M an image, at least 2 for "leave_one_out".
+      num_rollouts: rollouts M per image, at least 2 for "leave_one_out".
       normalize_advantages: divide by their standard deviation over the rollouts and
         decisions of the whole batch, on all replicas.
     """

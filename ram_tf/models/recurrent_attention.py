@@ -255,7 +255,7 @@ class RecurrentAttentionModel(ImageClassifier):
         Args:
           images: [B, H, W, C].
           initial_locations: float32 [B*M, 2]; rows i*M .. i*M + M-1 belong to image i.
-            None is the centre, once an image.
+            None is the centre, once per image.
           exploration: float32 [B*M, T-1, 2]. For policy "learned", standard normal
             noise, or None to look at the means; for "random", the locations
             themselves, or None to stay at the centre; for "center", ignored.

@@ -60,7 +60,8 @@ def _measured(accuracy: float, count: int) -> str:
 
 def _seeds(seeds: dict[str, float]) -> str:
     if len(seeds) == 1:
-        return f"One seed was trained ({next(iter(seeds))}), so no spread is known."
+        (seed,) = seeds
+        return f"One seed was trained ({seed}), so no standard deviation is known."
     values = ", ".join(
         f"seed {seed}: {percent(accuracy)}" for seed, accuracy in seeds.items()
     )

@@ -65,8 +65,9 @@ def _policy_sentence(tables: Sequence[Table]) -> list[str]:
         return []
     return [
         "",
-        "What a learned policy is worth: points above the same model trained on random "
-        "locations (± half of a 95 % interval of the test sample): "
+        "What a learned policy is worth: test accuracy minus that of the same model "
+        "trained on random locations, in points (± half the width of the 95 % interval "
+        "from the test sample): "
         f"{'; '.join(gains)}.",
     ]
 

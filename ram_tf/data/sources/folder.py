@@ -156,7 +156,7 @@ class FolderSource(Source):
         return {"images": len(digests), "digest": whole, "image_digests": digests}
 
     def image_names(self, name: SplitName) -> list[str]:
-        """Returns a name an image, in the order of the record's `image_digests`."""
+        """Returns a name per image, in the order of the record's `image_digests`."""
         return [shown(file.path) for file, _ in self._files[name]]
 
     def notes(self) -> list[str]:

@@ -62,11 +62,11 @@ def curve_charts(
     """Makes a small chart for each row of a table, all on one pair of scales.
 
     Args:
-      rows: the curves of each row, one a seed; a row may have none.
+      rows: the curves of each row, one per seed; a row may have none.
       labels: the rows' names.
 
     Returns:
-      A chart a row, None for a row without curves.
+      A chart per row, None for a row without curves.
     """
     curves = [curve for row in rows for curve in row]
     if not curves:

@@ -77,7 +77,7 @@ def training_operations(model: ImageClassifier) -> int:
     Once forward, once back to the inputs, once back to the weights; times the rollouts
     an image.
     """
-    return 3 * forward_operations(model) * int(getattr(model, "num_rollouts", 1))
+    return 3 * forward_operations(model) * model.num_rollouts
 
 
 def rate_fields(

@@ -70,10 +70,8 @@ def evaluate(
             f"--policy={config.policy}, whose location network was not trained"
         )
     if not policies:
-        policies = ("whole_image",)
-        if is_ram:
-            own = config.policy
-            policies = (own, *(p for p in POLICIES[1:] if own == "learned"))
+        own = model.policy
+        policies = (own, *(p for p in POLICIES[1:] if own == "learned"))
     sample = (eval_locations or config.eval_locations) == "sample"
     images = experiment.source.split(split)
     passes = {}

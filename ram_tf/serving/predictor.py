@@ -191,8 +191,7 @@ def _of_preset(name: str) -> Predictor:
         autograph=False,
     )
     def look(images: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        rollout = model.rollout(_as_model_takes(images, metadata), starts)
-        return tf.nn.softmax(rollout.step_logits), rollout.locations
+        return model.look(_as_model_takes(images, metadata), starts)
 
     def predict_batch(images: np.ndarray) -> _Arrays:
         probabilities, locations = look(images, np.zeros([len(images), 2], np.float32))

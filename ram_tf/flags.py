@@ -16,7 +16,6 @@ from typing import Any
 from ram_tf.config import Config, expectation, parse_value
 from ram_tf.errors import RamError, did_you_mean
 
-PRESET = "preset:"  # Before the name of a preset, in --model.
 _MAX_DEPTH = 16  # Of flagfiles in flagfiles; deeper is a loop.
 
 

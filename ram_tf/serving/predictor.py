@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from ram_tf.errors import RamError
-from ram_tf.flags import PRESET
+from ram_tf.models.preset_files import PRESET
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.serving.model_folder import check_model, is_preset
 from ram_tf.serving.saved_model import load_export

@@ -10,7 +10,7 @@ from tensorboard.plugins.hparams import api as hparams
 
 from ram_tf.config import Config
 from ram_tf.errors import RamError, one_line
-from ram_tf.evaluation.policies import PolicyMonitor
+from ram_tf.evaluation.policy_monitor import PolicyMonitor
 from ram_tf.files import write_atomic
 from ram_tf.runs.curves import curve_text
 from ram_tf.runtime.progress import progress_bar

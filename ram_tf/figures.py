@@ -12,7 +12,8 @@ from ram_tf.entry_point import entry_point, note
 from ram_tf.errors import RamError
 from ram_tf.evaluation.pixel_budget import PixelBudget
 from ram_tf.files import write_atomic
-from ram_tf.flags import PRESET, Arguments, Setting, config_settings
+from ram_tf.flags import Arguments, Setting, config_settings
+from ram_tf.models.preset_files import PRESET
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.quiet_import import import_tensorflow

@@ -267,13 +267,6 @@ def read_json(path: pathlib.Path) -> Any:
         raise RamError(f"{path}: expected JSON, found: {error}") from None
 
 
-def replace_between(text: str, begin: str, end: str, new: str) -> str | None:
-    """Returns a text with what stands between two marks replaced, None without them."""
-    head, found_begin, rest = text.partition(begin)
-    _, found_end, tail = rest.partition(end)
-    return f"{head}{begin}{new}{end}{tail}" if found_begin and found_end else None
-
-
 def shown(name: str) -> str:
     """Returns a file's name as text to print; bytes of no text as hexadecimal."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -16,7 +16,6 @@ from typing import Any
 from ram_tf.config import Config, expectation, parse_value
 from ram_tf.errors import RamError, did_you_mean
 
-PRESET = "preset:"  # Before the name of a preset, in --model.
 _MAX_DEPTH = 16  # Of flagfiles in flagfiles; deeper is a loop.
 
 
@@ -265,6 +264,26 @@ def _flag_lines(settings: Sequence[Any]) -> list[str]:
         doc = setting.metadata["doc"]
         lines.append(f"      {doc} ({expectation(setting)})")
     return lines
+
+
+def names_of(text: str) -> list[str]:
+    """Returns the words of a list separated by commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def seeds_of(text: str) -> list[int]:
+    """Returns the seeds of the list that --seeds gives, separated by commas.
+
+    Raises:
+      RamError: when a word is not a seed, or a seed stands there twice.
+    """
+    words = names_of(text)
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise RamError(f"--seeds={text}: expected integers, such as 0,1,2")
+    seeds = [int(word) for word in words]
+    if len(set(seeds)) != len(seeds):
+        raise RamError(f"--seeds={text}: expected every seed once")
+    return seeds
 
 
 def experiment_name(flagfile: pathlib.Path) -> str:

@@ -11,7 +11,7 @@ import sys
 from ram_tf.entry_point import entry_point, say
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
-from ram_tf.flags import Arguments, Setting, config_settings
+from ram_tf.flags import Arguments, Setting, config_settings, names_of, seeds_of
 from ram_tf.tables.catalogue import (
     ExperimentRow,
     find_experiments,
@@ -23,13 +23,11 @@ from ram_tf.tables.command import (
     EXPERIMENTS_DIR,
     QUICK,
     RESULTS_DIR,
-    names_of,
     require_no_faults,
-    seeds_of,
 )
 from ram_tf.tables.markdown import render
-from ram_tf.tables.reproduction import Reproduction, make_all, require_no_real_results
-from ram_tf.tables.train_processes import Trainings
+from ram_tf.tables.reproduction import Reproduction, require_no_real_results
+from ram_tf.training.processes import Trainings, train_each
 
 USAGE = """Trains every row that has no current result, then prints the tables.
 
@@ -87,16 +85,18 @@ def _command(arguments: Arguments) -> None:
     if not seeds:
         raise RamError("--seeds is empty: at least one seed is required")
     quick, results_dir = arguments.quick, arguments.results_dir
-    reproduction = Reproduction(
-        results_dir, arguments.runs_dir, arguments.data_dir, quick
-    )
     if quick:
         require_no_real_results(experiments, results_dir)
     if arguments.jobs > 1:  # Or a long row would be left at the end, on one core alone.
         experiments.sort(key=_glimpses, reverse=True)
-    jobs = [(experiment, seed) for seed in seeds for experiment in experiments]
+    places = results_dir, arguments.runs_dir, arguments.data_dir
+    jobs = [
+        Reproduction(experiment, seed, *places, quick)
+        for seed in seeds
+        for experiment in experiments
+    ]
     with Trainings(arguments.jobs) as trainings:
-        failed = make_all(reproduction, jobs, trainings, arguments.jobs, say)
+        failed = train_each(jobs, trainings, say)
     trainings.check(f"{len(failed)} of {len(jobs)} results to go")
     sources = read_sources(arguments.experiments_dir)
     # With every seed that a row has, so that the same figures stand everywhere.

@@ -13,12 +13,11 @@ from ram_tf.config import Config
 from ram_tf.entry_point import entry_point, note, say
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
-from ram_tf.flags import Arguments, Setting, config_settings
+from ram_tf.flags import Arguments, Setting, config_settings, seeds_of
 from ram_tf.sweeps.grid import read_grid
 from ram_tf.sweeps.ranking import Ranked, markdown, rank, table_csv
-from ram_tf.sweeps.runs import runs_of, train_all
-from ram_tf.tables.command import seeds_of
-from ram_tf.tables.train_processes import Trainings
+from ram_tf.sweeps.runs import runs_of
+from ram_tf.training.processes import Trainings, train_each
 
 USAGE = """Trains every combination of some settings and ranks them on validation.
 
@@ -74,7 +73,7 @@ def _command(arguments: Arguments) -> None:
         f"{arguments.jobs} at a time"
     )
     with Trainings(arguments.jobs) as trainings:
-        errors = train_all(runs, trainings, arguments.jobs, say)
+        errors = train_each(runs, trainings, say)
     trainings.check(f"{len(errors)} of {len(runs)} runs to go")
     ranking = rank(runs, errors)
     name = arguments.experiment or (

@@ -23,8 +23,8 @@ from ram_tf.config import Config
 from ram_tf.data.sources.open import open_source
 from ram_tf.errors import RamError
 from ram_tf.evaluation import final_results
-from ram_tf.evaluation.final_results import versions
 from ram_tf.flags import config_settings, parse
+from ram_tf.runs.provenance import versions
 from ram_tf.runs.setup import load_run
 
 COMMANDS = {"train": train, "evaluate": evaluate, "export": export, "predict": predict}

@@ -13,7 +13,13 @@ import pytest
 PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "ram_tf"
 # From the ground up: a subpackage imports only from its own line and those before it.
 ORDER = (
-    ("ram_tf.errors", "ram_tf.files", "ram_tf.config", "ram_tf.flags"),
+    (
+        "ram_tf.errors",
+        "ram_tf.files",
+        "ram_tf.markdown",
+        "ram_tf.config",
+        "ram_tf.flags",
+    ),
     ("ram_tf.entry_point",),
     ("ram_tf.layers",),
     ("ram_tf.runtime",),

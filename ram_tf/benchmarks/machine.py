@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from ram_tf.benchmarks.stopwatch import Budget, Clock
 from ram_tf.config import Config
-from ram_tf.evaluation.final_results import versions
 from ram_tf.models.cost import forward_operations
 from ram_tf.models.image_classifier import ImageClassifier
+from ram_tf.runs.provenance import versions
 from ram_tf.runtime.cpu_affinity import usable_cores
 
 _STATUS = pathlib.Path("/proc/self/status")
@@ -77,7 +77,7 @@ def training_operations(model: ImageClassifier) -> int:
     Once forward, once back to the inputs, once back to the weights; times the rollouts
     an image.
     """
-    return 3 * forward_operations(model) * int(getattr(model, "num_rollouts", 1))
+    return 3 * forward_operations(model) * model.num_rollouts
 
 
 def rate_fields(

@@ -12,8 +12,9 @@ from typing import Any
 
 from ram_tf.entry_point import entry_point
 from ram_tf.errors import RamError
-from ram_tf.files import read_text, replace_between, write_atomic
+from ram_tf.files import read_text, write_atomic
 from ram_tf.flags import Arguments, Setting
+from ram_tf.markdown import filled, table_text
 
 USAGE = """Writes the figures of benchmark runs into a Markdown page, and a plot.
 
@@ -145,24 +146,12 @@ def _table(lines: Sequence[Mapping[str, Any]]) -> str:
         for column in COLUMNS
         if any(line.get(column[1]) not in (None, "") for line in lines)
     ]
-    rows = [[heading for heading, _, _ in used], ["---"] * len(used)]
+    rows = [[heading for heading, _, _ in used]]
     for line in lines:
         rows.append(
             [form.format(line[name]) if name in line else "" for _, name, form in used]
         )
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
-
-
-def insert(page: str, figures: str) -> str:
-    """Returns a page with the text between its marks replaced.
-
-    Raises:
-      RamError: when the page does not have both marks, in order.
-    """
-    found = replace_between(page, BEGIN, END, f"\n\n{figures}\n\n")
-    if found is None:
-        raise RamError(f"--page: expected the marks {BEGIN} and {END}, found none")
-    return found
+    return table_text(rows)
 
 
 def plot(line: dict[str, Any], processor: str) -> bytes:
@@ -195,7 +184,8 @@ def _command(arguments: Arguments) -> None:
     runs = read_runs(pathlib.Path(arguments.runs_dir))
     path = pathlib.Path(arguments.page)
     text = read_text(path, f"--page={path}: expected a page")
-    page = insert(text, markdown(runs))
+    figures = markdown(runs)
+    page = filled(text, BEGIN, END, f"\n\n{figures}\n\n", f"--page={path}")
     found: dict[str, dict[str, Any]] = {}
     for lines in runs.values():  # The last run with a curve, and its machine.
         of_run = {line["measure"]: line for line in lines}

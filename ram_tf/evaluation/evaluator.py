@@ -103,7 +103,7 @@ class Evaluator:
         Args:
           sample: as of `predict`.
         """
-        found = self.predict(getattr(self.model, "policy", "learned"), sample=sample)
+        found = self.predict(self.model.policy, sample=sample)
         return float(np.mean(is_right(found.step_probabilities[:, -1], found.labels)))
 
     def _draws(
@@ -133,17 +133,10 @@ class Evaluator:
         if key not in self._compiled:
             model = self.model
 
-            def classify(images: Any, first: Any, exploration: Any) -> Any:
-                return model(images)[:, None], tf.zeros([tf.shape(images)[0], 0, 2])
-
             def look(images: Any, first: Any, exploration: Any) -> Any:
-                rollout = model.rollout(images, first, exploration, policy)
-                return tf.nn.softmax(rollout.step_logits), rollout.locations
+                return model.look(images, first, exploration, policy)
 
-            is_ram = isinstance(model, RecurrentAttentionModel)
             self._compiled[key] = tf.function(
-                look if is_ram else classify,
-                jit_compile=self.jit_compile,
-                autograph=False,
+                look, jit_compile=self.jit_compile, autograph=False
             )
         return self._compiled[key]

@@ -1,9 +1,6 @@
 """What a finished run leaves: its measures on test, example paths, results.json."""
 
-import importlib.metadata
 import itertools
-import pathlib
-import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,10 +18,10 @@ from ram_tf.models.cost import forward_operations
 from ram_tf.models.recurrent_attention import POLICIES, RecurrentAttentionModel
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.examples import Examples, to_npz
+from ram_tf.runs.provenance import commit, versions
 from ram_tf.runs.setup import Experiment
 
 NUM_EXAMPLES = 20
-_PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy")
 
 
 def evaluate(
@@ -70,10 +67,8 @@ def evaluate(
             f"--policy={config.policy}, whose location network was not trained"
         )
     if not policies:
-        policies = ("whole_image",)
-        if is_ram:
-            own = config.policy
-            policies = (own, *(p for p in POLICIES[1:] if own == "learned"))
+        own = model.policy
+        policies = (own, *(p for p in POLICIES[1:] if own == "learned"))
     sample = (eval_locations or config.eval_locations) == "sample"
     images = experiment.source.split(split)
     passes = {}
@@ -159,38 +154,6 @@ def write_results(
     }
     write_atomic(directory.results, to_json(results))
     return results
-
-
-def versions() -> dict[str, str]:
-    """Returns the version of each package that the numbers rest on."""
-    return {name: importlib.metadata.version(name) for name in _PACKAGES}
-
-
-def commit() -> str | None:
-    """Returns the commit of the package's own repository, None outside it.
-
-    It ends in "-dirty" when a file that the repository holds has changes that are not
-    in it; results themselves do not count.
-    """
-    module = pathlib.Path(__file__)
-    try:
-        # An installed package may lie in a repository of somebody else's, as in a .venv
-        # in it, which holds it untracked or at another place.
-        place = _git(module.parent, "ls-files", "--full-name", module.name)
-        if place != f"{__package__.replace('.', '/')}/{module.name}":
-            return None
-        words = ("status", "--porcelain", "--untracked-files=no")
-        changes = _git(module.parent, *words, "--", ":/", ":(top,exclude)results")
-        head = _git(module.parent, "rev-parse", "HEAD")
-        return f"{head}-dirty" if changes else head
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _git(folder: pathlib.Path, *words: str) -> str:
-    return subprocess.run(
-        ["git", *words], cwd=folder, capture_output=True, text=True, check=True
-    ).stdout.strip()
 
 
 def _examples(

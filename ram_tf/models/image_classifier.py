@@ -51,9 +51,16 @@ class ImageClassifier(keras.Model):
 
     Returns:
       probabilities: float32 [B, N].
+
+    Attributes:
+      num_classes: N.
+      policy: what chooses the locations; "whole_image" where none is looked at.
+      num_rollouts: passes over an image in a training step.
     """
 
     num_classes: int
+    policy: str
+    num_rollouts: int
 
     def __init__(self, **kwargs: Any) -> None:
         # Pixels must not be rounded to bfloat16 before they are cut out.
@@ -100,6 +107,35 @@ class ImageClassifier(keras.Model):
 
     def compute_output_shape(self, input_shape: Any) -> tuple[Any, int]:
         return images_of(input_shape)[0], self.num_classes
+
+    def look(
+        self,
+        images: tf.Tensor,
+        initial_locations: tf.Tensor | None = None,
+        exploration: tf.Tensor | None = None,
+        policy: str | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns what the model predicts after each glimpse, and where it looked.
+
+        A whole-image classifier has one prediction and no location, T = 1; what is said
+        of locations is without effect on it.
+
+        Args:
+          images: [B, H, W, C], as the model takes them.
+          initial_locations: as of `RecurrentAttentionModel.rollout`.
+          exploration: likewise.
+          policy: likewise.
+
+        Returns:
+          Probabilities, float32 [B*M, T, N], and locations, float32 [B*M, T, 2], (y, x)
+          in [-1, 1]; of a whole-image classifier [B, 0, 2]. Gradients are those of the
+          predictions: none passes through a location.
+
+        Raises:
+          RamError: when the images have not the channels the model was built for, or
+            there is no such policy.
+        """
+        raise NotImplementedError
 
     def track_terms(self, names: tuple[str, ...]) -> None:
         """Makes one mean per name; they are what `fit` shows and logs."""

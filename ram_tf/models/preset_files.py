@@ -20,6 +20,7 @@ WEIGHTS, CARD = "model.weights.h5", "README.md"
 # They come with the package.
 PRESETS_DIR = pathlib.Path(__file__).parents[1] / "presets"
 HUB_PREFIX = "hf://"
+PRESET = "preset:"  # Before the name of a preset, in --model.
 
 _KINDS = {
     "experiment": str,

@@ -339,6 +339,16 @@ class RecurrentAttentionModel(ImageClassifier):
             baselines=_stack(baselines, [batch, 0]),
         )
 
+    def look(
+        self,
+        images: tf.Tensor,
+        initial_locations: tf.Tensor | None = None,
+        exploration: tf.Tensor | None = None,
+        policy: str | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        rollout = self.rollout(images, initial_locations, exploration, policy)
+        return tf.nn.softmax(rollout.step_logits), rollout.locations
+
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         if not isinstance(inputs, dict):
             inputs = {"images": inputs}

@@ -10,7 +10,7 @@ import numpy as np
 
 from ram_tf.data import picture
 from ram_tf.errors import RamError
-from ram_tf.flags import PRESET
+from ram_tf.models.preset_files import PRESET
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.playground import inputs, looks, scene
 from ram_tf.serving.predictor import Predictor, load_predictor

@@ -9,11 +9,11 @@ from typing import Any
 from ram_tf.config import Config
 from ram_tf.data.sources.base import FOLDER_PREFIX
 from ram_tf.evaluation.pixel_budget import PixelBudget
+from ram_tf.markdown import table_text
 from ram_tf.presets.card_accuracy import accuracy_text, stopping_texts
 from ram_tf.presets.words import (
     data_of,
     data_words,
-    markdown_table,
     percent,
     with_interval,
 )
@@ -94,7 +94,7 @@ def _facts(metadata: dict[str, Any], config: Config) -> str:
             "float32 when loaded",
         ],
     ]
-    return markdown_table(rows)
+    return table_text(rows)
 
 
 def _use(metadata: dict[str, Any]) -> str:

@@ -3,7 +3,8 @@
 from typing import Any
 
 from ram_tf.evaluation.metrics import wilson_interval
-from ram_tf.presets.words import markdown_table, percent, with_interval
+from ram_tf.markdown import table_text
+from ram_tf.presets.words import percent, with_interval
 
 _POLICIES = {
     "learned": "where it learned to look",
@@ -43,15 +44,15 @@ def accuracy_text(metadata: dict[str, Any]) -> str:
 
 As the run was measured, on {count:,} test images:
 
-{markdown_table(rows)}
+{table_text(rows)}
 
-{markdown_table(by_glimpse)}
+{table_text(by_glimpse)}
 
 {_seeds(metadata["seeds"])}
 
 Measured again when this preset was made. Loaded, the model looks at the centre first:
 
-{markdown_table(stored)}"""
+{table_text(stored)}"""
 
 
 def _measured(accuracy: float, count: int) -> str:
@@ -102,7 +103,7 @@ def stopping_texts(metadata: dict[str, Any]) -> list[str]:
 Exported with `--rollouts=1 --threshold=P`, the model looks at an image no further when
 its largest probability is P or more. One rollout from the centre, on the test images:
 
-{markdown_table(rows)}
+{table_text(rows)}
 
 {advice}"""
     ]

@@ -4,7 +4,8 @@ import pathlib
 
 from ram_tf.config import Config
 from ram_tf.evaluation.pixel_budget import PixelBudget
-from ram_tf.files import replace_between, write_atomic
+from ram_tf.files import write_atomic
+from ram_tf.markdown import filled, table_text
 from ram_tf.models.preset_files import PRESETS_DIR, read_metadata, shipped_names
 from ram_tf.presets.words import data_words, percent, with_interval
 
@@ -19,11 +20,12 @@ _HEAD = (
     "Pixel values read",
     "Size",
 )
+_WORDS = _HEAD[:2]
 
 
 def table() -> str:
     """Returns the presets of the package as a Markdown table."""
-    rows = [_HEAD, ("---", "---", *["---:"] * (len(_HEAD) - 2))]
+    rows = [_HEAD]
     for name in shipped_names():
         metadata = read_metadata(PRESETS_DIR / name)
         config = Config.from_dict(metadata["config"])
@@ -42,20 +44,28 @@ def table() -> str:
                 f"{metadata['weights_bytes'] / 1e6:.2f} MB",
             )
         )
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+    return table_text(rows, _WORDS)
 
 
-def filled(text: str) -> str:
-    """Returns the page's text with the table between its two comments."""
-    return replace_between(text, BEGIN, END, f"\n{table()}\n") or text
+def with_table(text: str, name: object = PAGE) -> str:
+    """Returns the page's text with the table between its two comments.
+
+    Raises:
+      RamError: when it lacks them; the message begins with `name`.
+    """
+    return filled(text, BEGIN, END, f"\n{table()}\n", name)
 
 
 def fill_page(page: pathlib.Path = PAGE) -> bool:
-    """Writes the table into docs/presets.md; says whether the page was out of date."""
+    """Writes the table into docs/presets.md; says whether the page was out of date.
+
+    Raises:
+      RamError: when the page has no place for it.
+    """
     if not page.exists():
         return False
     text = page.read_text(encoding="utf-8")
-    new = filled(text)
+    new = with_table(text, page)
     if new != text:
         write_atomic(page, new)
     return new != text

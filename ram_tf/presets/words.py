@@ -1,4 +1,4 @@
-"""Words of cards and of the table of presets: data, models, accuracies, tables."""
+"""Words of cards and of the table of presets: data, models, accuracies."""
 
 import pathlib
 from collections.abc import Sequence
@@ -102,10 +102,3 @@ def with_interval(accuracy: float, interval: Sequence[float]) -> str:
     """Returns "96.60 % [96.23, 96.94]"."""
     low, high = (100 * bound for bound in interval)
     return f"{percent(accuracy)} [{low:.2f}, {high:.2f}]"
-
-
-def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """Returns rows of cells, the first of them headings, as Markdown."""
-    head, *rest = rows
-    lines = [head, ["---"] * len(head), *rest]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,6 +1,7 @@
-"""Reads the learning curve that a run leaves with its result."""
+"""The learning curve that a run leaves with its result: written, and read."""
 
 import csv
+import io
 import pathlib
 from typing import NamedTuple
 
@@ -19,6 +20,22 @@ class Curve(NamedTuple):
     steps: list[int]
     accuracies: list[float]
     training_accuracies: list[float]
+
+
+def curve_text(curve: list[dict[str, float]]) -> str:
+    """Returns a learning curve as CSV: a header, then a row an evaluation.
+
+    Args:
+      curve: the values of each evaluation by the names of their columns.
+    """
+    text = io.StringIO()
+    if curve:
+        # A run that a newer version resumed has rows with more columns.
+        columns = dict.fromkeys(name for row in curve for name in row)
+        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(curve)
+    return text.getvalue()
 
 
 def read_curve(path: pathlib.Path) -> Curve | None:

@@ -3,9 +3,9 @@
 import pathlib
 
 from ram_tf.errors import RamError
-from ram_tf.flags import PRESET
 from ram_tf.models.preset_files import (
     HUB_PREFIX,
+    PRESET,
     WEIGHTS,
     find_preset,
     shipped_names,

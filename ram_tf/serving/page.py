@@ -13,8 +13,9 @@ from typing import Any
 
 from ram_tf.entry_point import entry_point
 from ram_tf.errors import RamError
-from ram_tf.files import read_json, read_text, replace_between, to_json, write_atomic
+from ram_tf.files import read_json, read_text, to_json, write_atomic
 from ram_tf.flags import Arguments, Setting
+from ram_tf.markdown import filled, table_text
 from ram_tf.models.preset_files import PRESETS_DIR, read_metadata, shipped_names
 
 BEGIN, END = "<!-- exports: begin -->", "<!-- exports: end -->"
@@ -24,6 +25,17 @@ SETTINGS = [
     Setting("figures", "docs/serving.json", "Where the figures are kept."),
     Setting("latency", True, "Whether the machine was idle: keep the milliseconds."),
 ]
+_BY_ROLLOUTS = (
+    "Model",
+    "R",
+    "Validation %",
+    "Test %",
+    "Calibration error %",
+    "Brier score",
+    "Milliseconds",
+)
+_BY_THRESHOLD = ("Model", "R", "Threshold", "Glimpses", "Validation %", "Test %")
+_WORDS = ("Model",)
 _KEPT = ("experiment", "by_rollouts", "by_threshold", "suggested_threshold", "rollouts")
 
 
@@ -43,9 +55,8 @@ def _command(arguments: Arguments) -> None:
         exports.append(kept)
     page = pathlib.Path(arguments.page)
     text = read_text(page, f"--page={page}: expected a page")
-    found = replace_between(text, BEGIN, END, f"\n\n{tables(exports)}\n\n")
-    if found is None:
-        raise RamError(f"--page: expected the marks {BEGIN} and {END}, found none")
+    name = f"--page={page}"
+    found = filled(text, BEGIN, END, f"\n\n{tables(exports)}\n\n", name)
     write_atomic(pathlib.Path(arguments.figures), to_json(exports))
     write_atomic(page, found)
 
@@ -58,20 +69,12 @@ def tables(exports: list[dict[str, Any]]) -> str:
     Args:
       exports: with the keys of metadata.json that `measure` finds, and num_glimpses.
     """
-    lines = _head(
-        "Model",
-        "R",
-        "Validation %",
-        "Test %",
-        "Calibration error %",
-        "Brier score",
-        "Milliseconds",
-    )
+    by_rollouts: list[tuple[object, ...]] = [_BY_ROLLOUTS]
     for export in exports:
         for row in export["by_rollouts"]:
             test, latency = row["test"], row.get("latency_ms")
-            lines.append(
-                _line(
+            by_rollouts.append(
+                (
                     export["experiment"],
                     row["rollouts"],
                     _percent(row["validation"]["accuracy"]),
@@ -81,16 +84,13 @@ def tables(exports: list[dict[str, Any]]) -> str:
                     "to be measured" if latency is None else f"{latency:.1f}",
                 )
             )
-    lines += [
-        "",
-        *_head("Model", "R", "Threshold", "Glimpses", "Validation %", "Test %"),
-    ]
+    by_threshold: list[tuple[object, ...]] = [_BY_THRESHOLD]
     for export in exports:
         curves = export["by_threshold"]
         for validation, test in zip(curves["validation"], curves["test"], strict=True):
             chosen = test["threshold"] == export["suggested_threshold"]
-            lines.append(
-                _line(
+            by_threshold.append(
+                (
                     export["experiment"],
                     export["rollouts"],
                     f"{test['threshold']:g}" + (", chosen" if chosen else ""),
@@ -99,6 +99,7 @@ def tables(exports: list[dict[str, Any]]) -> str:
                     _percent(test["accuracy"]),
                 )
             )
+    parts = [table_text(rows, _WORDS) for rows in (by_rollouts, by_threshold)]
     measured = {export["experiment"] for export in exports}
     missing = [
         f"`{name}`"
@@ -106,16 +107,8 @@ def tables(exports: list[dict[str, Any]]) -> str:
         if read_metadata(PRESETS_DIR / name)["experiment"] not in measured
     ]
     if missing:
-        lines += ["", f"Not measured yet: {', '.join(missing)}."]
-    return "\n".join(lines)
-
-
-def _head(model: str, *names: str) -> list[str]:
-    return [_line(model, *names), _line("---", *["---:"] * len(names))]
-
-
-def _line(*cells: object) -> str:
-    return f"| {' | '.join(map(str, cells))} |"
+        parts.append(f"Not measured yet: {', '.join(missing)}.")
+    return "\n\n".join(parts)
 
 
 def _percent(share: float) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from ram_tf.errors import RamError
-from ram_tf.flags import PRESET
+from ram_tf.models.preset_files import PRESET
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.serving.model_folder import check_model, is_preset
 from ram_tf.serving.saved_model import load_export
@@ -191,8 +191,7 @@ def _of_preset(name: str) -> Predictor:
         autograph=False,
     )
     def look(images: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        rollout = model.rollout(_as_model_takes(images, metadata), starts)
-        return tf.nn.softmax(rollout.step_logits), rollout.locations
+        return model.look(_as_model_takes(images, metadata), starts)
 
     def predict_batch(images: np.ndarray) -> _Arrays:
         probabilities, locations = look(images, np.zeros([len(images), 2], np.float32))

@@ -106,11 +106,7 @@ class ServedModel:
         # A loaded signature does not hold its caller to its shape, and a RAM would
         # predict for images of any size.
         images = tf.ensure_shape(images, self.image_shape)
-        if not self.is_ram:
-            no_locations = tf.zeros([tf.shape(images)[0], 0, 2])
-            return self.model(images)[:, None], no_locations
-        rollout = self.model.rollout(images, initial_locations)
-        return tf.nn.softmax(rollout.step_logits), rollout.locations
+        return self.model.look(images, initial_locations)
 
     def _predict(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         images = tf.ensure_shape(images, self.image_shape)
@@ -126,8 +122,8 @@ class ServedModel:
                 "locations": self._of_first(rollout.locations),
             }
         else:
-            found["probabilities"] = self.model(images)
-            found["locations"] = tf.zeros([batch, 0, 2])
+            probabilities, locations = self.model.look(images)
+            found = {"probabilities": probabilities[:, 0], "locations": locations}
         label = tf.argmax(found["probabilities"], -1, output_type=tf.int32)
         return {**found, "label": label}
 

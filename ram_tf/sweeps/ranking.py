@@ -6,6 +6,7 @@ import io
 import statistics
 from collections.abc import Mapping, Sequence
 
+from ram_tf.markdown import table_text
 from ram_tf.sweeps.grid import Combination
 from ram_tf.sweeps.runs import SweepRun
 
@@ -68,21 +69,19 @@ def markdown(ranking: Sequence[Ranked]) -> str:
     fields = list(ranking[0].combination.values)
     seeds = len(ranking[0].accuracies) + len(ranking[0].errors)
     head = [*fields, "Validation, %", "Spread over seeds", "Seeds"]
-    lines = [_line(head), _line(["---"] * len(head))]
+    rows = [head]
     for ranked in ranking:
         mean, spread = ranked.mean, ranked.spread
         notes = [f"seed {seed}: {why}" for seed, why in ranked.errors.items()]
-        lines.append(
-            _line(
-                [
-                    *ranked.combination.texts.values(),
-                    "-" if mean is None else f"{100 * mean:.2f}",
-                    "-" if spread is None else f"{100 * spread:.2f}",
-                    "; ".join([f"{len(ranked.accuracies)} of {seeds}", *notes]),
-                ]
-            )
+        rows.append(
+            [
+                *ranked.combination.texts.values(),
+                "-" if mean is None else f"{100 * mean:.2f}",
+                "-" if spread is None else f"{100 * spread:.2f}",
+                "; ".join([f"{len(ranked.accuracies)} of {seeds}", *notes]),
+            ]
         )
-    return "\n".join(lines) + "\n"
+    return table_text(rows) + "\n"
 
 
 def table_csv(ranking: Sequence[Ranked]) -> str:
@@ -100,7 +99,3 @@ def table_csv(ranking: Sequence[Ranked]) -> str:
         shown = ["" if number is None else number for number in numbers]
         writer.writerow([*ranked.combination.texts.values(), *shown, errors])
     return text.getvalue()
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

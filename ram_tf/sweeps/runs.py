@@ -1,9 +1,8 @@
-"""Trains every combination and seed of a sweep that is not finished yet."""
+"""One training for every combination and seed of a sweep."""
 
-import concurrent.futures
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ram_tf.config import flag_text
@@ -11,7 +10,7 @@ from ram_tf.errors import RamError
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.sweeps.grid import Combination
-from ram_tf.tables.train_processes import Trainings
+from ram_tf.training.processes import Trainings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +57,18 @@ class SweepRun:
             raise RamError(f"{path}: expected a run of the same Config, found another")
         return float(results["validation_accuracy"])
 
+    def found(self) -> str:
+        """Returns its accuracy as `train_each` says it."""
+        accuracy = self.accuracy()
+        return "" if accuracy is None else f"validation {100 * accuracy:.2f} %"
+
+    def train(self, trainings: Trainings) -> str:
+        """Trains it from where it stopped; returns the error, empty without."""
+        error = trainings.run(self.flags())
+        if not error and not self.directory.results.exists():
+            return f"{self.directory.results}: expected results, found none"
+        return error
+
 
 def runs_of(
     combinations: Iterable[Combination],
@@ -77,49 +88,3 @@ def runs_of(
         for seed in seeds
         for combination in combinations
     ]
-
-
-def train_all(
-    runs: Sequence[SweepRun],
-    trainings: Trainings,
-    at_a_time: int,
-    say: Callable[[str], None],
-) -> dict[str, str]:
-    """Trains every run that is not finished, from where it stopped.
-
-    Args:
-      runs: of the sweep.
-      trainings: runs the processes.
-      at_a_time: how many run together.
-      say: called with a line when a run begins and when it ends.
-
-    Returns:
-      The errors of the runs that did not finish, a line each, by the run's name.
-    """
-
-    def train(number: int, run: SweepRun) -> str:
-        title = f"[{number}/{len(runs)}] {run.name}"
-        if trainings.is_stopped():
-            return "stopped"
-        try:
-            accuracy, error = run.accuracy(), ""
-            ending = ", finished before"
-            if accuracy is None:
-                say(f"{title}: training")
-                error, ending = trainings.run(run.flags()), ""
-                accuracy = None if error else run.accuracy()
-        except RamError as fault:
-            accuracy, error = None, str(fault)
-        if accuracy is None and not error:
-            error = f"{run.directory.results}: expected results, found none"
-        if accuracy is not None:
-            say(f"{title}: validation {100 * accuracy:.2f} %{ending}")
-        elif not trainings.is_stopped():
-            say(f"{title}: failed, {error}")
-        return error
-
-    with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
-        numbered = enumerate(runs, start=1)
-        futures = {run.name: pool.submit(train, n, run) for n, run in numbered}
-        errors = {name: future.result() for name, future in futures.items()}
-    return {name: error for name, error in errors.items() if error}

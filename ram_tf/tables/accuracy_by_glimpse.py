@@ -6,9 +6,10 @@ The section says where more glimpses help and where a model overfits.
 import statistics
 from collections.abc import Sequence
 
+from ram_tf.markdown import table_text
 from ram_tf.runs.curves import read_curve
 from ram_tf.tables.collect import Table, TableRow
-from ram_tf.tables.markdown import line, rule
+from ram_tf.tables.markdown import LEFT
 
 TITLE = "Accuracy after each glimpse"
 EXPLANATION = (
@@ -25,12 +26,12 @@ def accuracy_by_glimpse(tables: Sequence[Table]) -> str:
     """Returns the section of docs/reproduction.md, as Markdown: every RAM row."""
     numbers = [str(glimpse) for glimpse in range(1, SHOWN + 1)]
     names = ["Row", "Class learned after", *numbers, "Last", "Training"]
-    lines = [line(names), rule(names)]
+    rows = [names]
     for table in tables:
         for row in table.rows:
             if row.status == "complete" and row.config.model == "ram":
-                lines.append(line(_cells(row)))
-    return "\n".join([f"### {TITLE}", "", EXPLANATION, "", *lines])
+                rows.append(_cells(row))
+    return f"### {TITLE}\n\n{EXPLANATION}\n\n{table_text(rows, LEFT)}"
 
 
 def _cells(row: TableRow) -> list[str]:

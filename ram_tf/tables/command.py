@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from ram_tf.entry_point import entry_point
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
-from ram_tf.flags import Arguments, Setting
+from ram_tf.flags import Arguments, Setting, names_of, seeds_of
 from ram_tf.tables.catalogue import read_sources
 from ram_tf.tables.collect import Table, TableRow, collect
 from ram_tf.tables.markdown import render
@@ -36,26 +36,6 @@ SETTINGS = [
     QUICK,
     Setting("out", "", "File to write instead of standard output."),
 ]
-
-
-def names_of(text: str) -> list[str]:
-    """Returns the words of a list separated by commas."""
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def seeds_of(text: str) -> list[int]:
-    """Returns the seeds of a list separated by commas.
-
-    Raises:
-      RamError: when a word is not a seed, or a seed stands there twice.
-    """
-    words = names_of(text)
-    if not all(word.isascii() and word.isdigit() for word in words):
-        raise RamError(f"--seeds={text}: expected integers, such as 0,1,2")
-    seeds = [int(word) for word in words]
-    if len(set(seeds)) != len(seeds):
-        raise RamError(f"--seeds={text}: expected every seed once")
-    return seeds
 
 
 def require_no_faults(measured: Sequence[Table | TableRow]) -> None:

@@ -23,7 +23,7 @@ from ram_tf.tables.markdown import (
     ours_text,
     render,
 )
-from ram_tf.tables.readme import filled, headline, whole
+from ram_tf.tables.readme import headline, whole, with_tables
 
 USAGE = """Fills the headers of flagfiles, RESULTS_DIR/tables.md, README and docs.
 
@@ -76,7 +76,8 @@ def outdated(
     """Returns what has to be written: new texts of flagfiles and pages, by path.
 
     Raises:
-      RamError: when a flagfile or paper.json is wrong.
+      RamError: when a flagfile or paper.json is wrong, or a page has no place for its
+        tables.
     """
     sources = read_sources(experiments_dir)
     tables = [
@@ -97,7 +98,7 @@ def outdated(
         page = root / name
         if page.exists():
             text = page.read_text(encoding="utf-8")
-            new[page] = filled(text, to_markdown(tables))
+            new[page] = with_tables(text, to_markdown(tables), page)
     return {
         path: text
         for path, text in new.items()

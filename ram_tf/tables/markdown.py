@@ -3,9 +3,10 @@
 Every accuracy is in percent, every difference in points.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ram_tf.evaluation.pixel_budget import PixelBudget
+from ram_tf.markdown import table_text
 from ram_tf.tables.catalogue import Figure
 from ram_tf.tables.collect import Table, TableRow
 
@@ -24,8 +25,8 @@ _COLUMNS = (
     "Pixels read",
     "Wall time",
 )
-# The columns of words. The others are of numbers.
-_LEFT = ("Row", "Images", "Model", "Seeds", "95 % interval", "Class learned after")
+# The columns of words, in any of the tables. The others are of numbers.
+LEFT = ("Row", "Images", "Model", "Seeds", "95 % interval", "Class learned after")
 
 _EXPLANATION = (
     "Ours: test accuracy of one rollout at the policy's means, mean ± standard "
@@ -56,8 +57,8 @@ def render_table(table: Table, sources: Mapping[str, str]) -> str:
     most = max(printed, key=printed.count) if printed else ""
     if most:
         lines += [f"Printed: {sources.get(most, most)}.", ""]
-    lines += [line(headings(table, _COLUMNS)), rule(_COLUMNS)]
-    lines += [line(cells(row).values()) for row in table.rows]
+    rows = [cells(row).values() for row in table.rows]
+    lines.append(table_text([headings(table, _COLUMNS), *rows], LEFT))
     notes = [note for row in table.rows for note in _notes(row, sources, most)]
     if notes:
         lines += ["", *notes]
@@ -142,13 +143,3 @@ def _notes(row: TableRow, sources: Mapping[str, str], source: str) -> list[str]:
         text = figure_text(figure, sources)
         notes.append(f"- `{row.experiment.row}`: also {text}.")
     return notes
-
-
-def line(texts: Iterable[str]) -> str:
-    """Returns one line of a Markdown table."""
-    return f"| {' | '.join(text.replace('|', '/') for text in texts)} |"
-
-
-def rule(columns: Iterable[str]) -> str:
-    """Returns the line under the headings: columns of words left, of numbers right."""
-    return line("---" if name in _LEFT else "---:" for name in columns)

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ram_tf.config import Config
+from ram_tf.markdown import table_text
 from ram_tf.tables.collect import Table, TableRow
-from ram_tf.tables.markdown import line, rule
+from ram_tf.tables.markdown import LEFT
 
 TITLE = "What a learned policy is worth"
 EXPLANATION = (
@@ -110,7 +111,7 @@ def worth_of(tables: Sequence[Table]) -> list[PolicyWorth]:
 def policy_worth(tables: Sequence[Table]) -> str:
     """Returns the section of docs/reproduction.md, as Markdown."""
     names = ["Row", "Learned %", *TRAINED, *SAME_WEIGHTS]
-    lines = [line(names), rule(names)]
+    rows = [names]
     for found in worth_of(tables):
         cells = [f"`{found.row.experiment.name}`", f"{found.row.mean:.2f}"]
         cells += [
@@ -119,8 +120,8 @@ def policy_worth(tables: Sequence[Table]) -> str:
             else ""
             for other in found.others.values()
         ]
-        lines.append(line(cells))
-    return "\n".join([f"### {TITLE}", "", EXPLANATION, "", *lines])
+        rows.append(cells)
+    return f"### {TITLE}\n\n{EXPLANATION}\n\n{table_text(rows, LEFT)}"
 
 
 def half_width(first: float, second: float, count: int) -> float:

@@ -6,10 +6,10 @@ results/tables.md.
 
 from collections.abc import Sequence
 
-from ram_tf.files import replace_between
+from ram_tf.markdown import filled, table_text
 from ram_tf.tables.accuracy_by_glimpse import accuracy_by_glimpse
 from ram_tf.tables.collect import Table, TableRow
-from ram_tf.tables.markdown import cells, headings, line, ours_text, rule
+from ram_tf.tables.markdown import LEFT, cells, headings, ours_text
 from ram_tf.tables.policy_worth import TRAINED, policy_worth, worth_of
 
 BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
@@ -40,11 +40,9 @@ COLUMNS = ("Model", "Printed %", "Ours %", "Difference", "Seeds", "Wall time")
 def headline(tables: Sequence[Table]) -> str:
     """Returns the README's table, the rows of HEADLINE, and what policies are worth."""
     rows = {row.experiment.name: (table, row) for table in tables for row in table.rows}
-    lines = [line(HEADLINE_COLUMNS), rule(HEADLINE_COLUMNS)]
-    for name in HEADLINE:
-        if name in rows:
-            lines.append(_headline_row(*rows[name]))
-    return "\n".join([*lines, *_policy_sentence(tables)])
+    shown = [_headline_row(*rows[name]) for name in HEADLINE if name in rows]
+    text = table_text([HEADLINE_COLUMNS, *shown], LEFT)
+    return "\n".join([text, *_policy_sentence(tables)])
 
 
 def whole(tables: Sequence[Table]) -> str:
@@ -72,7 +70,7 @@ def _policy_sentence(tables: Sequence[Table]) -> list[str]:
     ]
 
 
-def _headline_row(table: Table, row: TableRow) -> str:
+def _headline_row(table: Table, row: TableRow) -> list[str]:
     found = cells(row)
     ours = ours_text(row) if row.mean is None else f"{row.mean:.2f}"
     stddev = "" if row.stddev is None else f"{row.stddev:.2f}"
@@ -85,20 +83,19 @@ def _headline_row(table: Table, row: TableRow) -> str:
     printed = found["Printed %"]
     if row.figure and row.figure.source not in ("", "paper"):
         printed += f" ({row.figure.where.partition(',')[0]})"
-    return line([images, model, printed, ours, stddev, found["Seeds"] or "none"])
+    return [images, model, printed, ours, stddev, found["Seeds"] or "none"]
 
 
 def _whole_table(table: Table) -> str:
-    lines = [f"### {table.title}", "", line(headings(table, COLUMNS)), rule(COLUMNS)]
-    for row in table.rows:
-        found = cells(row)
-        lines.append(line(found[name] for name in COLUMNS))
-    return "\n".join(lines)
+    rows = [map(cells(row).__getitem__, COLUMNS) for row in table.rows]
+    text = table_text([headings(table, COLUMNS), *rows], LEFT)
+    return f"### {table.title}\n\n{text}"
 
 
-def filled(text: str, tables: str) -> str:
-    """Returns a page's text with `tables` between its two comments.
+def with_tables(page: str, tables: str, name: object) -> str:
+    """Returns the text of a page with `tables` between its two comments.
 
-    A text that lacks the comments is returned as it is.
+    Raises:
+      RamError: when it lacks them; the message begins with `name`.
     """
-    return replace_between(text, BEGIN, END, f"\n{tables}\n") or text
+    return filled(page, BEGIN, END, f"\n{tables}\n", name)

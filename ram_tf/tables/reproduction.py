@@ -1,41 +1,55 @@
-"""Makes results current: trains every row and seed that has none."""
+"""Makes the result of a row and seed current: trains it, and keeps what it left."""
 
-import concurrent.futures
+import dataclasses
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ram_tf.errors import RamError
 from ram_tf.files import read_json, write_atomic
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.tables.catalogue import ExperimentRow
 from ram_tf.tables.seeds import SeedResult, read_seed
-from ram_tf.tables.train_processes import Trainings
+from ram_tf.training.processes import Trainings
 
 
+@dataclasses.dataclass(frozen=True)
 class Reproduction:
-    """Makes results current, row by row.
+    """Makes the result of one row and seed current.
 
-    Args:
+    Attributes:
+      experiment: the row.
+      seed: the seed.
       results_dir: where results go.
       runs_dir: where runs are.
       data_dir: passed on to ram_tf.train, unless empty.
       quick: the tiny budget of QUICK=1.
     """
 
-    def __init__(
-        self, results_dir: str, runs_dir: str, data_dir: str = "", quick: bool = False
-    ) -> None:
-        self.results_dir = results_dir
-        self.runs_dir = pathlib.Path(runs_dir)
-        self.data_dir = data_dir
-        self.quick = quick
+    experiment: ExperimentRow
+    seed: int
+    results_dir: str
+    runs_dir: str
+    data_dir: str = ""
+    quick: bool = False
 
-    def result(self, experiment: ExperimentRow, seed: int) -> SeedResult:
-        """Returns the result of a row and seed, which needs work unless current."""
-        return read_seed(experiment, self.results_dir, seed, self.quick)
+    @property
+    def name(self) -> str:
+        """Row and seed, as people read them."""
+        return f"{self.experiment.name} seed {self.seed}"
 
-    def make(self, experiment: ExperimentRow, seed: int, trainings: Trainings) -> str:
-        """Trains one row and seed, from where it stopped, and keeps its result.
+    def result(self) -> SeedResult:
+        """Returns its result, which needs work unless current."""
+        return read_seed(self.experiment, self.results_dir, self.seed, self.quick)
+
+    def found(self) -> str:
+        """Returns the accuracy of a current result as `train_each` says it."""
+        result = self.result()
+        if result.status != "current":
+            return ""
+        return f"{100 * result.measures['accuracy']:.2f} %"
+
+    def train(self, trainings: Trainings) -> str:
+        """Trains it from where it stopped, and keeps its result.
 
         A failure is kept too, in seed<k>.failed, unless a signal was the reason.
 
@@ -45,7 +59,9 @@ class Reproduction:
         Raises:
           RamError: when the flagfile is wrong, or a file cannot be written.
         """
-        run = RunDirectory(self.runs_dir / experiment.name / f"seed{seed}")
+        experiment, seed = self.experiment, self.seed
+        folder = pathlib.Path(self.runs_dir, experiment.name, f"seed{seed}")
+        run = RunDirectory(folder)
         flags = [*experiment.flags(seed, self.quick), f"--run_dir={run.path}"]
         if self.data_dir:
             flags.append(f"--data_dir={self.data_dir}")
@@ -53,14 +69,15 @@ class Reproduction:
         if error and trainings.is_stopped():
             return error
         try:
-            self._file(run, self.result(experiment, seed), error)
+            self._file(run, error)
         except OSError as fault:
             return f"{fault.filename}: {fault.strerror}"
-        if not error and self.result(experiment, seed).status != "current":
+        if not error and self.result().status != "current":
             return f"{run.results}: expected the Config of the flagfile, found another"
         return error
 
-    def _file(self, run: RunDirectory, result: SeedResult, error: str) -> None:
+    def _file(self, run: RunDirectory, error: str) -> None:
+        result = self.result()
         result.path.parent.mkdir(parents=True, exist_ok=True)
         if error:
             write_atomic(result.failure, error + "\n")
@@ -84,52 +101,3 @@ def require_no_real_results(
                 f"--quick, --results_dir={results_dir}: expected a folder without "
                 f"real results, found {path}"
             )
-
-
-def make_all(
-    reproduction: Reproduction,
-    jobs: Sequence[tuple[ExperimentRow, int]],
-    trainings: Trainings,
-    at_a_time: int,
-    say: Callable[[str], None],
-) -> list[str]:
-    """Makes every row and seed that needs it, and says how each begins and ends.
-
-    Args:
-      reproduction: makes one.
-      jobs: rows and seeds.
-      trainings: runs the processes.
-      at_a_time: how many run together.
-      say: called with a line.
-
-    Returns:
-      Rows and seeds without a result, by name.
-    """
-
-    def make(number: int, experiment: ExperimentRow, seed: int) -> bool:
-        title = f"[{number}/{len(jobs)}] {experiment.name} seed {seed}"
-        if trainings.is_stopped():
-            return False
-        try:
-            if reproduction.result(experiment, seed).status == "current":
-                say(f"{title}: current")
-                return True
-            say(f"{title}: training")
-            error = reproduction.make(experiment, seed, trainings)
-        except RamError as fault:  # Of its flagfile, or of writing its files.
-            error = str(fault)
-        if error:
-            if not trainings.is_stopped():
-                say(f"{title}: failed, {error}")
-            return False
-        accuracy = reproduction.result(experiment, seed).measures["accuracy"]
-        say(f"{title}: {100 * accuracy:.2f} %")
-        return True
-
-    with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
-        made = [pool.submit(make, n, *job) for n, job in enumerate(jobs, start=1)]
-        return [
-            f"{experiment.name} seed {seed}"
-            for (experiment, seed), future in zip(jobs, made, strict=True)
-            if not future.result()
-        ]

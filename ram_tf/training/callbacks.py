@@ -1,7 +1,5 @@
 """What a person watches while training: a progress bar, a curve, TensorBoard."""
 
-import csv
-import io
 import pathlib
 import time
 from typing import Any
@@ -12,8 +10,9 @@ from tensorboard.plugins.hparams import api as hparams
 
 from ram_tf.config import Config
 from ram_tf.errors import RamError, one_line
-from ram_tf.evaluation.policies import PolicyMonitor
+from ram_tf.evaluation.policy_monitor import PolicyMonitor
 from ram_tf.files import write_atomic
+from ram_tf.runs.curves import curve_text
 from ram_tf.runtime.progress import progress_bar
 from ram_tf.training.event_files import cut_after, event_files
 from ram_tf.training.trainer import Trainer
@@ -178,15 +177,3 @@ def _policy_tag(name: str) -> str:
     """Returns the tag of what a `PolicyMonitor` measures."""
     group, _, rest = name.partition("_")
     return f"gradient/{rest}" if group == "gradient" else f"policy/{name}"
-
-
-def curve_text(curve: list[dict[str, float]]) -> str:
-    """Returns a learning curve as CSV: a header, then a row an evaluation."""
-    text = io.StringIO()
-    if curve:
-        # A run that a newer version resumed has rows with more columns.
-        columns = dict.fromkeys(name for row in curve for name in row)
-        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(curve)
-    return text.getvalue()

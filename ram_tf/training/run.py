@@ -71,7 +71,7 @@ def _train(
     from ram_tf.data.pipeline import check_batch_size
     from ram_tf.evaluation.evaluator import Evaluator
     from ram_tf.evaluation.final_results import write_results
-    from ram_tf.evaluation.policies import PolicyMonitor
+    from ram_tf.evaluation.policy_monitor import PolicyMonitor
     from ram_tf.evaluation.progress_bar import EvaluationBar
     from ram_tf.runs.setup import (
         assemble,

@@ -80,13 +80,12 @@ def _look(
     """Looks at uint8 images, first at the centre."""
     byte = preset.config.pixel_range == "byte"
     pixels = tf.cast(images, tf.float32) if byte else tf.constant(images)
-    rollout = preset.model.rollout(pixels)
-    probabilities = tf.nn.softmax(rollout.step_logits).numpy()
+    probabilities, locations = preset.model.look(pixels)
     rows = zip(
         images,
         map(int, labels),
-        rollout.locations.numpy(),
-        probabilities,
+        locations.numpy(),
+        probabilities.numpy(),
         names or [""] * len(images),
         strict=True,
     )

@@ -15,7 +15,7 @@ from helpers.processes import ROOT
 import ram_tf.benchmark
 from ram_tf.benchmarks import image_size, machine, page, throughput
 from ram_tf.benchmarks.isolated import MEASURES, run_fresh
-from ram_tf.benchmarks.page import BEGIN, END, insert, markdown
+from ram_tf.benchmarks.page import BEGIN, END, markdown
 from ram_tf.benchmarks.stopwatch import QUICK, Budget, Stopwatch, call_times
 from ram_tf.benchmarks.suite import CLUTTERED, INCEPTION, LSTM, RNN, ROWS
 from ram_tf.config import Config
@@ -524,6 +524,10 @@ def test_page_command_refuses_what_was_not_measured(tmp_path, capsys, content, m
     assert message in printed and printed.count("\n") == 1
 
 
-def test_insert_needs_both_marks():
-    with pytest.raises(RamError, match="expected the marks"):
-        insert("a page without", "figures")
+def test_page_command_needs_both_marks(pages, capsys):
+    pages.add("a", LINES[:2])
+    pages.page.write_text("a page without")
+    words = [f"--runs_dir={pages.page.parent}", f"--page={pages.page}"]
+    assert page.main(words) == 1
+    said = f"--page={pages.page}: expected the marks {BEGIN} and {END}"
+    assert said in capsys.readouterr().err

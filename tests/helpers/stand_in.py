@@ -11,14 +11,14 @@ from collections.abc import Sequence
 import pytest
 
 from helpers.processes import ROOT
-from ram_tf.tables import train_processes
+from ram_tf.training import processes
 
 _PROGRAM = ROOT / "tests/helpers/stand_in_train.py"
 
 
 def put_in_place(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes commands of this process start the stand-in, which notes its calls."""
-    monkeypatch.setattr(train_processes, "TRAIN", (sys.executable, str(_PROGRAM)))
+    monkeypatch.setattr(processes, "TRAIN", (sys.executable, str(_PROGRAM)))
     # The stand-in needs the package and what lies beside it.
     paths = [str(ROOT), str(ROOT / "tests")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
@@ -45,8 +45,8 @@ def stopped(
     """
     code = (
         f"import sys; from ram_tf import {command}; "
-        "from ram_tf.tables import train_processes; "
-        f"train_processes.TRAIN = (sys.executable, {str(_PROGRAM)!r}); "
+        "from ram_tf.training import processes; "
+        f"processes.TRAIN = (sys.executable, {str(_PROGRAM)!r}); "
         f"sys.exit({command}.main(sys.argv[1:]))"
     )
     process = subprocess.Popen(

@@ -54,6 +54,17 @@ def test_rollout_gives_every_tensor_batch_major_in_float32(make_model):
     assert all(x.dtype == tf.float32 for x in found)
 
 
+def test_look_is_a_rollout_of_which_probabilities_and_locations_are_kept(make_model):
+    model = with_large_means(make_model())
+    given = random_images(), random_places(4, 2), random_places(4, NUM_GLIMPSES - 1, 2)
+    for policy in (None, "random"):
+        rollout = model.rollout(*given, policy)
+        probabilities, locations = model.look(*given, policy)
+        expected = tf.nn.softmax(rollout.step_logits)
+        np.testing.assert_array_equal(probabilities, expected)
+        np.testing.assert_array_equal(locations, rollout.locations)
+
+
 def test_rollout_looks_where_the_policy_says(make_model):
     stddev = 0.8  # So wide that some samples leave the image.
     model = with_large_means(make_model(location_stddev=stddev))

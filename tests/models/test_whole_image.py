@@ -55,6 +55,16 @@ def test_conv_classifier_is_a_convolution_and_a_relu_layer():
     np.testing.assert_allclose(model.logits(images), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_look_is_one_prediction_and_no_location(kind):
+    model, images = make(kind), random_images()
+    probabilities, locations = model.look(images, np.zeros([4, 2]), policy="random")
+    np.testing.assert_array_equal(probabilities[:, 0], model(images))
+    assert probabilities.shape == (4, 1, 5)
+    assert locations.shape == (4, 0, 2) and locations.dtype == tf.float32
+    assert model.policy == "whole_image"
+
+
 @pytest.mark.parametrize(
     ("kind", "shape", "parameters"),
     [

@@ -122,6 +122,12 @@ def test_a_card_has_a_line_for_each_threshold(saved):
     assert "Stop when" in text and "Stop when" not in of_one_glimpse
 
 
+def test_a_class_with_a_bar_in_its_name_leaves_the_table_whole(saved):
+    metadata = read_json(saved / METADATA)
+    metadata["class_names"] = ["cat|dog", *metadata["class_names"][1:]]
+    assert "\n| Classes | cat\\|dog, " in card(metadata)
+
+
 def test_a_preset_is_measured_again_without_its_run(saved, tmp_path, capsys):
     folder = tmp_path / "tiny"
     shutil.copytree(saved, folder)

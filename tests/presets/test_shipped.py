@@ -9,6 +9,7 @@ import pytest
 
 from ram_tf.config import Config
 from ram_tf.data.sources.open import open_source
+from ram_tf.errors import RamError
 from ram_tf.evaluation.evaluator import Evaluator
 from ram_tf.files import read_json
 from ram_tf.models.preset_files import CARD, METADATA, PRESETS_DIR, WEIGHTS
@@ -18,7 +19,7 @@ from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.presets.card import card
 from ram_tf.presets.catalogue import CATALOGUE, LICENSE
 from ram_tf.presets.measures import probe_images
-from ram_tf.presets.page import PAGE, filled
+from ram_tf.presets.page import PAGE, fill_page, with_table
 from ram_tf.presets.words import DATA
 from ram_tf.runs.setup import task_of
 from ram_tf.serving.polarity import LIGHT_ON_DARK
@@ -54,8 +55,15 @@ def test_the_card_is_written_from_the_metadata(name):
 
 def test_the_page_has_the_table_of_the_presets():
     text = PAGE.read_text(encoding="utf-8")
-    assert text == filled(text)
+    assert text == with_table(text)
     assert all(f"[`{name}`]" in text for name in names())
+
+
+def test_a_page_without_a_place_for_the_table_is_named(tmp_path):
+    page = tmp_path / "presets.md"
+    page.write_text("No place for it.")
+    with pytest.raises(RamError, match=r"presets.md: expected the marks <!-- presets"):
+        fill_page(page)
 
 
 @pytest.mark.parametrize("name", names())

@@ -13,6 +13,7 @@ from ram_tf.serving import page
         ({}, [], "x: expected an export of --model=ram with figures"),
         ([], [], "x: expected an export of --model=ram with figures"),
         (None, ["--page=none.md"], "--page=none.md: expected a page, found: No such"),
+        (None, ["--page=x/metadata.json"], "--page=x/metadata.json: expected the mark"),
     ],
 )
 def test_what_is_no_export_and_no_page_is_one_line(

@@ -53,7 +53,7 @@ def test_current_results_are_not_trained_again(folder, capsys):
     write_result(folder / "experiments", folder / "results", "table1/fc", 0, 0.9)
     assert main(flags_of(folder, "--experiments=table1/fc,table1/ram")) == 0
     assert calls_of(folder) == ["table1/ram 0 "]
-    assert "[1/2] table1/fc seed 0: current" in capsys.readouterr().out
+    assert "[1/2] table1/fc seed 0: 90.00 %, finished before" in capsys.readouterr().out
 
 
 def test_other_rows_and_seeds_of_the_table_are_shown_and_not_asked_for(folder, capsys):
@@ -84,7 +84,7 @@ def test_a_row_without_news_costs_less_than_a_second(tmp_path):
         timeout=60,
     )
     seconds = time.monotonic() - begun
-    rows = done.stdout.count(" seed 0: current\n")
+    rows = done.stdout.count(" %, finished before\n")
     assert rows >= 7 and " seed 0: training" not in done.stdout
     assert seconds < rows
 

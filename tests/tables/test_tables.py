@@ -8,6 +8,7 @@ import sys
 import pytest
 from helpers.result_files import write_experiments, write_result
 
+from ram_tf.errors import RamError
 from ram_tf.tables import readme as readme_tables
 from ram_tf.tables.catalogue import read_sources
 from ram_tf.tables.collect import collect
@@ -285,7 +286,8 @@ def test_pages_get_their_tables_between_two_comments(experiments, results, monke
     page.parent.mkdir()
     flags = [f"--experiments_dir={experiments}", f"--results_dir={results}"]
     readme.write_text("No place for it.\n")
-    assert readme not in outdated(experiments, results)
+    with pytest.raises(RamError, match=r"README.md: expected the marks <!-- tables"):
+        outdated(experiments, results)
     for path in (readme, page):
         path.write_text(
             "Before.\n<!-- tables:begin -->\nold\n<!-- tables:end -->\nAfter.\n"

@@ -13,7 +13,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from ram_tf.config import Config
 from ram_tf.data.sources.base import ImageSet
 from ram_tf.data.tasks import Task
-from ram_tf.evaluation.policies import PolicyMonitor
+from ram_tf.evaluation.policy_monitor import PolicyMonitor
 from ram_tf.models.factory import build_model
 from ram_tf.runs.checkpoints import CheckpointFolder
 from ram_tf.training.callbacks import RunLogger

@@ -18,7 +18,7 @@ from ram_tf.evaluation.metrics import (
     policy_warnings,
     step_length,
 )
-from ram_tf.evaluation.policies import ROUTES, PolicyMonitor
+from ram_tf.evaluation.policy_monitor import ROUTES, PolicyMonitor
 from ram_tf.viz.geometry import cut_patches, top_left_px
 
 # Two images, three glimpses.
@@ -158,7 +158,7 @@ def test_monitor_draws_what_the_model_saw(channels, scales, make_model, monkeypa
         drawn.append(given)
         return np.zeros([2, 2, 3], np.uint8)
 
-    monkeypatch.setattr("ram_tf.evaluation.policies.draw_path", keep)
+    monkeypatch.setattr("ram_tf.evaluation.policy_monitor.draw_path", keep)
     assert observe.draw_paths().shape == (8, 2, 2, 3)
     seen = observe.predictions
     for (image, corners, patches, title, right), index in zip(

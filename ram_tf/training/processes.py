@@ -3,15 +3,17 @@
 So a failure or a leak of memory does not touch the other runs.
 """
 
+import concurrent.futures
 import contextlib
 import os
 import queue
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from ram_tf.errors import Interrupted
+from ram_tf.errors import Interrupted, RamError
 from ram_tf.runtime.cpu_affinity import confine, core_shares
 from ram_tf.runtime.progress import environment_of_child
 from ram_tf.runtime.stop_signals import handling
@@ -30,10 +32,12 @@ class Trainings:
         share of the cores, and their progress bars are not shown.
 
     Attributes:
+      at_a_time: how many together.
       stopped_by: the signal that came; None when none did.
     """
 
     def __init__(self, at_a_time: int = 1) -> None:
+        self.at_a_time = at_a_time
         self.show_progress = at_a_time == 1
         self._shares: queue.SimpleQueue[list[int]] = queue.SimpleQueue()
         for cores in core_shares(at_a_time):
@@ -112,6 +116,71 @@ class Trainings:
         self.stopped_by = number
         for process in list(self._processes):
             process.terminate()
+
+
+class Job(Protocol):
+    """One training of a table or a sweep, whether it is finished or not."""
+
+    @property
+    def name(self) -> str:
+        """What people read, another for each job."""
+
+    def found(self) -> str:
+        """Returns what is said of its result; empty until it is finished.
+
+        Raises:
+          RamError: when its result is broken.
+        """
+
+    def train(self, trainings: Trainings) -> str:
+        """Trains it from where it stopped.
+
+        Returns:
+          The error that it ended with, one line; empty when it is finished now.
+
+        Raises:
+          RamError: when it cannot begin, or its result cannot be kept.
+        """
+
+
+def train_each(
+    jobs: Sequence[Job], trainings: Trainings, say: Callable[[str], None]
+) -> dict[str, str]:
+    """Trains every job that is not finished, as many together as `trainings` allows.
+
+    A failed job does not stop the others, a signal does.
+
+    Args:
+      jobs: in the order in which they begin.
+      trainings: runs the processes.
+      say: called with a line when a job begins and when it ends.
+
+    Returns:
+      The errors of the jobs that are not finished, a line each, by name.
+    """
+
+    def train(number: int, job: Job) -> str:
+        title = f"[{number}/{len(jobs)}] {job.name}"
+        if trainings.is_stopped():
+            return "stopped"
+        try:
+            if before := job.found():
+                say(f"{title}: {before}, finished before")
+                return ""
+            say(f"{title}: training")
+            error = job.train(trainings)
+            found = "" if error else job.found()
+        except RamError as fault:
+            error = str(fault)
+        if not error:
+            say(f"{title}: {found}")
+        elif not trainings.is_stopped():
+            say(f"{title}: failed, {error}")
+        return error
+
+    with concurrent.futures.ThreadPoolExecutor(trainings.at_a_time) as pool:
+        errors = list(pool.map(train, range(1, len(jobs) + 1), jobs))
+    return {job.name: error for job, error in zip(jobs, errors, strict=True) if error}
 
 
 def _error(status: int, tail: bytes) -> str:

@@ -1,0 +1,25 @@
+"""Tests of the learning curve on disk."""
+
+from ram_tf.runs.curves import curve_text, read_curve
+
+
+def test_curve_is_read_as_it_was_written(tmp_path):
+    path = tmp_path / "seed0.curve.csv"
+    rows = [
+        {"step": 10, "accuracy": 0.1, "validation_accuracy": 0.3},
+        # Of a newer version, which resumed the run.
+        {"step": 20, "accuracy": 1 / 3, "validation_accuracy": 0.5, "new": 0.7},
+    ]
+    path.write_text(curve_text(rows))
+    assert path.read_text().splitlines()[:2] == [
+        "step,accuracy,validation_accuracy,new",
+        "10,0.1,0.3,",
+    ]
+    assert read_curve(path) == ([10, 20], [0.3, 0.5], [0.1, 1 / 3])
+
+
+def test_curve_without_an_evaluation_is_none(tmp_path):
+    path = tmp_path / "seed0.curve.csv"
+    assert read_curve(path) is None
+    path.write_text(curve_text([]))
+    assert path.read_text() == "" and read_curve(path) is None

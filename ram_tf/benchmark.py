@@ -1,4 +1,7 @@
-"""Measures speed and memory: python -m ram_tf.benchmark [--flagfile=...] [--json]."""
+"""Measures speed and memory: python -m ram_tf.benchmark [--flagfile=...] [--json].
+
+Over 250 lines: the flags of every measurement, and which of them go together.
+"""
 
 import dataclasses
 import json
@@ -167,7 +170,7 @@ def _rows(arguments: Arguments) -> Iterator[tuple[Row, Config]]:
         own = {setting.name for setting in config_settings()} | {"measure", "target"}
         if unused := sorted(own & arguments.given - set(_SHARED)):
             raise RamError(
-                f"--{unused[0]}: expected none beside --suite, whose rows have theirs"
+                f"--{unused[0]}: not with --suite, whose rows set their own flags"
             )
         given = [
             f"--{name}={arguments.values[name]}"

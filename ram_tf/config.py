@@ -4,6 +4,8 @@ A flag, a Config field, a keyword argument and a key in every JSON file have the
 same name. "Paper" is Jatakia, Rane and Rao, "Recurrent Attention Model for Image
 Classification"; "Mnih" is Mnih et al. 2014, "Recurrent Models of Visual
 Attention".
+
+Over 250 lines: every setting has its one place, and they are checked together.
 """
 
 import dataclasses
@@ -167,12 +169,11 @@ class Config:
     )
     location_input_scale: float = _setting(
         1.0,
-        "Factor on the core's output before the location network: below 1 keeps Adam's "
-        "steps from driving the mean to the border when that output is wide (256 over "
-        "its width; 0.074 for 24 maps of 12x12).",
+        "Factor on the core's output before the location network. On a wide output "
+        "Adam's steps drive the mean to the border; 256 / width avoids it (0.074 for "
+        "24 maps of 12x12).",
         low=1e-6,
     )
-
     location_maps: int = _setting(
         0,
         "Maps of a 1x1 convolution between a core whose output is maps and the "

@@ -6,6 +6,8 @@ the line of the flagfile that it came from, and flagfiles nest relative to the i
 file.
 
 `ram_tf.entry_point` makes a command of a function of them.
+
+Over 250 lines: a flag is read, checked, shown and written by one set of rules.
 """
 
 import dataclasses

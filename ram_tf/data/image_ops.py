@@ -1,7 +1,7 @@
 """Encoded images to uint8 arrays, of the channels and size that are wanted.
 
-Used by every source, and by `ram_tf.predict`: an image is treated alike in training and
-after. `decode` is for the images in TFRecord files; files are read by `picture`.
+An image is treated alike in training and by `ram_tf.predict`. `decode` is for the
+images in TFRecord files; files are read by `picture`.
 """
 
 import tensorflow as tf

@@ -114,7 +114,7 @@ def decode(content: bytes, background: Color = (255, 255, 255)) -> np.ndarray:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps Pillow and its libraries from saying what `decode` says, or odd tags.
+    """Silences Pillow and libtiff while pictures are decoded; `decode` reports faults.
 
     libtiff writes to the process's standard error itself, which is closed to all
     meanwhile: nothing else belongs inside. Several threads may be inside.

@@ -285,8 +285,8 @@ class ImageClassifier(keras.Model):
 
         A step whose terms or gradient are not finite updates nothing: no weight, no
         state of the optimizer, not its count of steps. The trackers of the loss and the
-        norm show it. A LossScaleOptimizer halves its scale then and goes on; as long as
-        the scale is above 1, this is its way to find one, and no tracker shows it.
+        norm show it. A LossScaleOptimizer then halves its scale and goes on. While the
+        scale is above 1 that is normal, so no tracker shows it.
 
         Args:
           tape: recorded `loss`.

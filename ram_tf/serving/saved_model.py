@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from ram_tf.config import Config
 from ram_tf.data.pipeline import first_images
-from ram_tf.errors import RamError
+from ram_tf.errors import RamError, one_line
 from ram_tf.files import new_folder, read_json, require_absent, to_json
 from ram_tf.runs.setup import Experiment
 from ram_tf.serving.formats import (
@@ -170,7 +170,7 @@ def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
             "background": str(metadata.get("config", {}).get("background", "white")),
         }
     except Exception as error:  # noqa: BLE001 - TensorFlow raises all kinds for a broken file.
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = one_line(error)
         raise RamError(
             f"--model={path}: expected a whole SavedModel, found: {reason}"
         ) from None

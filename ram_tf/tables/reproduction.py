@@ -78,7 +78,6 @@ class Reproduction:
 
     def _file(self, run: RunDirectory, error: str) -> None:
         result = self.result()
-        result.path.parent.mkdir(parents=True, exist_ok=True)
         if error:
             write_atomic(result.failure, error + "\n")
             return

@@ -255,7 +255,7 @@ class Trainer:
 
         def body(index: tf.Tensor, sound: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             sound = strategy.run(one_step, args=(images, labels, index))
-            # `learn` has summed over the replicas: all of them say the same.
+            # `apply_loss` has summed over the replicas: all of them say the same.
             return index + 1, strategy.experimental_local_results(sound)[0]
 
         done, _ = tf.while_loop(

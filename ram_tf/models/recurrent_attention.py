@@ -306,16 +306,11 @@ class RecurrentAttentionModel(ImageClassifier):
         locations, outputs, means, log_probs, baselines = [], [], [], [], []
         for t in range(self.num_glimpses):
             locations.append(location)
-            patches = self.sensor(images, location)
-            features = self.glimpse_network(patches, location)
-            output, state = self.core(features, state)
+            output, state = self.glimpse(images, location, state)
             outputs.append(output)
             if t == self.num_glimpses - 1:
                 break
-            seen = output
-            if self.policy_gradient_scope == "location":
-                seen = tf.stop_gradient(output)
-            mean = self.location_network(seen, decision=t)
+            mean = self.next_mean(output, t)
             baselines.append(self.baseline_network(output))
             if policy == "learned":
                 chosen = mean
@@ -338,6 +333,38 @@ class RecurrentAttentionModel(ImageClassifier):
             log_probs=_stack(log_probs, [batch, 0]),
             baselines=_stack(baselines, [batch, 0]),
         )
+
+    def glimpse(
+        self, images: tf.Tensor, location: tf.Tensor, state: tuple | None = None
+    ) -> tuple[tf.Tensor, tuple]:
+        """Takes one glimpse: sensor, glimpse network and core.
+
+        Args:
+          images: [B, H, W, C], of the channels the model was built for.
+          location: float32 [B*M, 2], (y, x) in [-1, 1]; no gradient passes through it
+            to where the sensor cuts.
+          state: as the last glimpse gave it; None before the first.
+
+        Returns:
+          What the core saw so far, [B*M, ...], of the model's compute dtype: the input
+          of the three networks after it. And the state for the next glimpse.
+        """
+        patches = self.sensor(images, location)
+        features = self.glimpse_network(patches, location)
+        output, state = self.core(features, state)
+        return output, state
+
+    def next_mean(self, output: tf.Tensor, decision: Any) -> tf.Tensor:
+        """Returns the policy's mean of the next location, float32 [B*M, 2].
+
+        Args:
+          output: of `glimpse`. It receives gradient with policy_gradient_scope="core".
+          decision: which one, from 0 to T-2; an integer or a scalar.
+        """
+        seen = output
+        if self.policy_gradient_scope == "location":
+            seen = tf.stop_gradient(output)
+        return self.location_network(seen, decision=decision)
 
     def look(
         self,

@@ -142,9 +142,7 @@ class ServedModel:
             return (t < model.num_glimpses) & ~tf.reduce_all(decided)
 
         def look(t: Any, decided: Any, location: Any, state: Any, found: Any) -> Any:
-            patches = model.sensor(images, location)
-            features = model.glimpse_network(patches, location)
-            output, state = model.core(features, state)
+            output, state = model.glimpse(images, location, state)
             probabilities = self._mean(model.action_network(output))
             path = self._of_first(location)[:, None]
             new = {
@@ -162,7 +160,7 @@ class ServedModel:
             else:
                 # The last glimpse decides nothing: it has no offset to read.
                 decision = tf.minimum(t, model.location_network.num_decisions - 1)
-                mean = model.location_network(output, decision=decision)
+                mean = model.next_mean(output, decision)
                 location = tf.clip_by_value(mean, -1.0, 1.0)
             return t + 1, decided, location, state, found
 

@@ -54,6 +54,22 @@ def test_rollout_gives_every_tensor_batch_major_in_float32(make_model):
     assert all(x.dtype == tf.float32 for x in found)
 
 
+@pytest.mark.parametrize("scope", ["location", "core"])
+def test_glimpses_one_by_one_are_a_rollout(make_model, scope):
+    model = with_large_means(make_model(policy_gradient_scope=scope))
+    images, location = random_images(), tf.constant(random_places(4, 2))
+    rollout, state = model.rollout(images, location), None
+    for t in range(NUM_GLIMPSES):
+        np.testing.assert_array_equal(rollout.locations[:, t], location)
+        output, state = model.glimpse(images, location, state)
+        logits = model.action_network(output)
+        np.testing.assert_array_equal(rollout.step_logits[:, t], logits)
+        if t < NUM_GLIMPSES - 1:
+            mean = model.next_mean(output, t)
+            np.testing.assert_array_equal(rollout.means[:, t], mean)
+            location = tf.clip_by_value(mean, -1.0, 1.0)
+
+
 def test_look_is_a_rollout_of_which_probabilities_and_locations_are_kept(make_model):
     model = with_large_means(make_model())
     given = random_images(), random_places(4, 2), random_places(4, NUM_GLIMPSES - 1, 2)

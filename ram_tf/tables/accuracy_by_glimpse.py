@@ -34,9 +34,11 @@ def accuracy_by_glimpse(tables: Sequence[Table]) -> str:
 
 
 def _cells(row: TableRow) -> list[str]:
-    seeds = [result.measures["accuracy_by_glimpse"] for result in row.seeds]
-    means = [100 * statistics.fmean(each) for each in zip(*seeds, strict=True)]
-    earlier = [f"{accuracy:.2f}" for accuracy in means[:-1][:SHOWN]]
+    seeds = [result.measures.get("accuracy_by_glimpse") for result in row.seeds]
+    earlier = []
+    if all(seeds):  # Results may come without them.
+        means = [100 * statistics.fmean(each) for each in zip(*seeds, strict=True)]
+        earlier = [f"{accuracy:.2f}" for accuracy in means[:-1][:SHOWN]]
     return [
         f"`{row.experiment.name}`",
         f"{row.config.cross_entropy_at} glimpse",

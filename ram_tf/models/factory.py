@@ -79,7 +79,6 @@ def build_model(
         clip_norm=config.clip_norm,
         jit_update=jit_update and num_parts == 1,
     )
-    model.optimizer.build(model.trainable_variables)
     return model
 
 

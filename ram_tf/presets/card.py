@@ -33,7 +33,7 @@ def card(metadata: dict[str, Any]) -> str:
         *stopping_texts(metadata),
         _limits(metadata, config),
         _training(metadata, config),
-        _licence(metadata, config),
+        _licence(metadata),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -181,7 +181,7 @@ def _training(metadata: dict[str, Any], config: Config) -> str:
     return "\n".join(lines)
 
 
-def _licence(metadata: dict[str, Any], config: Config) -> str:
+def _licence(metadata: dict[str, Any]) -> str:
     stated = metadata["license"] or "none is stated; ask whoever trained them"
     return f"""## Licence
 

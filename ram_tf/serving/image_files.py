@@ -178,8 +178,6 @@ def read_images(
                 f"{path}: expected {shape[0]}x{shape[1]} pixels, found "
                 f"{height}x{width} (height x width; --resize=true resizes)"
             )
-        if not images.size:
-            raise RamError(f"{path}: expected pixels, found none in {images.shape}")
         if prepare is None:
             images = image_ops.resize(images, *shape[:2]).numpy()
     steps: list[str] = []
@@ -206,7 +204,7 @@ def _prepared(
             raise RamError(f"{name_of(path, index, len(images))}: {error}") from None
         made.append(one)
         said.append(what)
-    return np.stack(made) if made else images, said
+    return np.stack(made), said
 
 
 def with_channels(images: np.ndarray, channels: int) -> np.ndarray:

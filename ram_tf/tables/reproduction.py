@@ -61,7 +61,6 @@ class Reproduction:
         return error
 
     def _file(self, run: RunDirectory, result: SeedResult, error: str) -> None:
-        result.path.parent.mkdir(parents=True, exist_ok=True)
         if error:
             write_atomic(result.failure, error + "\n")
             return

@@ -163,7 +163,6 @@ class Trainer:
                     "wall_seconds": self.wall_seconds,
                     "curve": self.curve,
                     "best": self.best,
-                    "config_digest": self.config.digest(),
                 }
                 self.checkpoints.save(self.step, self._variables, state)
             self._saved = self.step
@@ -255,7 +254,7 @@ class Trainer:
 
         def body(index: tf.Tensor, sound: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             sound = strategy.run(one_step, args=(images, labels, index))
-            # `learn` has summed over the replicas: all of them say the same.
+            # `apply_loss` has summed over the replicas: all of them say the same.
             return index + 1, strategy.experimental_local_results(sound)[0]
 
         done, _ = tf.while_loop(

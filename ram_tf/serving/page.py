@@ -42,7 +42,7 @@ def _command(arguments: Arguments) -> None:
                 row.pop("latency_ms", None)
         exports.append(kept)
     page = pathlib.Path(arguments.page)
-    text = read_text(page, f"--page={page}: expected a page")
+    text = read_text(page, "a page", f"--page={page}")
     found = replace_between(text, BEGIN, END, f"\n\n{tables(exports)}\n\n")
     if found is None:
         raise RamError(f"--page: expected the marks {BEGIN} and {END}, found none")

@@ -7,7 +7,7 @@ import tensorflow as tf
 from absl import logging
 
 from ram_tf.config import Config
-from ram_tf.errors import RamError
+from ram_tf.errors import RamError, one_line
 from ram_tf.runtime.cluster import Cluster
 from ram_tf.runtime.cpu_affinity import usable_cores
 
@@ -75,10 +75,9 @@ def _multi_worker(
         with cluster.joining(_JOIN_SECONDS, give_up):
             return tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())
         raise RamError(
             f"TF_CONFIG: expected {cluster.describe([cluster.index])} to join the "
-            f"others, found: {reason}"
+            f"others, found: {one_line(error)}"
         ) from None
 
 

@@ -104,8 +104,8 @@ doc-links: $(INSTALLED)  ## Set the line numbers of links from the documents to 
 	$(PY) docs/site/hooks.py
 
 benchmark: $(INSTALLED)  ## Measure speed on this machine, idle, and write docs/performance.md.
-	$(PY) -m ram_tf.benchmark --suite=all --json > docs/performance/$(MACHINE).tmp
-	mv docs/performance/$(MACHINE).tmp docs/performance/$(MACHINE).jsonl
+	$(PY) -m ram_tf.benchmark --suite=all --json > docs/performance/$(MACHINE).jsonl.tmp
+	mv docs/performance/$(MACHINE).jsonl.tmp docs/performance/$(MACHINE).jsonl
 	$(PY) -m ram_tf.benchmarks.page
 
 check: lint type test  ## What a change must pass.

@@ -231,12 +231,13 @@ def locked(folder: pathlib.Path, *, wait: bool = False) -> Iterator[bool | None]
         os.close(descriptor)
 
 
-def read_text(path: pathlib.Path, expected: str) -> str:
+def read_text(path: pathlib.Path, expected: str, name: str = "") -> str:
     """Reads a text file.
 
     Args:
       path: the file.
       expected: what it should be, for the error.
+      name: what the error calls the file, as its flag; "" is its path.
 
     Raises:
       RamError: when it is missing or no text.
@@ -245,7 +246,9 @@ def read_text(path: pathlib.Path, expected: str) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
-        raise RamError(f"{expected}, found: {reason}") from None
+        raise RamError(
+            f"{name or path}: expected {expected}, found: {reason}"
+        ) from None
 
 
 def to_json(value: Any) -> str:

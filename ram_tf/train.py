@@ -6,15 +6,16 @@ run, of which no more than the running compiled call is lost.
 """
 
 import dataclasses
+import os
 import pathlib
 import sys
 from typing import Any
 
-from ram_tf.entry_point import entry_point, say
-from ram_tf.errors import WorkerLost
+from ram_tf.entry_point import entry_point, note, say
+from ram_tf.errors import RamError, WorkerLost
 from ram_tf.flags import Arguments, config_settings, experiment_name
 from ram_tf.runtime.stop_signals import StopRequest, answering
-from ram_tf.training.run import give_up, train
+from ram_tf.training.run import train
 
 USAGE = """Trains a recurrent attention model or a whole-image classifier.
 
@@ -39,6 +40,12 @@ def summary(results: dict[str, Any]) -> str:
     return "\n".join([first, *summary_lines(results["evaluation"])])
 
 
+def give_up(error: RamError) -> None:
+    """Ends the process at once: TensorFlow cannot go on without its workers."""
+    note(f"error: {error}")
+    os._exit(1)
+
+
 def _command(arguments: Arguments) -> None:
     config = arguments.config()
     if not config.experiment:
@@ -50,7 +57,7 @@ def _command(arguments: Arguments) -> None:
     stop = StopRequest()
     try:
         with answering(stop):
-            results = train(config, stop, say)
+            results = train(config, stop, say, give_up)
             say(summary(results) if results else "done; the chief has the results")
     except WorkerLost as error:
         give_up(error)

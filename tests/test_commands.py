@@ -573,7 +573,7 @@ def test_predict_puts_transparency_on_the_background_of_training(
 def test_broken_test_image_is_told_before_the_training(folder_run, refused):
     folder, words = folder_run
     source = open_source(f"folder:{folder / 'data'}")
-    path, _ = source.listing("test")[0]
+    path = pathlib.Path(source.image_names("test")[0])
     content = path.read_bytes()
     path.write_bytes(content[:50])
     new = folder / "new"

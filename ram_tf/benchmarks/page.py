@@ -86,7 +86,7 @@ def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
       RamError: when the file is missing, or holds something else.
     """
     lines = []
-    text = read_text(path, f"{path}: expected output of ram_tf.benchmark")
+    text = read_text(path, "output of ram_tf.benchmark")
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             value = json.loads(line)
@@ -183,7 +183,7 @@ def plot(line: dict[str, Any], processor: str) -> bytes:
 def _command(arguments: Arguments) -> None:
     runs = read_runs(pathlib.Path(arguments.runs_dir))
     path = pathlib.Path(arguments.page)
-    text = read_text(path, f"--page={path}: expected a page")
+    text = read_text(path, "a page", f"--page={path}")
     figures = markdown(runs)
     page = filled(text, BEGIN, END, f"\n\n{figures}\n\n", f"--page={path}")
     found: dict[str, dict[str, Any]] = {}

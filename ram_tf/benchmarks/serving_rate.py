@@ -47,7 +47,9 @@ def serving_latency(config: Config, budget: Budget) -> dict[str, Any]:
       holds nothing but the model, compile_s: the first call.
     """
     with tempfile.TemporaryDirectory() as folder:
-        signature, exported = _served(config, budget, folder)
+        loaded, exported = _served(config, budget, folder)
+        # It needs `loaded`, which holds the variables.
+        signature = loaded.signatures["serving_uint8"]
         image = _images(exported["image_shape"], 1)
 
         def ask() -> Any:
@@ -71,7 +73,9 @@ def serving_latency(config: Config, budget: Budget) -> dict[str, Any]:
 def serving_throughput(config: Config, budget: Budget) -> dict[str, Any]:
     """Measures serving_uint8 with batches of 256; mfu counts the forward products."""
     with tempfile.TemporaryDirectory() as folder:
-        signature, exported = _served(config, budget, folder)
+        loaded, exported = _served(config, budget, folder)
+        # It needs `loaded`, which holds the variables.
+        signature = loaded.signatures["serving_uint8"]
         images = _images(exported["image_shape"], THROUGHPUT_BATCH)
 
         def ask() -> int:
@@ -95,9 +99,7 @@ def _served(config: Config, budget: Budget, folder: str) -> tuple[Any, dict[str,
     path = str(pathlib.Path(folder) / "exported")
     exported = run_fresh("export_fresh", config, budget, folder=path)
     loaded = tf.saved_model.load(path)
-    signature = loaded.signatures["serving_uint8"]
-    signature.owner = loaded  # Else its variables are collected.
-    return signature, exported
+    return loaded, exported
 
 
 def _images(shape: list[int], count: int) -> tf.Tensor:

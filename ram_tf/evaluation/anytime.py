@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from ram_tf.data.sources.base import FEW_IMAGES
+
 # Thresholds of a curve; 1 is reached by none but a rounded probability.
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 
@@ -78,3 +80,16 @@ def choose_threshold(curve: list[dict[str, Any]], accuracy: float) -> float:
     if not rows:
         return 0.0
     return float(min(rows, key=lambda row: row["mean_glimpses"])["threshold"])
+
+
+def suggest_threshold(
+    curve: list[dict[str, Any]], accuracy: float, num_images: int
+) -> float:
+    """Returns `choose_threshold`; 0 where there are too few images to choose on.
+
+    Args:
+      curve: as of `choose_threshold`.
+      accuracy: as of `choose_threshold`.
+      num_images: of which the curve is.
+    """
+    return choose_threshold(curve, accuracy) if num_images >= FEW_IMAGES else 0.0

@@ -72,6 +72,8 @@ class PolicyMonitor:
         draws = tf.random.split([2014, 1], 2)
         shape = [count, model.num_glimpses - 1, 2]
         first = tf.random.stateless_uniform([count, 2], draws[0], -1.0, 1.0)
+        if model.initial_location == "center":  # As the accuracies of a call.
+            first = tf.zeros([count, 2])
         self._given = (images, first, tf.random.stateless_normal(shape, draws[1]))
         self._labels = tf.cast(labels, tf.int32)
         # Spread over the slice: in a set of folders the first may be of one class.

@@ -97,13 +97,13 @@ class ImageClassifier(keras.Model):
     def _check(self, images: Any) -> None:
         check_images(images)
         if self.built:
-            check_channels(images, self._images_shape()[-1])
+            check_channels(images, self.image_shape[-1])
         _warn_of_range(images)
 
-    def _images_shape(self) -> tuple[Any, ...]:
-        """Returns the shape of the images that the model was built for."""
-        shape: tuple[Any, ...] = images_of(self.get_build_config()["input_shape"])
-        return shape
+    @property
+    def image_shape(self) -> tuple[Any, ...]:
+        """(H, W, C) that the model was built for; a side of any length is None."""
+        return tuple(images_of(self.get_build_config()["input_shape"])[1:])
 
     def compute_output_shape(self, input_shape: Any) -> tuple[Any, int]:
         return images_of(input_shape)[0], self.num_classes
@@ -224,7 +224,7 @@ class ImageClassifier(keras.Model):
         build this one without a call.
         """
         if self.built and not self._called:
-            self(tf.zeros([side or 1 for side in self._images_shape()]))
+            self(tf.zeros([1, *(side or 1 for side in self.image_shape)]))
         super().export(filepath, *args, **kwargs)
 
     def get_compile_config(self) -> dict[str, Any] | None:

@@ -13,24 +13,33 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from ram_tf.config import Config, check_value
+
 _SMALLEST_DEVIATION = 1e-6  # Equal advantages are not blown up to noise.
 
 
 class Losses(NamedTuple):
-    """The loss of a batch, term by term; each a float32 scalar.
+    """The loss of a batch, term by term; each a float32 scalar with gradient.
 
     Attributes:
       loss: cross_entropy + baseline_weight * baseline_mse
         + reinforce_weight * reinforce.
-      cross_entropy: of the class, after the last glimpse or the mean over glimpses.
-      baseline_mse: of the predicted return.
-      reinforce: the surrogate whose gradient is minus that of the expected return.
+      cross_entropy: of the class, after the last glimpse or the mean over glimpses;
+        gradient to the logits.
+      baseline_mse: of the predicted return; gradient to the baselines alone.
+      reinforce: the surrogate whose gradient is minus that of the expected return; it
+        goes to the log-probabilities alone.
     """
 
     loss: tf.Tensor
     cross_entropy: tf.Tensor
     baseline_mse: tf.Tensor
     reinforce: tf.Tensor
+
+
+def _check_choice(name: str, value: str) -> None:
+    """Raises RamError unless the Config's field of that name takes the value."""
+    check_value(Config.__dataclass_fields__[name], value, prefix="")
 
 
 def correct(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -54,7 +63,11 @@ def glimpse_rewards(
       labels: int32 [B*M].
       reward: "correct", 1 where the class is right and else 0 (paper 4.4), or
         "probability", that of the true class, which also rewards a step towards it.
+
+    Raises:
+      RamError: when there is no such reward.
     """
+    _check_choice("reward", reward)
     step_logits = tf.stop_gradient(step_logits)
     if reward == "correct":
         return correct(step_logits, labels[:, None])
@@ -76,7 +89,11 @@ def decision_returns(
         "to_go", the mean of the rewards after glimpse t+1 and later; or "gain", the sum
         over k >= 0 of discount**k times what glimpse t+1+k added to the reward.
       discount: of "gain"; 0 credits a decision with the next glimpse alone.
+
+    Raises:
+      RamError: when there is no such return.
     """
+    _check_choice("decision_return", decision_return)
     num_decisions = rewards.shape[1] - 1
     if decision_return == "final":
         return tf.repeat(rewards[:, -1:], num_decisions, axis=1)
@@ -110,7 +127,11 @@ def advantages(
       num_rollouts: rollouts M per image, at least 2 for "leave_one_out".
       normalize_advantages: divide by their standard deviation over the rollouts and
         decisions of the whole batch, on all replicas.
+
+    Raises:
+      RamError: when there is no such baseline.
     """
+    _check_choice("baseline", baseline)
     expected = baselines
     if baseline == "leave_one_out":
         by_image = tf.reshape(returns, [-1, num_rollouts, returns.shape[1]])
@@ -211,7 +232,16 @@ def hybrid_loss(
       baseline: as of `advantages`.
       num_rollouts: as of `advantages`.
       normalize_advantages: as of `advantages`.
+
+    Gradient:
+      Of `cross_entropy` to step_logits, of `baseline_mse` to baselines, of `reinforce`
+      to log_probs; no term passes any to the rewards, returns or advantages.
+
+    Raises:
+      RamError: when cross_entropy_at, reward, decision_return or baseline is none of
+        the values above.
     """
+    _check_choice("cross_entropy_at", cross_entropy_at)
     classified = step_logits if cross_entropy_at == "every" else step_logits[:, -1]
     rewards = glimpse_rewards(step_logits, labels, reward)
     returns = decision_returns(rewards, decision_return, discount)

@@ -69,10 +69,9 @@ def load_preset(preset: str | pathlib.Path) -> Preset:
             f"{folder / METADATA}: expected class_names of the model's "
             f"{model.num_classes} classes, found {len(names)}"
         )
-    shape = tuple(model.get_build_config()["input_shape"][1:])
-    if metadata["image_shape"] != shape:
+    if metadata["image_shape"] != model.image_shape:
         raise RamError(
-            f"{folder / METADATA}: expected the model's image_shape {list(shape)}, "
-            f"found {list(metadata['image_shape'])}"
+            f"{folder / METADATA}: expected the model's image_shape "
+            f"{list(model.image_shape)}, found {list(metadata['image_shape'])}"
         )
     return Preset(model, metadata, config, folder)

@@ -221,7 +221,6 @@ class RecurrentAttentionModel(ImageClassifier):
 
     def build(self, input_shape: Any) -> None:
         images_shape = images_of(input_shape)
-        self.num_channels = images_shape[-1]
         patches_shape = self.sensor.compute_output_shape(tuple(images_shape))
         self.sensor.build(images_shape)
         self.glimpse_network.build(patches_shape)
@@ -271,7 +270,7 @@ class RecurrentAttentionModel(ImageClassifier):
         if not self.built:
             with tf.init_scope():
                 self.build((None, *images.shape[1:]))
-        check_channels(images, self.num_channels)
+        check_channels(images, self.image_shape[-1])
         if initial_locations is None:
             initial_locations = tf.zeros([tf.shape(images)[0], 2])
         initial_locations = tf.cast(initial_locations, tf.float32)
@@ -411,7 +410,8 @@ class RecurrentAttentionModel(ImageClassifier):
         Args:
           rollout: over B images, `num_rollouts` rows each.
           labels: int32 [B*num_rollouts].
-          num_rollouts: with 1 none is left out: the baseline is the network's.
+          num_rollouts: rows an image. With 1 there is no other rollout to leave out,
+            so the baseline is the network's.
         """
         baseline = self.credit["baseline"] if num_rollouts > 1 else "learned"
         credit = {**self.credit, "baseline": baseline, "num_rollouts": num_rollouts}

@@ -11,7 +11,7 @@ import numpy as np
 from ram_tf.config import Config
 from ram_tf.data.sources.base import FOLDER_PREFIX, SplitName
 from ram_tf.data.sources.open import open_source
-from ram_tf.evaluation.anytime import choose_threshold, curve_of_probabilities
+from ram_tf.evaluation.anytime import curve_of_probabilities, suggest_threshold
 from ram_tf.evaluation.calibration import (
     expected_calibration_error,
     squared_errors,
@@ -94,7 +94,8 @@ def stated(experiment: Experiment, results: dict[str, Any]) -> dict[str, Any]:
 def measured(experiment: Experiment, folder: pathlib.Path) -> dict[str, Any]:
     """Measures the weights of a preset: as they are loaded, and as they were trained.
 
-    Nothing is chosen on test: `suggested_threshold` is of validation, as an export's.
+    Nothing is chosen on test: `suggested_threshold` is of validation, as an export's,
+    and 0 where that has too few images to choose on.
 
     Args:
       experiment: of the data that it was trained on; its own weights are not read.
@@ -128,7 +129,9 @@ def measured(experiment: Experiment, folder: pathlib.Path) -> dict[str, Any]:
         **calibration(test.step_probabilities[:, -1], test.labels),
         "accuracy_of_float16": evaluator_of(experiment, as_run).accuracy(),
         "by_threshold": by_threshold,
-        "suggested_threshold": choose_threshold(by_threshold["validation"], to_keep),
+        "suggested_threshold": suggest_threshold(
+            by_threshold["validation"], to_keep, len(validation.labels)
+        ),
         "probe_probabilities": probabilities.astype(float).round(4).tolist(),
     }
     if config.dataset in _DIGITS:  # Everybody has these, and a test reads them.

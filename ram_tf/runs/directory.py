@@ -121,7 +121,7 @@ class RunDirectory:
     def check_data(
         self,
         records: dict[str, Any],
-        image_names: Callable[[Any], list[str]] = lambda split: [],
+        image_names: Callable[[Any], list[str]],
     ) -> None:
         """Checks that a run's data are the ones that it began with.
 

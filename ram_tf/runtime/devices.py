@@ -75,10 +75,9 @@ def _multi_worker(
         with cluster.joining(_JOIN_SECONDS, give_up):
             return tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
-        reason = one_line(error)
         raise RamError(
             f"TF_CONFIG: expected {cluster.describe([cluster.index])} to join the "
-            f"others, found: {reason}"
+            f"others, found: {one_line(error)}"
         ) from None
 
 

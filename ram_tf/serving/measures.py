@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from ram_tf.data.pipeline import evaluation_batches, first_images
-from ram_tf.data.sources.base import FEW_IMAGES, SplitName
-from ram_tf.evaluation.anytime import anytime_curve, choose_threshold, last_glimpse
+from ram_tf.data.sources.base import SplitName
+from ram_tf.evaluation.anytime import anytime_curve, last_glimpse, suggest_threshold
 from ram_tf.evaluation.calibration import expected_calibration_error, squared_errors
 from ram_tf.runs.setup import Experiment
 from ram_tf.serving.polarity import common_polarity
@@ -161,16 +161,15 @@ def measure(
         "validation": validation.curve(rollouts),
         "test": test.curve(rollouts),
     }
-    suggested = 0.0
-    if sizes["validation"] >= FEW_IMAGES:
-        suggested = choose_threshold(
-            by_threshold["validation"], validation.measures(rollouts)["accuracy"]
-        )
     return {
         **found,
         "by_rollouts": by_rollouts,
         "by_threshold": by_threshold,
-        "suggested_threshold": suggested,
+        "suggested_threshold": suggest_threshold(
+            by_threshold["validation"],
+            validation.measures(rollouts)["accuracy"],
+            sizes["validation"],
+        ),
     }
 
 

@@ -54,7 +54,7 @@ def _command(arguments: Arguments) -> None:
                 row.pop("latency_ms", None)
         exports.append(kept)
     page = pathlib.Path(arguments.page)
-    text = read_text(page, f"--page={page}: expected a page")
+    text = read_text(page, "a page", f"--page={page}")
     name = f"--page={page}"
     found = filled(text, BEGIN, END, f"\n\n{tables(exports)}\n\n", name)
     write_atomic(pathlib.Path(arguments.figures), to_json(exports))

@@ -163,11 +163,12 @@ def load_predictor(model: str) -> Predictor:
     if is_preset(model):
         return _of_preset(model)
     check_model(model)
-    signature, metadata = load_export(pathlib.Path(model))
-    path = signature.owner.signatures.get("serving_path")
+    loaded, metadata = load_export(pathlib.Path(model))
+    path = loaded.signatures.get("serving_path")
 
     def predict_batch(images: np.ndarray) -> _Arrays:
-        found = signature(images=tf.constant(images))
+        # Through the model: without it a signature loses its variables.
+        found = loaded.signatures["serving_uint8"](images=tf.constant(images))
         return {key: value.numpy() for key, value in found.items()}
 
     def look(images: np.ndarray, starts: np.ndarray) -> tuple[Any, Any]:

@@ -150,7 +150,8 @@ def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
     """Loads an exported model that `check_model` found.
 
     Returns:
-      Its serving_uint8 signature, and its metadata, with `background`.
+      The model, whose `signatures` have serving_uint8 and hold only while it is kept,
+      and its metadata, with `background`.
 
     Raises:
       RamError: when the export is not whole, or has metadata of another model.
@@ -159,7 +160,6 @@ def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
     try:
         loaded = tf.saved_model.load(str(path))
         signature = loaded.signatures["serving_uint8"]
-        signature.owner = loaded  # Else its variables are collected.
         image_shape = tuple(signature.structured_input_signature[1]["images"].shape[1:])
         num_classes = signature.structured_outputs["probabilities"].shape[-1]
         found = {
@@ -170,9 +170,8 @@ def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
             "background": str(metadata.get("config", {}).get("background", "white")),
         }
     except Exception as error:  # noqa: BLE001 - TensorFlow raises all kinds for a broken file.
-        reason = one_line(error)
         raise RamError(
-            f"--model={path}: expected a whole SavedModel, found: {reason}"
+            f"--model={path}: expected a whole SavedModel, found: {one_line(error)}"
         ) from None
     if len(found["class_names"]) != num_classes or found["image_shape"] != image_shape:
         raise RamError(
@@ -180,4 +179,4 @@ def load_export(path: pathlib.Path) -> tuple[Any, dict[str, Any]]:
             f"{list(image_shape)}, as of the model, found {len(found['class_names'])} "
             f"and {list(found['image_shape'])}"
         )
-    return signature, found
+    return loaded, found

@@ -29,23 +29,17 @@ def accuracy_by_glimpse(tables: Sequence[Table]) -> str:
     rows = [names]
     for table in tables:
         for row in table.rows:
-            if row.config.model == "ram" and (after_each := _after_each(row)):
-                rows.append(_cells(row, after_each))
+            if row.status == "complete" and row.config.model == "ram":
+                rows.append(_cells(row))
     return f"### {TITLE}\n\n{EXPLANATION}\n\n{table_text(rows, LEFT)}"
 
 
-def _after_each(row: TableRow) -> list[float]:
-    """Returns means over the seeds, in percent; empty where a result has none."""
-    if row.status != "complete":
-        return []
+def _cells(row: TableRow) -> list[str]:
     seeds = [result.measures.get("accuracy_by_glimpse") for result in row.seeds]
-    if not all(seeds):
-        return []
-    return [100 * statistics.fmean(each) for each in zip(*seeds, strict=True)]
-
-
-def _cells(row: TableRow, after_each: Sequence[float]) -> list[str]:
-    earlier = [f"{accuracy:.2f}" for accuracy in after_each[:-1][:SHOWN]]
+    earlier = []
+    if all(seeds):  # Results may come without them.
+        means = [100 * statistics.fmean(each) for each in zip(*seeds, strict=True)]
+        earlier = [f"{accuracy:.2f}" for accuracy in means[:-1][:SHOWN]]
     return [
         f"`{row.experiment.name}`",
         f"{row.config.cross_entropy_at} glimpse",

@@ -1,11 +1,9 @@
 """One training run from its Config to its results; the command train calls it."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 from ram_tf.config import Config
-from ram_tf.entry_point import note
 from ram_tf.errors import RamError
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
@@ -18,6 +16,7 @@ def train(
     config: Config,
     stop: StopRequest | None = None,
     report: Callable[[str], None] = lambda summary: None,
+    give_up: Callable[[RamError], None] = lambda error: None,
 ) -> dict[str, Any]:
     """Runs, resumes or merely reads a run, and returns its results.
 
@@ -27,6 +26,8 @@ def train(
         while it trains.
       report: called with lines on the data, when nothing is left to refuse and the
         training begins; not for data that everybody has alike.
+      give_up: as of `make_strategy`: called in another thread when workers do not
+        come, and should end the process.
 
     Returns:
       What results.json holds; of several workers, only the chief's call returns it, and
@@ -51,7 +52,9 @@ def train(
                 "--validation_size=0: expected at least 1 image, or -1 for the usual "
                 "number: training measures itself on validation"
             )
-        return _train(config, directory, cluster, stop or StopRequest(), report)
+        return _train(
+            config, directory, cluster, stop or StopRequest(), report, give_up
+        )
     finally:
         directory.release()
 
@@ -62,6 +65,7 @@ def _train(
     cluster: Cluster | None,
     stop: StopRequest,
     report: Callable[[str], None],
+    give_up: Callable[[RamError], None],
 ) -> dict[str, Any]:
     # TensorFlow takes seconds to import: only once there is work for it.
     import_tensorflow()
@@ -157,9 +161,3 @@ def _train(
             raise
         raise cluster.loss(error) from None
     return results
-
-
-def give_up(error: RamError) -> None:
-    """Ends the process at once: TensorFlow cannot go on without its workers."""
-    note(f"error: {error}")
-    os._exit(1)

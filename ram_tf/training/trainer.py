@@ -163,7 +163,6 @@ class Trainer:
                     "wall_seconds": self.wall_seconds,
                     "curve": self.curve,
                     "best": self.best,
-                    "config_digest": self.config.digest(),
                 }
                 self.checkpoints.save(self.step, self._variables, state)
             self._saved = self.step

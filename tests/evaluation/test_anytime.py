@@ -9,6 +9,7 @@ from ram_tf.evaluation.anytime import (
     choose_threshold,
     curve_of_probabilities,
     last_glimpse,
+    suggest_threshold,
 )
 
 
@@ -68,3 +69,9 @@ def test_curve_of_one_glimpse_is_empty(answers):
 
 def test_nothing_is_chosen_of_an_empty_curve():
     assert choose_threshold([], 0.9) == 0.0
+
+
+def test_nothing_is_suggested_on_few_images():
+    curve = [{"threshold": 0.5, "accuracy": 0.9, "mean_glimpses": 1.5}]
+    assert suggest_threshold(curve, 0.9, 100) == 0.5
+    assert suggest_threshold(curve, 0.9, 99) == 0.0

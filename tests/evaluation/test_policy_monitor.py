@@ -187,3 +187,17 @@ def test_monitor_measures_the_gradient_of_each_term_by_network(scope, make_model
             norm = found[f"gradient_{term}_{part}"]
             reaches = term != "reinforce" or part == "location_network"
             assert (norm > 0) == (reaches or scope == "core"), (term, part)
+
+
+def test_gradients_start_where_the_model_does(make_model):
+    model = make_model(initial_location="center", num_glimpses=2)
+    model.compile()
+    observe = monitor(model)
+    images, first, noise = observe._given
+    np.testing.assert_array_equal(first, np.zeros([32, 2]))
+    # The same noise as from random places.
+    other = make_model(initial_location="random", num_glimpses=2)
+    other.compile()
+    _, places, same = monitor(other)._given
+    assert np.ptp(places) > 1
+    np.testing.assert_array_equal(noise, same)

@@ -216,6 +216,24 @@ def test_reinforce_of_a_sure_right_prediction_raises_its_probability():
 
 
 @pytest.mark.parametrize(
+    "name", ["cross_entropy_at", "reward", "decision_return", "baseline"]
+)
+def test_a_mistyped_name_is_refused_by_the_loss_itself(name):
+    given = (STEP_LOGITS, LOG_PROBS, BASELINES, LABELS)
+    with pytest.raises(RamError, match=f"^{name}=corect: expected one of "):
+        hybrid_loss(*given, **{name: "corect"})
+
+
+def test_a_mistyped_name_is_refused_by_each_part_of_the_loss():
+    with pytest.raises(RamError, match="^reward=corect: expected one of correct, "):
+        glimpse_rewards(STEP_LOGITS, LABELS, "corect")
+    with pytest.raises(RamError, match="^decision_return=fnal: expected one of final"):
+        decision_returns(random_rewards(), "fnal")
+    with pytest.raises(RamError, match="^baseline=none: expected one of learned, "):
+        advantages(RETURNS, BASELINES, "none")
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"baseline": "leave_one_out"}, "baseline=leave_one_out: expected "),

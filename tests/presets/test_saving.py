@@ -19,7 +19,7 @@ from ram_tf.models.presets import load_preset
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.presets.card import card
 from ram_tf.presets.command import main
-from ram_tf.presets.measures import probe_images, stated, train_command
+from ram_tf.presets.measures import measured, probe_images, stated, train_command
 from ram_tf.presets.saving import save_preset
 from ram_tf.presets.seeds import seed_accuracies
 from ram_tf.runs.setup import load_run
@@ -103,6 +103,17 @@ def test_it_states_what_stopping_when_sure_would_cost(saved, tiny_run):
     fewest = min(kept, key=lambda row: row["mean_glimpses"], default={"threshold": 0})
     assert metadata["suggested_threshold"] == fewest["threshold"]
     assert set(metadata["by_threshold"]) == {"validation", "test"}
+
+
+def test_it_suggests_no_threshold_where_validation_has_few_images(
+    saved, tiny_run, monkeypatch
+):
+    monkeypatch.setattr("ram_tf.evaluation.anytime.choose_threshold", lambda *_: 0.9)
+    experiment = load_run(tiny_run)
+    count = len(experiment.source.split("validation").labels)
+    for few, expected in ((count, 0.9), (count + 1, 0.0)):
+        monkeypatch.setattr("ram_tf.evaluation.anytime.FEW_IMAGES", few)
+        assert measured(experiment, saved)["suggested_threshold"] == expected
 
 
 def test_a_card_has_a_line_for_each_threshold(saved):

@@ -166,6 +166,9 @@ def test_missing_json_is_named(tmp_path):
         read_json(path)
 
 
+NAMES = {"train": ["1.png", "2.png", "3.png"], "test": ["4.png"]}
+
+
 def records(**images):
     """Returns what a source says of data whose images are digests by split."""
     splits = {
@@ -178,23 +181,22 @@ def records(**images):
 def test_check_data_names_what_changed(tmp_path):
     directory = RunDirectory(tmp_path)
     before = records(train=["a", "b", "b"], test=["c"])
-    directory.check_data(before)  # Nothing there yet.
+    directory.check_data(before, NAMES.__getitem__)  # Nothing there yet.
     directory.begin(Config(), ["cat", "dog"], before)
     save_nothing(directory)
-    directory.check_data(before)
-    names = {"train": ["1.png", "2.png", "3.png"], "test": ["4.png"]}
+    directory.check_data(before, NAMES.__getitem__)
     now = records(train=["a", "b", "d"], test=["c"])
     with pytest.raises(RamError) as caught:
-        directory.check_data(now, names.__getitem__)
+        directory.check_data(now, NAMES.__getitem__)
     assert str(caught.value) == (
         f"--run_dir={tmp_path}: expected the data that the run began with, found "
         "other: train of 3 images (was 3): 1 new, as 3.png, 1 gone"
     )
     directory.data.write_text("1")
     with pytest.raises(RamError, match="data.json: expected an object of the run's"):
-        directory.check_data(now)
+        directory.check_data(now, NAMES.__getitem__)
     directory.data.unlink()  # A run of an earlier version.
-    directory.check_data(now)
+    directory.check_data(now, NAMES.__getitem__)
 
 
 def test_check_data_of_tfds_names_version_and_cut(tmp_path):
@@ -204,11 +206,11 @@ def test_check_data_of_tfds_names_version_and_cut(tmp_path):
     directory.begin(Config(), ["cat", "dog"], before)
     save_nothing(directory)
     moved = {**before, "dataset": "elsewhere"}
-    directory.check_data(moved)
+    directory.check_data(moved, NAMES.__getitem__)
     other = {"images": 8, "cut": "train[0:8]"}
     now = {"dataset": "x", "version": "2.0.0", "splits": {"train": other}}
     with pytest.raises(RamError) as caught:
-        directory.check_data(now)
+        directory.check_data(now, NAMES.__getitem__)
     assert str(caught.value).endswith(
         "version 1.0.0 (now 2.0.0); train of 8 images (was 9), train[0:8] (was "
         "train[0:9])"

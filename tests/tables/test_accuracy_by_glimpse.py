@@ -5,6 +5,7 @@ import json
 import pathlib
 
 import pytest
+from helpers.result_files import write_experiments, write_result
 
 from ram_tf.tables.accuracy_by_glimpse import SHOWN, accuracy_by_glimpse
 from ram_tf.tables.collect import collect
@@ -57,3 +58,12 @@ def test_classifiers_of_whole_images_and_rows_without_a_result_have_no_line(rows
     assert "table1/fc" not in rows
     assert not (ROOT / "results" / "mnih" / "translated_8g_core").exists()
     assert "mnih/translated_8g_core" not in rows
+
+
+def test_results_without_accuracies_after_each_glimpse_leave_cells_empty(tmp_path):
+    experiments = write_experiments(tmp_path)
+    results = tmp_path / "results"
+    write_result(experiments, results, "table1/ram", 0, 0.9)
+    *_, last = accuracy_by_glimpse(collect(experiments, results)).splitlines()
+    cells = [cell.strip() for cell in last[2:-2].split("|")]
+    assert cells == ["`table1/ram`", "last glimpse", *[""] * SHOWN, "90.00", ""]

@@ -259,6 +259,7 @@ def test_checkpoints_and_steps_per_call_do_not_change_the_numbers(whole, tmp_pat
 
 def test_checkpoint_says_of_which_config_and_step_it_is(tmp_path, eager):
     trainer = make_trainer(tmp_path, train_steps=3)
+    trainer.checkpoints = CheckpointFolder(tmp_path, 3, trainer.config.digest())
     trainer.run()
     with np.load(trainer.checkpoints.newest()[0]) as arrays:
         state = json.loads(arrays["state.json"].tobytes())

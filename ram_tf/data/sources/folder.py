@@ -20,7 +20,7 @@ from ram_tf.data.sources.base import (
     SplitRecord,
     validation_count,
 )
-from ram_tf.data.sources.folder_layout import Layout, Listing
+from ram_tf.data.sources.folder_layout import Layout
 from ram_tf.errors import RamError
 from ram_tf.files import shown
 from ram_tf.runtime.cpu_affinity import usable_cores
@@ -100,26 +100,14 @@ class FolderSource(Source):
             )
             self._set(split, ordered, f"all of {layout.roots[split]}")
         self._is_cut = False
-        end = len(self._files["train"])
-        for split, size in (
-            ("test", max(end // 10, 1)),
-            ("validation", None),
-        ):
-            if split not in listings:
-                cut = self._files["train"]
-                end = len(cut)
-                if size is None:
-                    size = validation_count(self.name, end, validation_size)
-                start = _boundary(cut, end - size, 2 if split == "test" else 1)
-                self._set(split, cut[start:], f"images {start + 1} to {end} by content")
-                self._set("train", cut[:start], f"images 1 to {start} by content")
-                self._is_cut = self._is_cut or size > 0
+        if "test" not in listings:
+            self._cut("test", max(len(self._files["train"]) // 10, 1), before=2)
+        if "validation" not in listings:
+            count = len(self._files["train"])
+            size = validation_count(self.name, count, validation_size)
+            self._cut("validation", size, before=1)
         self._image_size = image_size
         self._find_shape(image_size)
-
-    def listing(self, name: SplitName) -> Listing:
-        """Returns the files of a split, each with its label."""
-        return [(pathlib.Path(file.path), label) for file, label in self._files[name]]
 
     def check(self) -> None:
         """Checks what training needs beyond single images.
@@ -221,6 +209,15 @@ class FolderSource(Source):
     def _set(self, name: str, files: _Files, description: str) -> None:
         self._files[name] = files
         self.split_description[name] = description
+
+    def _cut(self, split: str, size: int, before: int) -> None:
+        """Makes a split of the last images of training; `before` as of `_boundary`."""
+        files = self._files["train"]
+        end = len(files)
+        start = _boundary(files, end - size, before)
+        self._set(split, files[start:], f"images {start + 1} to {end} by content")
+        self._set("train", files[:start], f"images 1 to {start} by content")
+        self._is_cut = self._is_cut or size > 0
 
     def _find_shape(self, image_size: int) -> None:
         """Sets the shape of most images, and the first that has it."""

@@ -7,7 +7,7 @@ import pytest
 
 from ram_tf.data.sources.base import ImageSet
 from ram_tf.data.tasks import Task
-from ram_tf.evaluation import policies
+from ram_tf.evaluation import policy_monitor
 from ram_tf.evaluation.evaluator import Evaluator
 from ram_tf.evaluation.metrics import (
     border_share,
@@ -114,6 +114,9 @@ def test_monitor_sees_a_policy_at_the_border(make_model, location_bound):
     model.compile()
     observe = monitor(model)
     before = observe()
+    locations = observe.predictions.locations
+    assert before["step_length"] == pytest.approx(step_length(locations))
+    assert before["glimpse_distance"] == pytest.approx(glimpse_distance(locations))
     model.location_network.mean.bias.assign([10.0, -10.0])
     after = observe()
     assert before["border_share"] < 0.5
@@ -124,7 +127,7 @@ def test_monitor_sees_a_policy_at_the_border(make_model, location_bound):
 
 
 def test_monitor_looks_at_the_images_of_validation(make_model, monkeypatch):
-    monkeypatch.setattr(policies, "SLICE", 15)
+    monkeypatch.setattr(policy_monitor, "SLICE", 15)
     model = make_model((20, 20, 1), initial_location="random")
     model.compile()
     numbers = np.random.default_rng(0)
@@ -142,15 +145,20 @@ def test_monitor_looks_at_the_images_of_validation(make_model, monkeypatch):
     assert accuracy == np.mean(right)
 
 
-@pytest.mark.parametrize("channels, scales", [(1, 1), (3, 2)])
-def test_monitor_draws_what_the_model_saw(channels, scales, make_model, monkeypatch):
+@pytest.mark.parametrize(
+    "channels, scales, pixel_range", [(1, 1, "unit"), (1, 1, "byte"), (3, 2, "unit")]
+)
+def test_monitor_draws_what_the_model_saw(
+    channels, scales, pixel_range, make_model, monkeypatch
+):
     model = make_model((12, 12, channels), num_scales=scales)
     model.compile()
     numbers = np.random.default_rng(0)
     images = numbers.integers(0, 256, (20, 12, 12, channels), np.uint8)
     labels = np.arange(20, dtype=np.int32) % 5
     names = ["ant", "bee", "cat", "dog", "eel"]
-    observe = PolicyMonitor(model, ImageSet(images, labels), Task(), False, names)
+    split, task = ImageSet(images, labels), Task(pixel_range=pixel_range)
+    observe = PolicyMonitor(model, split, task, False, names)
     observe()
     drawn = []
 
@@ -171,8 +179,10 @@ def test_monitor_draws_what_the_model_saw(channels, scales, make_model, monkeypa
             for k in range(scales):
                 corner = top_left_px(location, (12, 12), 4 * 2**k)
                 np.testing.assert_array_equal(corners[t, k], corner)
-        answer = seen.step_probabilities[index, -1].argmax()
-        assert title.startswith(f"predicts {names[answer]} (")
+        last = seen.step_probabilities[index, -1]
+        answer = last.argmax()
+        said = f"predicts {names[answer]} ({100 * last[answer]:.0f} %)"
+        assert title.startswith(said)
         assert right == (answer == labels[index])
         assert title.endswith(f", is {names[labels[index]]}") != right
 

@@ -66,6 +66,13 @@ def test_rnn_core_is_kerass_simple_rnn_with_relu():
     )
 
 
+def test_rnn_core_begins_with_an_orthogonal_recurrence():
+    core = RNNCore(8)
+    core.build((None, 5))
+    kernel = core.from_state.kernel.numpy()
+    np.testing.assert_allclose(kernel @ kernel.T, np.eye(8), atol=1e-5)
+
+
 def test_lstm_core_is_kerass_lstm():
     layer = keras.layers.LSTM(5, return_sequences=True)
     check_same(LSTMCore(5), lambda core: core.weights, layer, random_sequence(7))

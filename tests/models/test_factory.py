@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ram_tf.config import Config
+from ram_tf.errors import RamError
 from ram_tf.models.factory import build_model, learning_rate, make_optimizer
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.models.whole_image import ConvClassifier, FCClassifier
@@ -45,6 +46,23 @@ def test_build_model_passes_every_field_on():
     found = build_model(Config(**settings), 3, (12, 12, 1)).get_config()
     assert {name: found[name] for name in settings} == settings
     assert found["num_classes"] == 3
+
+
+def test_build_model_takes_a_patch_as_large_as_the_image():
+    config = Config(**{**SMALL, "patch_size": 12})
+    assert build_model(config, 3, (12, 12, 1)).sensor.patch_size == 12
+    with pytest.raises(RamError, match="--patch_size=12: expected at most 11"):
+        build_model(config, 3, (11, 10, 1))
+
+
+@pytest.mark.parametrize(
+    ("distribution", "expected"), [("one", True), ("mirrored", False)]
+)
+def test_build_model_compiles_the_update_by_itself_on_one_device_alone(
+    distribution, expected
+):
+    config = Config(model="fc", distribution=distribution)
+    assert build_model(config, 3, (12, 12, 1)).jit_update is expected
 
 
 def test_build_model_draws_weights_by_seed():

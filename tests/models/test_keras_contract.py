@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from ram_tf.errors import RamError
 from ram_tf.layers import ConvGlimpseNetwork, ConvLSTMCore, LocationNetwork
+from ram_tf.models import image_classifier
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.models.whole_image import FCClassifier
 
@@ -275,6 +276,32 @@ def test_scale_that_overflows_is_halved_and_no_tracker_shows_it():
         np.testing.assert_array_equal(weight, value)
 
 
+def fit_with_norms(norms, scale, monkeypatch):
+    """Fits at mixed_float16, a step for each norm that the gradient seems to have."""
+    left = iter(norms)
+    monkeypatch.setattr(
+        image_classifier, "_global_norm", lambda gradients: tf.constant(next(left))
+    )
+    model = whole_image(dtype="mixed_float16")
+    optimizer = keras.optimizers.SGD(0.1)
+    model.compile(
+        keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=scale),
+        run_eagerly=True,
+    )
+    return model.fit(*bars(8 * len(norms)), 8, verbose=0).history
+
+
+@pytest.mark.parametrize(("scale", "shown"), [(2.0, False), (1.0, True)])
+def test_gradient_that_overflows_at_a_scale_of_1_is_shown(scale, shown, monkeypatch):
+    history = fit_with_norms([np.inf], scale, monkeypatch)
+    assert np.isinf(history["loss"][0]) == shown
+
+
+def test_mean_norm_leaves_out_steps_that_only_tried_a_scale(monkeypatch):
+    history = fit_with_norms([np.inf, 6.0], 2.0, monkeypatch)
+    assert history["gradient_norm"] == [6.0]
+
+
 @pytest.mark.parametrize("jit_update", [False, True])
 def test_step_that_is_not_finite_moves_no_state_of_the_optimizer(
     jit_update, make_model
@@ -339,7 +366,12 @@ def test_model_is_exported_without_a_call(made_by, make_model, tmp_path):
 
 @pytest.mark.parametrize(
     ("monitor", "better"),
-    [("val_accuracy", "greater"), ("val_loss", "less"), ("val_baseline_mse", "less")],
+    [
+        ("val_accuracy", "greater"),
+        ("val_reward", "greater"),
+        ("val_loss", "less"),
+        ("val_baseline_mse", "less"),
+    ],
 )
 def test_callbacks_know_which_way_is_better(monitor, better, make_model, tmp_path):
     model = make_model()
@@ -387,6 +419,13 @@ def test_floats_beyond_one_are_warned_of(ask):
         asked(images)
     for fine in (images.astype("uint8"), images / 255):
         asked(fine)
+
+
+def test_negative_floats_are_warned_of():
+    images = data(2)[0]
+    images[0, 3, 3] = -0.5
+    with pytest.warns(UserWarning, match="pixels from -0.5 to"):
+        whole_image()(images)
 
 
 @pytest.mark.parametrize("ask", ["fit", "evaluate"])

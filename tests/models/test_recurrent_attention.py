@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from ram_tf.config import Config
 from ram_tf.errors import RamError
+from ram_tf.layers.location import even_locations
 from ram_tf.models.factory import build_model
 from ram_tf.models.losses import correct, hybrid_loss
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
@@ -130,6 +131,15 @@ def test_bound_is_the_largest_mean(make_model):
     model.location_network.mean.bias.assign([30.0, -30.0])
     means = model.rollout(random_images()).means
     np.testing.assert_allclose(means, np.full(means.shape, 0.3) * [1, -1], rtol=1e-6)
+
+
+def test_every_decision_of_a_rollout_has_its_own_offset(make_model):
+    model = make_model(num_glimpses=4, location_spread=0.8)
+    kernel = model.location_network.mean.kernel
+    kernel.assign(tf.zeros_like(kernel))
+    means = model.rollout(random_images(2)).means
+    expected = 0.8 * even_locations(4)[1:]
+    np.testing.assert_allclose(means, [expected, expected], rtol=1e-5)
 
 
 def test_rollout_of_a_model_that_was_not_built_builds_it():
@@ -396,6 +406,16 @@ def test_train_step_reports_the_terms_of_its_loss(num_rollouts, make_model):
     assert terms["gradient_norm"] > 0
 
 
+def test_reward_that_is_reported_is_the_one_that_is_learned_from(make_model):
+    model = make_model(reward="probability")
+    model.compile()
+    images, labels = random_images(), np.array([0, 1, 2, 3], np.int32)
+    terms = model.test_step((images, labels))
+    probabilities = tf.nn.softmax(model.rollout(images).logits).numpy()
+    expected = probabilities[np.arange(4), labels].mean()
+    np.testing.assert_allclose(terms["reward"], expected, rtol=1e-5)
+
+
 def test_train_step_applies_the_gradient_of_the_loss(make_model):
     model = make_model(reinforce_weight=0.2)
     model.compile(keras.optimizers.SGD(0.1))
@@ -485,9 +505,10 @@ def test_train_step_starts_from_the_centre_if_told(settings, make_model):
 def test_train_step_of_random_policy_draws_places(make_model):
     model = make_model(policy="random")
     model.compile()
-    places = drawn(model)[1]
+    first, places = drawn(model)
     assert places.min() >= -1 and places.max() <= 1
     assert abs(places.std() - 1 / math.sqrt(3)) < 0.05
+    assert np.isin(places, first).mean() < 0.01, "drawn apart"
 
 
 def test_model_of_one_glimpse_is_a_plain_classifier(make_model):

@@ -198,6 +198,7 @@ def test_checkpoint_of_another_config_is_refused(tmp_path):
     mine.save_best(variables(1.0), {"step": 1})
     mine.check()
     assert mine.restore(variables())["config_digest"] == "mine"
+    assert mine.read_best()["step"] == 1
     other = CheckpointFolder(tmp_path, keep=2, config_digest="other")
     for action in (other.check, lambda: other.restore(variables())):
         with pytest.raises(
@@ -206,5 +207,6 @@ def test_checkpoint_of_another_config_is_refused(tmp_path):
             action()
     with pytest.raises(RamError, match=r"best.npz: expected a checkpoint of this"):
         restore(other.best, variables(), "other")
+    assert other.read_best() is None
     save(other.at(2), variables(2.0), {"step": 2})  # Of an earlier version.
     assert other.restore(variables())["step"] == 2

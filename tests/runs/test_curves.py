@@ -1,5 +1,8 @@
 """Tests of the learning curve on disk."""
 
+import pytest
+
+from ram_tf.errors import RamError
 from ram_tf.runs.curves import curve_text, read_curve
 
 
@@ -23,3 +26,13 @@ def test_curve_without_an_evaluation_is_none(tmp_path):
     assert read_curve(path) is None
     path.write_text(curve_text([]))
     assert path.read_text() == "" and read_curve(path) is None
+
+
+@pytest.mark.parametrize("accuracy", [1.5, -0.1, float("nan")])
+@pytest.mark.parametrize("column", ["accuracy", "validation_accuracy"])
+def test_accuracy_that_is_no_fraction_is_refused(column, accuracy, tmp_path):
+    path = tmp_path / "seed0.curve.csv"
+    row = {"step": 10, "accuracy": 0.5, "validation_accuracy": 0.5, column: accuracy}
+    path.write_text(curve_text([row]))
+    with pytest.raises(RamError, match="expected accuracies from 0 to 1"):
+        read_curve(path)

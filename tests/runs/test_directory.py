@@ -42,9 +42,13 @@ def test_claim_removes_the_files_that_a_killed_run_left_and_no_folder(tmp_path):
     (tmp_path / ".curve.csv.7.tmp").touch()
     (tmp_path / ".model.tmp").mkdir()  # Of an export into the folder of the run.
     directory = RunDirectory(tmp_path)
+    directory.checkpoints.mkdir()
+    (directory.checkpoints / ".step_000000000100.npz.7.tmp").touch()
     directory.claim()
     directory.release()
-    assert {path.name for path in tmp_path.iterdir()} == {".lock", ".model.tmp"}
+    left = {".lock", ".model.tmp", directory.checkpoints.name}
+    assert {path.name for path in tmp_path.iterdir()} == left
+    assert not list(directory.checkpoints.iterdir())
 
 
 def test_claim_says_where_a_file_system_has_no_locks(tmp_path, monkeypatch):

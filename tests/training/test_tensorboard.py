@@ -2,6 +2,7 @@
 
 import collections
 import io
+import types
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from ram_tf.data.tasks import Task
 from ram_tf.evaluation.policy_monitor import PolicyMonitor
 from ram_tf.models.factory import build_model
 from ram_tf.runs.checkpoints import CheckpointFolder
+from ram_tf.training import callbacks
 from ram_tf.training.callbacks import RunLogger
 from ram_tf.training.event_files import cut_after, event_files
 from ram_tf.training.trainer import Trainer
@@ -110,6 +112,44 @@ def test_run_shows_paths_and_places_at_every_evaluation(whole):
         assert 0 <= tf.make_ndarray(entropy.tensor) <= 8
     written = sum(path.stat().st_size for path in event_files(whole[0] / "logs"))
     assert written / 3 < 200_000
+
+
+def test_histograms_are_of_chosen_places_by_their_axis(tmp_path):
+    locations = np.zeros([40, 2, 2], np.float32)
+    locations[:, 1] = (-0.5, 0.75)
+    picture = np.zeros([2, 2, 3], np.uint8)
+    monitor = types.SimpleNamespace(
+        draw_paths=lambda: picture[None],
+        draw_landing=lambda: picture,
+        predictions=types.SimpleNamespace(locations=locations),
+    )
+    writer = tf.summary.create_file_writer(str(tmp_path / "logs"))
+    with writer.as_default(step=1):
+        callbacks._write_glimpses(monitor)
+    writer.close()
+    events = events_of(tmp_path)
+    for name, place in (("y", -0.5), ("x", 0.75)):
+        (value,) = events[f"glimpses/{name}", 1]
+        left, right, count = tf.make_ndarray(value.tensor).T
+        held = count > 0
+        assert count.sum() == 40
+        assert np.all((left[held] <= place) & (place <= right[held])), name
+
+
+def test_images_per_second_are_those_of_training_alone(tmp_path, monkeypatch):
+    # It begins, the last step ends, the evaluation ends.
+    times = iter([0.0, 2.0, 50.0, 50.0])
+    clock = types.SimpleNamespace(monotonic=lambda: next(times))
+    monkeypatch.setattr(callbacks, "time", clock)
+    trainer = types.SimpleNamespace(config=Config(batch_size=8), step=0, curve=[])
+    logger = RunLogger(trainer, tmp_path / "curve.csv", tmp_path / "logs")
+    logger.on_train_begin()
+    logger.on_train_batch_end(3)
+    trainer.curve.append({"step": 4})
+    logger.on_epoch_end(0)
+    logger.on_train_end()
+    (rate,) = events_of(tmp_path)["images_per_second", 4]
+    assert tf.make_ndarray(rate.tensor) == 4 * 8 / 2
 
 
 def test_metrics_page_explains_every_tag(whole):

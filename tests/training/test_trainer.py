@@ -230,6 +230,7 @@ def test_trainer_takes_the_steps_of_train_step(jit_compile, num_parts, settings)
 
 def test_trainer_resumes_as_if_it_had_never_stopped(straight_ram, tmp_path):
     broken = small_trainer(tmp_path, **RAM)
+    broken.wall_seconds = 1000.0  # As if it had been resumed before.
     broken.run([Watcher(5, stop_training)])
     assert 5 < broken.step < STEPS
     resumed = small_trainer(tmp_path, **RAM)
@@ -238,7 +239,7 @@ def test_trainer_resumes_as_if_it_had_never_stopped(straight_ram, tmp_path):
     check_same_bits(resumed, straight_ram)
     assert resumed.curve == straight_ram.curve
     assert resumed.best == straight_ram.best
-    assert resumed.wall_seconds > broken.wall_seconds
+    assert resumed.wall_seconds > broken.wall_seconds > 1000
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -276,8 +277,8 @@ def test_trainer_stops_at_the_first_sick_step_and_names_it(tmp_path):
         trainer.run([Watcher(5, spoil)])
     message = str(caught.value)
     assert message.startswith("step 6: expected finite terms of the loss and gradient")
-    assert "cross_entropy" in message and "gradient_norm" in message
-    assert "baseline_mse" not in message  # It does not depend on what was spoiled.
+    # Not the loss, their sum, and not what does not depend on what was spoiled.
+    assert "found a bad cross_entropy and gradient_norm;" in message
     assert "\n" not in message
     # The last good checkpoint is the newest, and whole.
     fresh = small_trainer(**RAM)
@@ -317,6 +318,14 @@ def test_trainer_reports_steps_and_evaluations_to_callbacks():
         assert set(logs) == {metric.name for metric in trainer.model.trackers}
     for _, logs in watcher.epochs:
         assert logs["val_accuracy"] == 0.5
+
+
+def test_trainer_cuts_calls_that_take_long(monkeypatch):
+    monkeypatch.setattr("ram_tf.training.trainer._CALL_SECONDS", 1e-9)
+    trainer = small_trainer(steps_per_call=STEPS, eval_every=STEPS)
+    watcher = Watcher()
+    trainer.run([watcher])
+    assert watcher.batches_begun == list(range(STEPS))
 
 
 def test_trainer_obeys_a_learning_rate_scheduler():
@@ -382,6 +391,25 @@ def test_trainer_keeps_the_earliest_best_weights_apart(tmp_path):
     assert restore(folder.best, named_variables(fresh)) == best
     for found, expected in zip(fresh.get_weights(), seen[1], strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_trainer_takes_an_accuracy_of_0_for_the_best_until_there_is_another(tmp_path):
+    trainer = small_trainer(tmp_path, lambda: 0.0)
+    trainer.run()
+    best = {"step": 4, "validation_accuracy": 0.0}
+    assert trainer.best == trainer.checkpoints.read_best() == best
+
+
+def test_trainer_saves_before_the_first_evaluation_which_compiles(tmp_path):
+    folder, seen = CheckpointFolder(tmp_path, keep=2), []
+
+    def validate():
+        seen.append(folder.newest())
+        return 0.5
+
+    small_trainer(tmp_path, validate, checkpoint_every=STEPS).run()
+    first, last = folder.at(4), folder.at(STEPS)
+    assert seen == [[first], [first], [last, first]]
 
 
 def test_trainer_keeps_the_best_weights_of_an_evaluation_after_its_checkpoint(tmp_path):

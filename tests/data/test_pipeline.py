@@ -153,6 +153,18 @@ def test_training_without_redraw_shows_an_image_the_same_way_in_every_epoch():
     assert sum(canvases[label] == other[label] for label in canvases) < 3
 
 
+def places_of(redraw):
+    """Returns where the images of the first step lie on their canvases."""
+    data = ImageSet(np.full((8, 3, 3, 1), 255, np.uint8), np.arange(8, dtype=np.int32))
+    task = Task(task="translated", canvas_size=60)
+    images, _ = train(task, data, starts=[0], steps=1, redraw=redraw)
+    return {tuple(np.argwhere(image[..., 0])[0]) for image in images[0]}
+
+
+def test_training_without_redraw_shows_images_as_no_epoch_does():
+    assert len(places_of(redraw=False) & places_of(redraw=True)) < 3
+
+
 def test_training_without_redraw_keeps_order_shards_and_resumption():
     images, labels = train(starts=[0], steps=16, redraw=False)
     np.testing.assert_array_equal(labels, train(starts=[0], steps=16)[1])
@@ -244,6 +256,15 @@ def test_evaluation_of_known_bits():
     images, _, _ = evaluate(Task(task="translated", canvas_size=60), data, 4)
     places = [np.argwhere(image[..., 0])[0].tolist() for image in images]
     assert places == [[24, 18], [36, 23], [18, 33], [17, 38]]
+
+
+def test_training_order_of_known_bits():
+    # Guards that a seed trains as it did: step 5 begins the second epoch.
+    _, labels = train(Task(), starts=[0, 5], steps=1)
+    assert labels.tolist() == [
+        [2, 0, 13, 39, 24, 19, 41, 40],
+        [7, 8, 6, 11, 34, 41, 20, 31],
+    ]
 
 
 def test_evaluation_refuses_an_empty_split():

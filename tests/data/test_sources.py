@@ -4,6 +4,7 @@ import importlib
 import os
 import shutil
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -492,6 +493,19 @@ def test_split_follows_the_content_not_the_name(pets):
     assert after.records() == before.records()
 
 
+def test_image_in_another_class_is_other_data(pets):
+    before = open_source(f"folder:{pets}").records()
+    for name in ("0.png", "1.png", "2.png"):
+        (pets / "cat" / name).rename(pets / "dog" / f"moved {name}")
+    assert open_source(f"folder:{pets}").records() != before
+
+
+def test_of_two_cuts_as_near_the_first_is_taken():
+    # One image and its copy in the middle, which are not to be parted.
+    files = [(types.SimpleNamespace(digest=digest), 0) for digest in "abbc"]
+    assert folder._boundary(files, 2, 1) == 1
+
+
 @pytest.mark.parametrize("copies", [2, 9, 30])
 def test_copies_of_an_image_land_in_one_split(pets, copies):
     for name in ("1.png", "2.png", "3.png"):
@@ -545,3 +559,11 @@ def test_the_summary_says_when_a_split_is_small(count, small, tmp_path):
     line = "validation is small: one image is 1.0 points of accuracy, so small"
     assert (line in said) is small
     assert "test is small" not in said
+
+
+def test_many_classes_are_summed_up_from_the_fewest_to_the_most(tmp_path):
+    counts = {f"c{number:02d}": 2 for number in range(21)} | {"c03": 1, "c17": 4}
+    for split in ("train", "val", "test"):
+        put(tmp_path, {f"{split}/{name}": count for name, count in counts.items()})
+    said = open_source(f"folder:{tmp_path}").summary_lines()
+    assert "(c03 1 to c17 4 a class)" in said[1]

@@ -344,6 +344,7 @@ def test_sizes_that_do_not_fit_name_the_flag(settings, image_shape, flag):
         {"canvas_size": 0},
         {"num_clutter": -1},
         {"clutter_size": 0},
+        {"max_shift": 0},
     ],
 )
 def test_bad_settings_name_the_flag(settings):

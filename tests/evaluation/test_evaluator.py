@@ -1,5 +1,6 @@
 """Tests of the evaluation protocol: draws, predictions, measures."""
 
+import dataclasses
 import io
 import math
 
@@ -14,10 +15,12 @@ from ram_tf.evaluation.evaluator import BATCH_SIZE, Evaluator
 from ram_tf.evaluation.final_results import _examples, evaluate
 from ram_tf.evaluation.metrics import (
     Predictions,
+    is_right,
     summarise,
     summary_lines,
     wilson_interval,
 )
+from ram_tf.models.factory import build_model
 from ram_tf.models.whole_image import FCClassifier
 from ram_tf.runs.setup import load_run
 
@@ -74,6 +77,23 @@ def test_draws_come_from_the_rollout_and_not_from_the_runs_seed(image_set, make_
     again = first.predict(rollout=1).locations[:, 0]
     assert np.all(np.any(again != starts[0], axis=-1))
     np.testing.assert_array_equal(first.predict(rollout=1).locations[:, 0], again)
+
+
+def test_first_locations_of_known_bits(image_set, make_model):
+    # Guards the published accuracies of learned policies: these must never move.
+    found = Evaluator(make_model(), image_set, Task()).predict().locations[:3, 0]
+    expected = [[0.5843379, 0.0238216], [0.3752837, -0.1362941], [0.5191796, 0.0790083]]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["random", "center"])
+def test_accuracy_is_of_the_models_own_policy(policy, image_set, make_model):
+    model = make_model(policy=policy)
+    kernel = model.action_network.logits.kernel
+    kernel.assign(np.random.default_rng(1).normal(0, 5, kernel.shape))
+    evaluator = Evaluator(model, image_set, Task())
+    last = evaluator.predict(policy).step_probabilities[:, -1]
+    assert evaluator.accuracy() == np.mean(is_right(last, image_set.labels))
 
 
 def test_predictions_of_policies_look_where_they_should(image_set, make_model):
@@ -254,6 +274,23 @@ def test_evaluate_takes_policies_rollouts_and_samples(experiment):
     assert found["policies"]["learned"]["num_images"] == 2000
 
 
+@pytest.mark.parametrize(("eval_locations", "count"), [("sample", 3), ("mean", 1)])
+def test_samples_are_by_chance_wherever_they_begin(eval_locations, count, experiment):
+    config = dataclasses.replace(experiment.config, initial_location="center")
+    other = dataclasses.replace(experiment, config=config)
+    found, _ = evaluate(other, "validation", False, ("learned",), 3, eval_locations)
+    assert found["policies"]["learned"]["num_rollouts"] == count
+
+
+def test_border_is_that_of_the_bound_of_the_run(experiment):
+    config = dataclasses.replace(experiment.config, location_bound=0.3)
+    model = build_model(config, 10, experiment.image_shape)
+    model.location_network.mean.bias.assign([30.0, -30.0])
+    other = dataclasses.replace(experiment, config=config, model=model)
+    found, _ = evaluate(other, "validation", False, ("learned",), 1)
+    assert found["policies"]["learned"]["border_share"] == 1.0
+
+
 @pytest.mark.parametrize("eval_locations", ["mean", "sample"])
 def test_examples_are_of_the_rollout_that_was_measured(experiment, eval_locations):
     found, evaluator = evaluate(
@@ -287,8 +324,6 @@ def test_evaluate_tells_how_many_batches_are_done_over_all_passes(experiment):
 
 
 def test_evaluate_refuses_a_policy_of_a_whole_image_classifier(experiment):
-    import dataclasses
-
     config = dataclasses.replace(experiment.config, model="fc")
     other = dataclasses.replace(experiment, config=config, model=FCClassifier(10, 4))
     with pytest.raises(RamError, match="--policy=random: .* found --model=fc"):

@@ -22,7 +22,8 @@ from ram_tf.presets.command import main
 from ram_tf.presets.measures import measured, probe_images, stated, train_command
 from ram_tf.presets.saving import save_preset
 from ram_tf.presets.seeds import seed_accuracies
-from ram_tf.runs.setup import load_run
+from ram_tf.runs.setup import assemble, load_run
+from ram_tf.serving import preset_run
 from ram_tf.serving.preset_run import load_preset_run
 
 STOPPING = ("by_threshold", "suggested_threshold")
@@ -353,6 +354,15 @@ def test_a_preset_is_not_measured_on_data_of_other_classes(saved, tmp_path):
     (folder / METADATA).write_text(json.dumps(metadata))
     with pytest.raises(RamError, match="expected data of the 10 classes .* drei was"):
         load_preset_run(str(folder))
+
+
+def test_a_preset_whose_data_are_of_another_shape_is_refused(monkeypatch):
+    def of_another_shape(config):
+        return dataclasses.replace(assemble(config), image_shape=(14, 14, 1))
+
+    monkeypatch.setattr(preset_run, "assemble", of_another_shape)
+    with pytest.raises(RamError, match=r"shape \(28, 28, 1\), found \(14, 14, 1\)"):
+        load_preset_run("demo")
 
 
 def test_the_command_of_a_card_trains_the_same_config(tmp_path):

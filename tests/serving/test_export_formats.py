@@ -20,7 +20,7 @@ from ram_tf.errors import RamError
 from ram_tf.evaluation.anytime import THRESHOLDS
 from ram_tf.models.factory import build_model
 from ram_tf.models.preset_files import PRESETS_DIR, read_metadata, shipped_names
-from ram_tf.serving import formats, page, reload
+from ram_tf.serving import formats, page, reload, saved_model
 from ram_tf.serving.preset_run import load_preset_run
 from ram_tf.serving.saved_model import default_rollouts
 from ram_tf.serving.signatures import ServedModel, first_locations
@@ -192,6 +192,25 @@ def test_model_with_other_outputs_is_refused(model_format, written):
         )
 
 
+def test_model_that_is_wrong_about_a_few_images_in_a_hundred_is_refused(
+    monkeypatch, tmp_path
+):
+    images, wrong = np.zeros([200, 2, 2, 1], np.uint8), 0
+    ask = {"serving_uint8": lambda images: {"label": tf.zeros(len(images))}}
+    served = types.SimpleNamespace(signatures=ask)
+    ended = types.SimpleNamespace(returncode=0)
+    monkeypatch.setattr(formats.subprocess, "run", lambda *words, **more: ended)
+    monkeypatch.setattr(
+        formats, "read_arrays", lambda *given: {"label": np.arange(200) < wrong}
+    )
+    wrong = 2
+    found = formats.reloaded_difference(served, tmp_path, "onnx", images)
+    assert found.beyond == 2
+    wrong = 3
+    with pytest.raises(RamError, match="found 3 of 200 images with others"):
+        formats.reloaded_difference(served, tmp_path, "onnx", images)
+
+
 @pytest.mark.parametrize("model_format", FORMATS)
 def test_model_that_cannot_be_read_is_refused(model_format, written, tmp_path):
     need(model_format)
@@ -223,6 +242,16 @@ def test_converter_s_refusal_names_the_operation(model_format, tmp_path):
         RamError, match=rf"--format={model_format}: .* (tf\.)?Betainc, an operation"
     ):
         formats.write_model(Strange({"serving_uint8": serve}), tmp_path, model_format)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("model_format", FORMATS)
+def test_precision_that_a_format_has_not_is_refused(model_format, tmp_path):
+    need(model_format)
+    config = Config(precision="mixed_bfloat16")
+    experiment = types.SimpleNamespace(config=config)
+    with pytest.raises(RamError, match="float32, found --precision=mixed_bfloat16"):
+        saved_model.export(experiment, tmp_path / "x", model_format=model_format)
     assert not list(tmp_path.iterdir())
 
 

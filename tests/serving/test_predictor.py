@@ -23,6 +23,7 @@ from ram_tf.serving.image_files import find_images, with_channels
 from ram_tf.serving.model_folder import check_model
 from ram_tf.serving.predictions import Prediction, line
 from ram_tf.serving.predictor import load_predictor
+from ram_tf.serving.signatures import first_locations
 from ram_tf.viz.predicted_paths import PredictedPaths
 
 
@@ -90,8 +91,6 @@ def test_predictor_ends_its_path_where_it_predicts(kind, request, test_split):
 
 
 def test_mean_of_rollouts_is_the_mean_of_their_paths(of_preset, test_split):
-    from ram_tf.serving.signatures import first_locations
-
     images = test_split.images[:3]
     paths = [
         of_preset.path(images, np.tile(first, [3, 1])).probabilities[:, -1]
@@ -100,6 +99,50 @@ def test_mean_of_rollouts_is_the_mean_of_their_paths(of_preset, test_split):
     found = of_preset.predict(images, rollouts=3)
     np.testing.assert_allclose(found["probabilities"], np.mean(paths, 0), atol=1e-6)
     assert found["label"].tolist() == np.mean(paths, 0).argmax(-1).tolist()
+
+
+def still_predictor(**metadata):
+    """A model of one glimpse that finds all classes alike, and says where it began."""
+    described = {
+        "image_shape": (2, 2, 1),
+        "class_names": ["a", "b"],
+        "background": "white",
+        "config": {"num_glimpses": 1},
+    }
+
+    def look(images, starts):
+        return np.full([len(images), 1, 2], 0.5, np.float32), starts[:, None]
+
+    return predictor_module.Predictor(
+        "still", {**described, **metadata}, lambda images: {}, look
+    )
+
+
+@pytest.mark.parametrize("start", ["center", "random"])
+def test_rollouts_begin_where_the_export_began(start):
+    model = still_predictor(initial_location=start)
+    found = model.predict(np.zeros([3, 2, 2, 1], np.uint8), rollouts=2)
+    expected = np.tile(first_locations(start, 1), [3, 1])
+    np.testing.assert_array_equal(found["locations"][:, 0], expected)
+
+
+def test_every_batch_of_paths_begins_at_its_own_places(monkeypatch):
+    monkeypatch.setattr(predictor_module, "_BATCH", 3)
+    starts = np.random.default_rng(0).uniform(-1, 1, (7, 2)).astype(np.float32)
+    path = still_predictor().path(np.zeros([7, 2, 2, 1], np.uint8), starts)
+    np.testing.assert_array_equal(path.locations[:, 0], starts)
+
+
+def test_files_are_classified_by_as_many_rollouts_as_are_asked_for(tmp_path):
+    path = str(tmp_path / "a.npz")
+    np.savez(path, images=np.zeros([2, 2, 2, 1], np.uint8))
+    model, asked = still_predictor(), []
+    predict = model.predict
+    model.predict = lambda images, rollouts: (
+        asked.append(rollouts) or predict(images, rollouts)
+    )
+    (found,) = classify_files(model, [path], rollouts=3)
+    assert asked == [3] and len(found.predictions) == 2
 
 
 def test_preset_is_right_on_digits_that_it_never_saw(of_preset, test_split):
@@ -158,6 +201,12 @@ def test_folders_and_patterns_stand_for_their_pictures(pictures):
         ["none.png"],
         0,
     )  # Reading it says what is wrong.
+
+
+def test_names_of_pictures_may_end_in_capitals(tmp_path):
+    path = tmp_path / "IMG_1.PNG"
+    path.touch()
+    assert find_images(str(tmp_path)) == ([str(path)], 0)
 
 
 def test_linked_folders_are_taken_once(pictures, tmp_path):

@@ -191,6 +191,16 @@ def test_an_image_is_looked_at_until_it_is_sure(
             np.testing.assert_allclose(value, found[key][chosen], atol=1e-6)
 
 
+def test_a_model_of_the_centre_stays_there_until_it_is_sure(experiment, digits):
+    other, images = of_model(experiment, policy="center"), digits.images[:5]
+    served = ServedModel(other, first_locations("center", 1), 0.999)
+    found = served.signatures["serving_uint8"](tf.constant(images))
+    assert found["glimpses"].numpy().tolist() == [3] * 5
+    assert not np.any(found["locations"])
+    expected = tf.nn.softmax(other.model.rollout(images).logits)
+    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
+
+
 def test_glimpses_that_are_not_needed_are_not_computed(experiment, digits):
     """A batch that is sure at once takes one round of the loop."""
     sure = ServedModel(experiment, first_locations("center", 2), 1e-3)

@@ -8,14 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 from helpers.result_files import write_experiments, write_result
 from helpers.stand_in import calls_of, put_in_place, stopped
 
 from ram_tf.reproduce import main
+from ram_tf.runs.directory import RunDirectory
 from ram_tf.runtime.cpu_affinity import core_shares
+from ram_tf.tables.catalogue import find_experiments
 from ram_tf.tables.collect import collect
+from ram_tf.tables.reproduction import Reproduction
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -187,6 +191,24 @@ def test_faulty_flagfile_is_named_and_does_not_stop_the_others(folder, capsys):
     assert calls_of(folder) == ["table1/fc 0 "]
     shown = capsys.readouterr()
     assert "ram seed 0: failed" in shown.out and "--core=knot" in shown.out
+
+
+def test_run_of_another_config_is_no_result(tmp_path):
+    experiments = write_experiments(tmp_path)
+    (row,) = find_experiments(experiments, ["table1/fc"])
+    results, runs = tmp_path / "results", tmp_path / "runs"
+    run = RunDirectory(runs / "table1/fc/seed0")
+    run.path.mkdir(parents=True)
+    other = write_result(
+        experiments, tmp_path / "other", "table1/fc", 0, 0.9, config_digest="other"
+    )
+    shutil.copy(other, run.results)
+    for path in (run.curve, run.examples):
+        path.touch()
+    trainings = types.SimpleNamespace(run=lambda flags: "")
+    error = Reproduction(row, 0, str(results), str(runs)).train(trainings)
+    expected = "expected the Config of the flagfile, found another"
+    assert error == f"{run.results}: {expected}"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

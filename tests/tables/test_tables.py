@@ -259,6 +259,13 @@ def test_heads_are_filled_once_and_keep_the_rest(experiments, results, capsys):
     assert names == ["fc.cfg", "tables.md"]
 
 
+def test_heads_do_not_tell_of_runs_that_failed_here(experiments, results):
+    flags = [f"--experiments_dir={experiments}", f"--results_dir={results}"]
+    assert fill_heads(flags) == 0
+    (results / "table1/fc/seed1.failed").write_text("no disk\n")
+    assert outdated(experiments, results) == {}
+
+
 @pytest.mark.parametrize(
     "seconds, text",
     [

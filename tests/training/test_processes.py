@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from ram_tf.errors import RamError
-from ram_tf.training.processes import Trainings, train_each
+from ram_tf.training.processes import Trainings, _error, train_each
 
 
 @dataclasses.dataclass
@@ -58,3 +58,11 @@ def test_signal_ends_the_loop_without_a_word_of_failure():
     errors = train_each(jobs, Trainings(), said.append)
     assert errors == {"first": "terminated", "second": "stopped"}
     assert said == ["[1/2] first: training"] and not jobs[1].trained
+
+
+def test_bars_of_several_trainings_are_not_shown():
+    assert Trainings(1).show_progress and not Trainings(2).show_progress
+
+
+def test_error_of_a_training_is_the_last_that_it_says():
+    assert _error(1, b"error: first\nerror: second\nsaved\n") == "second"

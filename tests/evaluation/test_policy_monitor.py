@@ -7,7 +7,7 @@ import pytest
 
 from ram_tf.data.sources.base import ImageSet
 from ram_tf.data.tasks import Task
-from ram_tf.evaluation import policies
+from ram_tf.evaluation import policy_monitor
 from ram_tf.evaluation.evaluator import Evaluator
 from ram_tf.evaluation.metrics import (
     border_share,
@@ -124,7 +124,7 @@ def test_monitor_sees_a_policy_at_the_border(make_model, location_bound):
 
 
 def test_monitor_looks_at_the_images_of_validation(make_model, monkeypatch):
-    monkeypatch.setattr(policies, "SLICE", 15)
+    monkeypatch.setattr(policy_monitor, "SLICE", 15)
     model = make_model((20, 20, 1), initial_location="random")
     model.compile()
     numbers = np.random.default_rng(0)

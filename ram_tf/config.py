@@ -4,6 +4,8 @@ A flag, a Config field, a keyword argument and a key in every JSON file have the
 same name. "Paper" is Jatakia, Rane and Rao, "Recurrent Attention Model for Image
 Classification"; "Mnih" is Mnih et al. 2014, "Recurrent Models of Visual
 Attention".
+
+Over 250 lines: every field stands here with what `--help` says of it.
 """
 
 import dataclasses
@@ -167,12 +169,11 @@ class Config:
     )
     location_input_scale: float = _setting(
         1.0,
-        "Factor on the core's output before the location network: below 1 keeps Adam's "
-        "steps from driving the mean to the border when that output is wide (256 over "
-        "its width; 0.074 for 24 maps of 12x12).",
+        "Factor on the core's output before the location network. On a wide output "
+        "Adam's steps drive the mean to the border; 256 / width avoids it (0.074 for "
+        "24 maps of 12x12).",
         low=1e-6,
     )
-
     location_maps: int = _setting(
         0,
         "Maps of a 1x1 convolution between a core whose output is maps and the "
@@ -392,11 +393,7 @@ class Config:
             object.__setattr__(self, "decay_steps", self.train_steps)
         if self.model == "ram":
             check_model(self.to_dict())
-        if not re.fullmatch(r"white|black|gray|#[0-9a-fA-F]{6}", self.background):
-            raise RamError(
-                f"--background={self.background}: expected white, black, gray or "
-                f"#rrggbb, found {self.background!r}"
-            )
+        check_background(self.background)
         if self.dataset in ("", "folder:"):
             raise RamError(
                 f"--dataset={self.dataset}: expected a TFDS name, mnist_sample or "
@@ -419,6 +416,10 @@ class Config:
         if unknown:
             raise RamError(f"unknown field of Config: {', '.join(unknown)}")
         return cls(**values)
+
+    def without_places(self) -> "Config":
+        """Returns it without run_dir and data_dir, which are of one machine alone."""
+        return dataclasses.replace(self, run_dir="", data_dir="")
 
     def identity(self) -> dict[str, Any]:
         """Returns the fields that change the numbers and differ from their default.
@@ -565,6 +566,20 @@ def check_value(field: dataclasses.Field, value: Any, prefix: str = "--") -> Any
             f"found {value!r}"
         )
     return good
+
+
+def check_setting(name: str, value: Any, prefix: str = "--") -> Any:
+    """Returns `check_value` of the Config's field of that name."""
+    return check_value(Config.__dataclass_fields__[name], value, prefix)
+
+
+def check_background(background: str) -> None:
+    """Raises RamError unless a text is a colour as `--background` has it."""
+    if not re.fullmatch(r"white|black|gray|#[0-9a-fA-F]{6}", background):
+        raise RamError(
+            f"--background={background}: expected white, black, gray or #rrggbb, "
+            f"found {background!r}"
+        )
 
 
 def parse_value(field: dataclasses.Field, text: str) -> Any:

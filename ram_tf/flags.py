@@ -6,6 +6,8 @@ the line of the flagfile that it came from, and flagfiles nest relative to the i
 file.
 
 `ram_tf.entry_point` makes a command of a function of them.
+
+Over 250 lines: command lines, flagfiles and `--help` follow one set of rules.
 """
 
 import dataclasses
@@ -13,7 +15,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ram_tf.config import Config, expectation, parse_value
+from ram_tf.config import Config, expectation, flag_text, parse_value
 from ram_tf.errors import RamError, did_you_mean
 
 PRESET = "preset:"  # Before the name of a preset, in --model.
@@ -139,6 +141,11 @@ def expand_flagfiles(
                 )
             text = _unquoted(text)
             yield from expand_flagfiles([text], path.parent, where, depth + 1)
+
+
+def flag(name: str, value: Any) -> str:
+    """Returns the word of a command line that gives a flag this value."""
+    return f"--{name}={flag_text(value)}"
 
 
 def flagfile_line(name: str, text: str) -> str:

@@ -40,8 +40,8 @@ def did_you_mean(
 class WorkerLost(RamError):
     """Another worker of the job is gone, and with it what TensorFlow had under way.
 
-    A process that has met it cannot take TensorFlow down in order: a command that
-    reports it ends at once.
+    After it TensorFlow cannot be shut down cleanly: a command reports it and exits at
+    once.
     """
 
 

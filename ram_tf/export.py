@@ -161,7 +161,7 @@ def _lines(path: pathlib.Path, metadata: dict[str, Any], before: str) -> list[st
             "few to choose one on"
         )
     for row in metadata["by_threshold"]["test"]:
-        if row["threshold"] == suggested != metadata["threshold"]:
+        if suggested != metadata["threshold"] and row["threshold"] == suggested:
             lines.append(
                 f"  --threshold={suggested:g}, chosen on validation, would take "
                 f"{stopping(row)}"

@@ -1,6 +1,8 @@
 """Files and folders written whole or not at all, JSON, and .npz archives.
 
 What is wrong with a file is said in one line.
+
+Over 250 lines: writing whole, locking and reading back rest on each other.
 """
 
 import contextlib

@@ -28,7 +28,7 @@ class Decision(NamedTuple):
 
 
 class WorkerSync:
-    """Makes the decisions of one process those of all; for one process, free of cost.
+    """Makes all workers take one decision; with one process it does nothing.
 
     Args:
       strategy: that of the run, the same on all workers.

@@ -103,7 +103,8 @@ def read_records(
     except (tf.errors.OpError, ValueError) as error:
         _read_singly(records, stored_shape)
         raise RamError(
-            f"{records.place(done)}: expected to read on, found: {one_line(error)}"
+            f"{records.place(done)}: expected {count} readable examples, found: "
+            f"{one_line(error)}"
         ) from None
     if done != count:
         raise RamError(

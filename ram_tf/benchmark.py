@@ -1,6 +1,6 @@
 """Measures speed and memory: python -m ram_tf.benchmark [--flagfile=...] [--json].
 
-Over 250 lines: the flags of every measurement, and which of them go together.
+Over 250 lines: a third is what `--help` says; the rest picks rows and prints them.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from ram_tf.benchmarks.time_to_accuracy import (
     of_results,
     time_to_accuracy,
 )
-from ram_tf.config import Config, flag_text
+from ram_tf.config import Config
 from ram_tf.entry_point import entry_point, note
 from ram_tf.errors import RamError
 from ram_tf.flags import (
@@ -29,6 +29,7 @@ from ram_tf.flags import (
     Setting,
     config_settings,
     experiment_name,
+    flag,
     parse,
 )
 from ram_tf.runtime.stop_signals import ended_by_signal
@@ -159,7 +160,7 @@ def command(row: Row) -> str:
         flagfile = of_suite if row.group else row.flagfile
         words += [f"--flagfile={flagfile}"] if flagfile else []
         words += [*row.flags, f"--measure={row.measure}"]
-        words += [f"--{name}={value}" for name, value in row.options.items()]
+        words += [flag(name, value) for name, value in row.options.items()]
     else:
         words.append(f"--suite={row.group}")
     return shlex.join(words)
@@ -173,7 +174,7 @@ def _rows(arguments: Arguments) -> Iterator[tuple[Row, Config]]:
                 f"--{unused[0]}: not with --suite, whose rows set their own flags"
             )
         given = [
-            f"--{name}={arguments.values[name]}"
+            flag(name, arguments.values[name])
             for name in _SHARED
             if name in arguments.given
         ]
@@ -202,7 +203,7 @@ def _own_row(arguments: Arguments) -> Row:
         words = [f"--flagfile={flagfile}"]
     before = parse(settings, words).values
     flags = [
-        f"--{setting.name}={flag_text(arguments.values[setting.name])}"
+        flag(setting.name, arguments.values[setting.name])
         for setting in settings
         if setting.name != "data_dir"
         and arguments.values[setting.name] != before[setting.name]

@@ -5,7 +5,7 @@ same name. "Paper" is Jatakia, Rane and Rao, "Recurrent Attention Model for Imag
 Classification"; "Mnih" is Mnih et al. 2014, "Recurrent Models of Visual
 Attention".
 
-Over 250 lines: every setting has its one place, and they are checked together.
+Over 250 lines: every field stands here with what `--help` says of it.
 """
 
 import dataclasses
@@ -395,11 +395,7 @@ class Config:
             object.__setattr__(self, "decay_steps", self.train_steps)
         if self.model == "ram":
             check_model(self.to_dict())
-        if not re.fullmatch(r"white|black|gray|#[0-9a-fA-F]{6}", self.background):
-            raise RamError(
-                f"--background={self.background}: expected white, black, gray or "
-                f"#rrggbb, found {self.background!r}"
-            )
+        check_background(self.background)
         if self.dataset in ("", "folder:"):
             raise RamError(
                 f"--dataset={self.dataset}: expected a TFDS name, mnist_sample or "
@@ -422,6 +418,10 @@ class Config:
         if unknown:
             raise RamError(f"unknown field of Config: {', '.join(unknown)}")
         return cls(**values)
+
+    def without_places(self) -> "Config":
+        """Returns it without run_dir and data_dir, which are of one machine alone."""
+        return dataclasses.replace(self, run_dir="", data_dir="")
 
     def identity(self) -> dict[str, Any]:
         """Returns the fields that change the numbers and differ from their default.
@@ -568,6 +568,20 @@ def check_value(field: dataclasses.Field, value: Any, prefix: str = "--") -> Any
             f"found {value!r}"
         )
     return good
+
+
+def check_setting(name: str, value: Any, prefix: str = "--") -> Any:
+    """Returns `check_value` of the Config's field of that name."""
+    return check_value(Config.__dataclass_fields__[name], value, prefix)
+
+
+def check_background(background: str) -> None:
+    """Raises RamError unless a text is a colour as `--background` has it."""
+    if not re.fullmatch(r"white|black|gray|#[0-9a-fA-F]{6}", background):
+        raise RamError(
+            f"--background={background}: expected white, black, gray or #rrggbb, "
+            f"found {background!r}"
+        )
 
 
 def parse_value(field: dataclasses.Field, text: str) -> Any:

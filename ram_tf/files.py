@@ -2,7 +2,7 @@
 
 What is wrong with a file is said in one line.
 
-Over 250 lines: a short function for each kind of file, and its faults.
+Over 250 lines: writing whole, locking and reading back rest on each other.
 """
 
 import contextlib

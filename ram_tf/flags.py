@@ -7,7 +7,7 @@ file.
 
 `ram_tf.entry_point` makes a command of a function of them.
 
-Over 250 lines: a flag is read, checked, shown and written by one set of rules.
+Over 250 lines: command lines, flagfiles and `--help` follow one set of rules.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ram_tf.config import Config, expectation, parse_value
+from ram_tf.config import Config, expectation, flag_text, parse_value
 from ram_tf.errors import RamError, did_you_mean
 
 _MAX_DEPTH = 16  # Of flagfiles in flagfiles; deeper is a loop.
@@ -140,6 +140,11 @@ def expand_flagfiles(
                 )
             text = _unquoted(text)
             yield from expand_flagfiles([text], path.parent, where, depth + 1)
+
+
+def flag(name: str, value: Any) -> str:
+    """Returns the word of a command line that gives a flag this value."""
+    return f"--{name}={flag_text(value)}"
 
 
 def flagfile_line(name: str, text: str) -> str:

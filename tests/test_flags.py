@@ -7,7 +7,7 @@ import pytest
 
 from ram_tf.config import Config
 from ram_tf.errors import RamError
-from ram_tf.flags import Setting, config_settings, help_text, parse
+from ram_tf.flags import Setting, config_settings, flag, help_text, parse
 from ram_tf.runs.directory import RunDirectory
 
 CONFIG = config_settings()
@@ -49,6 +49,19 @@ def test_parse_keeps_values_with_signs_and_equals():
     found = parse(CONFIG, ["--dataset=folder:a=b", "--validation_size", "-1"])
     assert found.dataset == "folder:a=b"
     assert found.validation_size == -1
+
+
+def test_flag_is_what_parse_reads():
+    values = {"grayscale": True, "redraw": False, "seed": 3, "discount": 0.5}
+    words = [flag(name, value) for name, value in values.items()]
+    assert words == [
+        "--grayscale=true",
+        "--redraw=false",
+        "--seed=3",
+        "--discount=0.5",
+    ]
+    parsed = parse(config_settings(), words)
+    assert {name: parsed.values[name] for name in values} == values
 
 
 def test_config_settings_selects_fields_by_name():

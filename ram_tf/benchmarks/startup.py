@@ -15,6 +15,7 @@ from ram_tf.benchmarks.isolated import child_environment, last_line
 from ram_tf.benchmarks.stopwatch import Budget
 from ram_tf.config import Config
 from ram_tf.errors import RamError
+from ram_tf.flags import flag
 
 _POLL_SECONDS = 0.01
 _PATIENCE_SECONDS = 300.0
@@ -81,7 +82,7 @@ def train_process(
     Yields:
       The process, and time.perf_counter() of its start.
     """
-    flags = [f"--{name}={value}" for name, value in config.to_dict().items()]
+    flags = [flag(name, value) for name, value in config.to_dict().items()]
     with log.open("wb") as output:
         before = time.perf_counter()
         process = subprocess.Popen(

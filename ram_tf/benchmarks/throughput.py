@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from ram_tf.benchmarks.machine import (
     matmul_gflops,
@@ -17,8 +16,8 @@ from ram_tf.config import Config
 from ram_tf.data.pipeline import training_blocks
 from ram_tf.evaluation.evaluator import Evaluator
 from ram_tf.models.cost import forward_operations
-from ram_tf.runs.setup import Experiment, assemble
-from ram_tf.runtime.devices import make_strategy, use_cores, use_jit
+from ram_tf.runs.setup import Experiment, assemble, assemble_for_training
+from ram_tf.runtime.devices import use_jit
 from ram_tf.training.feed import plan_blocks
 from ram_tf.training.trainer import Trainer
 
@@ -65,7 +64,7 @@ def training(config: Config, budget: Budget) -> dict[str, Any]:
         eval_every=_ENDLESS_STEPS,
         checkpoint_every=_ENDLESS_STEPS,
     )
-    experiment, strategy = _as_train_does(config)
+    experiment, strategy = assemble_for_training(config)
     jit_compile = use_jit(config)
     trainer = Trainer(
         config,
@@ -98,7 +97,7 @@ def evaluation(config: Config, budget: Budget) -> dict[str, Any]:
     mfu counts the forward products. (`ram_tf.evaluate`, which comes without a training,
     leaves the batch whole.)
     """
-    experiment, _ = _as_train_does(config)
+    experiment, _ = assemble_for_training(config)
     jit_compile = use_jit(config)
     evaluator = Evaluator(
         experiment.model,
@@ -160,18 +159,6 @@ def _pipeline_stopwatch(experiment: Experiment, budget: Budget) -> Stopwatch:
         return int(images.shape[0] * images.shape[1])
 
     return steady_rate(one_block, budget)
-
-
-def _as_train_does(config: Config) -> tuple[Experiment, tf.distribute.Strategy]:
-    """Puts an experiment together in the order of `ram_tf.train`.
-
-    Cores come first: they are fixed once TensorFlow computes.
-    """
-    num_parts = use_cores(config)
-    strategy = make_strategy(config)
-    with strategy.scope():
-        experiment = assemble(config, num_parts)
-    return experiment, strategy
 
 
 def _switch(on: bool) -> str:

@@ -17,6 +17,7 @@ from ram_tf.benchmarks.startup import train_process
 from ram_tf.benchmarks.stopwatch import Budget
 from ram_tf.config import Config
 from ram_tf.errors import RamError
+from ram_tf.runs.curves import read_curve
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 
@@ -154,8 +155,6 @@ def watch_training(config: Config) -> list[Evaluation]:
 
 def _evaluated(path: pathlib.Path) -> list[tuple[int, float]]:
     """Returns the step and the validation accuracy of every evaluation so far."""
-    from ram_tf.runs.curves import read_curve  # --help needs no NumPy.
-
     curve = read_curve(path)
     if curve is None:
         return []

@@ -1,7 +1,8 @@
 """Encoded images to uint8 arrays, of the channels and size that are wanted.
 
-An image is treated alike in training and by `ram_tf.predict`. `decode` is for the
-images in TFRecord files; files are read by `picture`.
+Sources and `ram_tf.predict` make channels and sizes by these: an image is treated alike
+in training and after. `decode` tells which image of a TFRecord file is broken; files of
+pictures are read by `picture`.
 """
 
 import tensorflow as tf

@@ -70,15 +70,15 @@ def read_files(
     chunks = [paths[at : at + _CHUNK] for at in range(0, len(paths), _CHUNK)]
 
     def read_chunk(chunk: Sequence[str]) -> list[PictureFile]:
-        files = [_read(path, background, resize) for path in chunk]
+        with picture.quiet():  # Once for all of them: it takes as long as a small one.
+            files = [_read(path, background, resize) for path in chunk]
         if resize is not None:
             _resize_together(files, resize)
         return files
 
     pool = concurrent.futures.ThreadPoolExecutor(num_threads, "pictures")
     try:
-        with picture.quiet():
-            return list(itertools.chain.from_iterable(pool.map(read_chunk, chunks)))
+        return list(itertools.chain.from_iterable(pool.map(read_chunk, chunks)))
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from ram_tf.config import check_setting
 from ram_tf.data import affine, paste
 from ram_tf.data import image_ops as images_lib
 from ram_tf.errors import RamError
@@ -52,7 +53,7 @@ class Task:
       max_shift: of augmentation, in pixels.
 
     Raises:
-      RamError: when a name is not one of the above, or a size is not positive.
+      RamError: when a value does not fit the Config's field of that name.
     """
 
     task: str = "plain"
@@ -66,27 +67,9 @@ class Task:
     max_shift: int = 4
 
     def __post_init__(self) -> None:
-        choices = {
-            "task": ("plain", "translated", "cluttered"),
-            "pixel_range": ("unit", "byte"),
-            "augmentation": tuple(_AUGMENTATION_DRAWS),
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise RamError(
-                    f"--{name}={getattr(self, name)}: expected one of "
-                    f"{', '.join(allowed)}"
-                )
-        for name, low in {
-            "canvas_size": 1,
-            "num_clutter": 0,
-            "clutter_size": 1,
-            "max_shift": 1,
-        }.items():
-            if getattr(self, name) < low:
-                raise RamError(
-                    f"--{name}={getattr(self, name)}: expected at least {low}"
-                )
+        for field in dataclasses.fields(self):
+            value = check_setting(field.name, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
 
     def output_shape(self, image_shape: Shape) -> Shape:
         """Returns (H, W, C) of the task's images, given (h, w, c) of the source's.

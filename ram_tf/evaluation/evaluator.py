@@ -30,6 +30,9 @@ class Evaluator:
       jit_compile: whether XLA compiles the rollout.
       on_batch: called before every batch; what it raises ends the pass.
       indices: the images to look at; None is all of them.
+
+    Raises:
+      RamError: when there are no images.
     """
 
     def __init__(

@@ -147,7 +147,7 @@ def write_results(
         "evaluation": found,
         "split_description": experiment.source.split_description,
         # Where a run was belongs to its machine, not to its result.
-        "config": {**config.to_dict(), "run_dir": "", "data_dir": ""},
+        "config": config.without_places().to_dict(),
         "config_digest": config.digest(),
         "versions": versions(),
         "commit": commit(),

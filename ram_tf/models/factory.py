@@ -51,12 +51,6 @@ def build_model(
     if config.model == "fc":
         model = FCClassifier(num_classes, config.fc_units, dtype=dtype, name=name)
     elif config.model == "conv":
-        least = ConvClassifier.KERNEL_SIZE
-        if min(image_shape[:2]) < least:
-            raise RamError(
-                f"--model=conv: expected images of at least {least} pixels a side, "
-                f"found {image_shape[0]}x{image_shape[1]}"
-            )
         model = ConvClassifier(
             num_classes, config.fc_units, config.conv_stride, dtype=dtype, name=name
         )

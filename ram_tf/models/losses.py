@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from ram_tf.config import Config, check_value
+from ram_tf.config import check_setting
 
 _SMALLEST_DEVIATION = 1e-6  # Equal advantages are not blown up to noise.
 
@@ -35,11 +35,6 @@ class Losses(NamedTuple):
     cross_entropy: tf.Tensor
     baseline_mse: tf.Tensor
     reinforce: tf.Tensor
-
-
-def _check_choice(name: str, value: str) -> None:
-    """Raises RamError unless the Config's field of that name takes the value."""
-    check_value(Config.__dataclass_fields__[name], value, prefix="")
 
 
 def correct(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -67,7 +62,7 @@ def glimpse_rewards(
     Raises:
       RamError: when there is no such reward.
     """
-    _check_choice("reward", reward)
+    check_setting("reward", reward, prefix="")
     step_logits = tf.stop_gradient(step_logits)
     if reward == "correct":
         return correct(step_logits, labels[:, None])
@@ -93,7 +88,7 @@ def decision_returns(
     Raises:
       RamError: when there is no such return.
     """
-    _check_choice("decision_return", decision_return)
+    check_setting("decision_return", decision_return, prefix="")
     num_decisions = rewards.shape[1] - 1
     if decision_return == "final":
         return tf.repeat(rewards[:, -1:], num_decisions, axis=1)
@@ -131,7 +126,7 @@ def advantages(
     Raises:
       RamError: when there is no such baseline.
     """
-    _check_choice("baseline", baseline)
+    check_setting("baseline", baseline, prefix="")
     expected = baselines
     if baseline == "leave_one_out":
         by_image = tf.reshape(returns, [-1, num_rollouts, returns.shape[1]])
@@ -241,7 +236,7 @@ def hybrid_loss(
       RamError: when cross_entropy_at, reward, decision_return or baseline is none of
         the values above.
     """
-    _check_choice("cross_entropy_at", cross_entropy_at)
+    check_setting("cross_entropy_at", cross_entropy_at, prefix="")
     classified = step_logits if cross_entropy_at == "every" else step_logits[:, -1]
     rewards = glimpse_rewards(step_logits, labels, reward)
     returns = decision_returns(rewards, decision_return, discount)

@@ -24,18 +24,21 @@ def named_variables(model: ImageClassifier) -> dict[str, Any]:
     }
 
 
+def put_average(model: ImageClassifier) -> None:
+    """Puts the optimizer's average, if it keeps one, in the place of the weights."""
+    if model.inner_optimizer.use_ema:
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+
+
 @contextlib.contextmanager
 def averaged_weights(model: ImageClassifier) -> Iterator[None]:
-    """Puts the optimizer's average in the place of the weights inside a `with`.
-
-    Does nothing when the optimizer keeps no average.
-    """
+    """Does `put_average` inside a `with`, and puts the weights back behind it."""
     if not model.inner_optimizer.use_ema:
         yield
         return
     variables = model.trainable_variables
     kept = [variable.numpy() for variable in variables]
-    model.optimizer.finalize_variable_values(variables)
+    put_average(model)
     try:
         yield
     finally:

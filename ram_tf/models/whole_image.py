@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ram_tf.config import check_setting
+from ram_tf.errors import RamError
 from ram_tf.layers.sensor import check_images
 from ram_tf.models.image_classifier import ImageClassifier, class_count, images_of
 from ram_tf.models.losses import correct, cross_entropy
@@ -81,6 +83,20 @@ class FCClassifier(_WholeImageClassifier):
     Args:
       num_classes: classes N.
       fc_units: width of both hidden layers (paper 5: 256).
+
+    Call arguments:
+      images: float32 [B, H, W, C] in [0, 1], or uint8 0..255.
+
+    Returns:
+      probabilities: float32 [B, N].
+
+    Gradient:
+      Of the cross-entropy, the only term of the loss: to every weight.
+
+    Raises:
+      RamError: when an argument does not fit its field of `Config`, or images are of a
+        dtype whose range is not known, or have not the channels the model was built
+        for.
     """
 
     def __init__(
@@ -88,6 +104,7 @@ class FCClassifier(_WholeImageClassifier):
     ) -> None:
         dtype = kwargs.get("dtype")
         num_classes = class_count(num_classes)
+        fc_units = check_setting("fc_units", fc_units, prefix="")
         super().__init__(
             num_classes,
             [
@@ -119,6 +136,20 @@ class ConvClassifier(_WholeImageClassifier):
       fc_units: width of the hidden layer.
       conv_stride: of the filters, in pixels (Mnih et al. 2014, section 4.1: 5; the
         paper does not say).
+
+    Call arguments:
+      images: float32 [B, H, W, C] in [0, 1], or uint8 0..255; H and W at least 10.
+
+    Returns:
+      probabilities: float32 [B, N].
+
+    Gradient:
+      Of the cross-entropy, the only term of the loss: to every weight.
+
+    Raises:
+      RamError: when an argument does not fit its field of `Config`, images are smaller
+        than the filters, of a dtype whose range is not known, or have not the channels
+        the model was built for.
     """
 
     KERNEL_SIZE = 10  # Also the least side of an image.
@@ -132,6 +163,8 @@ class ConvClassifier(_WholeImageClassifier):
     ) -> None:
         dtype = kwargs.get("dtype")
         num_classes = class_count(num_classes)
+        fc_units = check_setting("fc_units", fc_units, prefix="")
+        conv_stride = check_setting("conv_stride", conv_stride, prefix="")
         super().__init__(
             num_classes,
             [
@@ -151,6 +184,15 @@ class ConvClassifier(_WholeImageClassifier):
         )
         self.fc_units = fc_units
         self.conv_stride = conv_stride
+
+    def build(self, input_shape: Any) -> None:
+        height, width = images_of(input_shape)[1:3]
+        if any(side and side < self.KERNEL_SIZE for side in (height, width)):
+            raise RamError(
+                f"model=conv: expected images of at least {self.KERNEL_SIZE} pixels a "
+                f"side, found {height}x{width}"
+            )
+        super().build(input_shape)
 
     def get_config(self) -> dict[str, Any]:
         return {

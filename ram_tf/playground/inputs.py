@@ -25,8 +25,7 @@ def read_upload(path: str, background: str) -> np.ndarray:
     with open(path, "rb") as file:
         content = file.read()
     try:
-        with picture.quiet():
-            return picture.decode(content, picture.background_color(background))
+        return picture.decode(content, picture.background_color(background))
     except RamError as error:
         raise RamError(f"{name}: {error}") from None
 

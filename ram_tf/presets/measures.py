@@ -18,7 +18,7 @@ from ram_tf.evaluation.calibration import (
 )
 from ram_tf.evaluation.evaluator import Evaluator
 from ram_tf.evaluation.metrics import is_right, wilson_interval
-from ram_tf.flags import config_settings, parse
+from ram_tf.flags import config_settings, flag, parse
 from ram_tf.models.image_classifier import ImageClassifier
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.runs.setup import Experiment
@@ -56,7 +56,7 @@ def stated(experiment: Experiment, results: dict[str, Any]) -> dict[str, Any]:
             for split, text in splits.items()
         }
         config = dataclasses.replace(config, dataset=f"{FOLDER_PREFIX}{name}")
-    config = dataclasses.replace(config, run_dir="", data_dir="")
+    config = config.without_places()
     return {
         "experiment": config.experiment,
         "seed": config.seed,
@@ -177,7 +177,7 @@ def train_command(config: Config, experiments_dir: str = "experiments") -> str:
         if parse(config_settings(), words).config().digest() == config.digest():
             return f"python -m ram_tf.train {' '.join(words)} {run}"
     flags = [
-        shlex.quote(f"--{name}={value}") for name, value in config.identity().items()
+        shlex.quote(flag(name, value)) for name, value in config.identity().items()
     ]
     return f"python -m ram_tf.train {' '.join(flags)} {run}"
 

@@ -2,7 +2,10 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Callable
 from typing import Any
+
+import tensorflow as tf
 
 from ram_tf.config import Config
 from ram_tf.data.sources.base import Source
@@ -11,9 +14,11 @@ from ram_tf.data.tasks import Task
 from ram_tf.errors import RamError
 from ram_tf.models.factory import build_model
 from ram_tf.models.image_classifier import ImageClassifier
-from ram_tf.models.variables import named_variables
+from ram_tf.models.variables import named_variables, put_average
 from ram_tf.runs.checkpoints import CheckpointFolder, restore
 from ram_tf.runs.directory import RunDirectory
+from ram_tf.runtime.cluster import Cluster
+from ram_tf.runtime.devices import make_strategy, use_cores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +67,33 @@ def assemble(config: Config, num_parts: int = 1) -> Experiment:
     image_shape = task.output_shape(source.image_shape)
     model = build_model(config, len(source.class_names), image_shape, num_parts)
     return Experiment(config, source, task, image_shape, model)
+
+
+def assemble_for_training(
+    config: Config,
+    cluster: Cluster | None = None,
+    give_up: Callable[[RamError], None] = lambda error: None,
+) -> tuple[Experiment, tf.distribute.Strategy]:
+    """Puts an experiment together where it is to be trained.
+
+    Must come before TensorFlow first computes: cores and devices are fixed then.
+
+    Args:
+      config: the run.
+      cluster: as of `make_strategy`.
+      give_up: as of `make_strategy`.
+
+    Returns:
+      The experiment, and the strategy in whose scope its model was made.
+
+    Raises:
+      RamError: as of `make_strategy` and `assemble`.
+    """
+    num_parts = use_cores(config)
+    strategy = make_strategy(config, cluster, give_up)
+    with strategy.scope():
+        experiment = assemble(config, num_parts)
+    return experiment, strategy
 
 
 def task_of(config: Config) -> Task:
@@ -126,5 +158,4 @@ def select_weights(experiment: Experiment, directory: RunDirectory) -> None:
     else:
         path = checkpoints.at(config.train_steps)
         restore(path, variables, checkpoints.config_digest)
-    if model.optimizer.use_ema:
-        model.optimizer.finalize_variable_values(model.trainable_variables)
+    put_average(model)

@@ -87,6 +87,12 @@ def use_jit(config: Config, device_types: Sequence[str] | None = None) -> bool:
     Args:
       config: the run; jit_compile=on or off decides alone.
       device_types: "CPU", "GPU", ... of this machine; None asks TensorFlow.
+
+    Returns:
+      Whether XLA compiles the step.
+
+    Raises:
+      RamError: when jit_compile=on is asked for several devices that are CPUs.
     """
     if device_types is None:
         device_types = _device_types()

@@ -152,8 +152,7 @@ def read_images(
     else:
         color = picture.background_color(background)
         try:
-            with picture.quiet():
-                images = picture.decode(read_content(path), color)[None]
+            images = picture.decode(read_content(path), color)[None]
         except FileNotFoundError:
             raise RamError(f"{path}: expected an image, found no such file") from None
         except (OSError, ValueError) as error:  # RamError is one.

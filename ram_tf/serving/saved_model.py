@@ -103,7 +103,7 @@ def export(
         "test_accuracy": found["test"]["accuracy"],
         **found,
         # Where it was made belongs to the machine, not to the model.
-        "config": {**config.to_dict(), "run_dir": "", "data_dir": ""},
+        "config": config.without_places().to_dict(),
     }
     test = experiment.source.split("test")
     images, _ = first_images(test, experiment.task, _VERIFIED)

@@ -5,8 +5,8 @@ import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ram_tf.config import flag_text
 from ram_tf.errors import RamError
+from ram_tf.flags import flag
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.sweeps.grid import Combination
@@ -39,7 +39,7 @@ class SweepRun:
         values = {**self.given, **self.combination.values, "seed": self.seed}
         values["experiment"] = self.combination.name
         values["run_dir"] = self.directory.path
-        return [f"--{name}={flag_text(value)}" for name, value in values.items()]
+        return [flag(name, value) for name, value in values.items()]
 
     def accuracy(self) -> float | None:
         """Returns the validation accuracy, a fraction; None until it is finished.

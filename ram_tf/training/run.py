@@ -78,20 +78,17 @@ def _train(
     from ram_tf.evaluation.policy_monitor import PolicyMonitor
     from ram_tf.evaluation.progress_bar import EvaluationBar
     from ram_tf.runs.setup import (
-        assemble,
+        assemble_for_training,
         check_source,
         checkpoint_folder,
         select_weights,
     )
-    from ram_tf.runtime.devices import make_strategy, use_cores, use_jit
+    from ram_tf.runtime.devices import use_jit
     from ram_tf.training.callbacks import ProgressBar, RunLogger
     from ram_tf.training.trainer import Trainer
 
     is_chief = cluster is None or cluster.is_chief
-    num_parts = use_cores(config)
-    strategy = make_strategy(config, cluster, give_up)
-    with strategy.scope():
-        experiment = assemble(config, num_parts)
+    experiment, strategy = assemble_for_training(config, cluster, give_up)
     jit_compile = use_jit(config)
     source, task, model = experiment.source, experiment.task, experiment.model
     checkpoints = checkpoint_folder(config, directory)

@@ -42,6 +42,8 @@ class Trainer:
       train: the training split.
       task: how images are shown.
       validate: returns the validation accuracy of the model's current weights.
+      jit_compile: whether XLA compiles the steps, as `ram_tf.runtime.devices.use_jit`
+        says.
       checkpoints: where state is kept; None keeps none.
       is_chief: whether this process, of several workers, evaluates and writes.
       stop: who asks to stop; None listens to SIGTERM and SIGINT alone.

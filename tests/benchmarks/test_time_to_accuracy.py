@@ -219,11 +219,8 @@ def test_suite_skips_a_recipe_that_is_not_there(monkeypatch, capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--suite=dense", "--batch_size=512"], "--batch_size: not with --suite"),
-        (
-            ["--suite=dense", "--measure=training"],
-            "--measure: not with --suite, whose ",
-        ),
+        (["--suite=dense", "--batch_size=512"], "--batch_size: not with --suite, "),
+        (["--suite=dense", "--measure=training"], "--measure: not with --suite, whose"),
         ([*WORDS, "--target=98"], "--target=98: expected a fraction of at most 1, su"),
     ],
 )

@@ -21,6 +21,7 @@ from helpers.picture_zoo import (
 )
 from PIL import Image
 
+from ram_tf.config import Config
 from ram_tf.data import picture
 from ram_tf.data.picture_files import read_files
 from ram_tf.data.sources.open import open_source
@@ -35,8 +36,7 @@ def test_the_zoo_is_large():
 @pytest.mark.parametrize("background", BACKGROUNDS)
 @pytest.mark.parametrize("name", ZOO)
 def test_pixels_are_those_of_pillow(name, background):
-    with picture.quiet():
-        found = picture.decode(ZOO[name], BACKGROUNDS[background])
+    found = picture.decode(ZOO[name], BACKGROUNDS[background])
     expected = oracle(ZOO[name], background)
     assert found.dtype == np.uint8 and found.shape == expected.shape
     np.testing.assert_array_equal(found, expected)
@@ -131,10 +131,30 @@ def test_broken_pictures_are_told_in_one_line(name, tmp_path, recwarn):
     assert not recwarn.list
 
 
-@pytest.mark.parametrize("name", ["red", "#12", "", "#ffffff00"])
-def test_background_is_a_colour(name):
-    if name == "red":
-        assert picture.background_color(name) == (255, 0, 0)
-        return
-    with pytest.raises(RamError, match=f"--background={name}: expected white"):
-        picture.background_color(name)
+@pytest.mark.parametrize(
+    ("name", "color"),
+    [
+        ("white", (255, 255, 255)),
+        ("black", (0, 0, 0)),
+        ("gray", (128, 128, 128)),
+        ("#Ff8000", (255, 128, 0)),
+    ],
+)
+def test_background_is_a_colour(name, color):
+    assert picture.background_color(name) == color
+    assert Config(background=name).background == name
+
+
+@pytest.mark.parametrize("name", ["red", "GRAY", "#12", "#abc", "", "#ffffff00"])
+def test_a_background_that_a_run_refuses_is_no_colour(name):
+    message = f"--background={name}: expected white, black, gray or #rrggbb, found '"
+    for refused in (picture.background_color, lambda name: Config(background=name)):
+        with pytest.raises(RamError, match=message):
+            refused(name)
+
+
+def test_decode_alone_says_nothing(capfd, recwarn):
+    torn = next(content for name, content in ZOO.items() if "tif" in name)
+    with pytest.raises(RamError, match="expected an image"):
+        picture.decode(torn[: len(torn) // 2])
+    assert capfd.readouterr() == ("", "") and not recwarn.list

@@ -1,9 +1,12 @@
 """Tasks against a NumPy oracle, their chances against the uniform distribution."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from ram_tf.config import Config
 from ram_tf.data.tasks import Task
 from ram_tf.errors import RamError
 
@@ -345,12 +348,25 @@ def test_sizes_that_do_not_fit_name_the_flag(settings, image_shape, flag):
         {"num_clutter": -1},
         {"clutter_size": 0},
         {"max_shift": 0},
+        {"canvas_size": 60.5},
+        {"num_clutter": True},
+        {"grayscale": 1},
     ],
 )
 def test_bad_settings_name_the_flag(settings):
     (name,) = settings
     with pytest.raises(RamError, match=f"--{name}=.*expected"):
         Task(**settings)
+
+
+def test_settings_are_held_to_the_fields_of_a_run():
+    for field in dataclasses.fields(Task):
+        assert field.default == getattr(Config(), field.name)
+    with pytest.raises(RamError) as mine:
+        Task(canvas_size=0)
+    with pytest.raises(RamError) as of_a_run:
+        Config(canvas_size=0)
+    assert str(mine.value) == str(of_a_run.value)
 
 
 def test_clutter_larger_than_the_image_matters_to_cluttered_only():

@@ -122,5 +122,27 @@ def test_classifier_answers_in_float32_under_bfloat16(kind):
 
 
 def test_conv_classifier_refuses_images_smaller_than_its_kernel():
-    with pytest.raises(RamError, match="--model=conv: .* at least 10 .* found 9x28"):
+    message = "^model=conv: .* at least 10 pixels a side, found 9x28$"
+    with pytest.raises(RamError, match=message):
         build_model(Config(model="conv"), 10, (9, 28, 1))
+    with pytest.raises(RamError, match=message):
+        ConvClassifier()(np.zeros([1, 9, 28, 1], np.float32))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("fc", {"fc_units": 0}),
+        ("conv", {"fc_units": 0}),
+        ("conv", {"fc_units": 2.5}),
+        ("conv", {"conv_stride": 0}),
+    ],
+)
+def test_classifier_refuses_arguments_as_a_run_does(kind, settings):
+    ((name, value),) = settings.items()
+    with pytest.raises(RamError) as mine:
+        KINDS[kind](**settings)
+    assert str(mine.value).startswith(f"{name}={value}: expected an integer of at lea")
+    with pytest.raises(RamError) as of_a_run:
+        Config(**settings)
+    assert str(of_a_run.value) == f"--{mine.value}"

@@ -374,6 +374,8 @@ def test_the_command_of_a_card_trains_the_same_config(tmp_path):
         assert words[:3] == ["python", "-m", "ram_tf.train"]
         return parse(config_settings(), words[3:]).config()
 
+    gray = train_command(Config(grayscale=True), str(tmp_path))
+    assert "--grayscale=true" in gray and config_of(gray).grayscale
     config = Config(dataset="folder:my cats", num_glimpses=3, experiment="a/b", seed=4)
     command = train_command(config, str(tmp_path))
     assert "--flagfile" not in command

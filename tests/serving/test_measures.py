@@ -42,7 +42,7 @@ def test_no_threshold_is_suggested_of_few_images(count, suggested, monkeypatch):
     monkeypatch.setattr(measures, "SplitPredictions", Measured)
     monkeypatch.setattr(measures, "ServedModel", lambda *given: None)
     monkeypatch.setattr(measures, "latencies_ms", lambda models, _: [1.0] * len(models))
-    monkeypatch.setattr(measures, "choose_threshold", lambda curve, accuracy: 0.7)
+    monkeypatch.setattr("ram_tf.evaluation.anytime.choose_threshold", lambda *_: 0.7)
     images = np.zeros([count, 2, 2, 1], np.uint8)
     split = ImageSet(images, np.zeros(count, np.int32))
     experiment = types.SimpleNamespace(

@@ -225,7 +225,7 @@ def test_pipeline_and_evaluation_are_measured():
 
 def test_evaluation_is_in_parts_where_train_splits_the_batch(monkeypatch):
     # What use_cores would say where TensorFlow has not run yet.
-    monkeypatch.setattr(throughput, "use_cores", lambda config: 2)
+    monkeypatch.setattr("ram_tf.runs.setup.use_cores", lambda config: 2)
     parts = []
     whole = RecurrentAttentionModel._rollout
 

@@ -189,8 +189,8 @@ class ConvClassifier(_WholeImageClassifier):
         height, width = images_of(input_shape)[1:3]
         if any(side and side < self.KERNEL_SIZE for side in (height, width)):
             raise RamError(
-                f"model=conv: expected images of at least {self.KERNEL_SIZE} pixels a "
-                f"side, found {height}x{width}"
+                "--model=conv: expected images of at least "
+                f"{self.KERNEL_SIZE} pixels a side, found {height}x{width}"
             )
         super().build(input_shape)
 

@@ -122,7 +122,7 @@ def test_classifier_answers_in_float32_under_bfloat16(kind):
 
 
 def test_conv_classifier_refuses_images_smaller_than_its_kernel():
-    message = "^model=conv: .* at least 10 pixels a side, found 9x28$"
+    message = "^--model=conv: .* at least 10 pixels a side, found 9x28$"
     with pytest.raises(RamError, match=message):
         build_model(Config(model="conv"), 10, (9, 28, 1))
     with pytest.raises(RamError, match=message):

@@ -295,7 +295,8 @@ def test_readme_is_short_and_maps_the_paper_to_files():
     tables = collect(ROOT / "experiments", ROOT / "results")
     worths = {found.row.experiment.name: found for found in worth_of(tables)}
     other = worths["best/cluttered60_8g"].others["Trained on random locations"]
-    assert f"cluttered MNIST, 60x60 {other.gain:+.1f} ± {other.half:.1f}" in headline[-1]
+    said = f"cluttered MNIST, 60x60 {other.gain:+.1f} ± {other.half:.1f}"
+    assert said in headline[-1]
 
 
 def test_metrics_page_explains_every_logged_value():

@@ -59,8 +59,8 @@ class ImageClassifier(keras.Model):
     """
 
     num_classes: int
-    policy: str
-    num_rollouts: int
+    policy: str = "whole_image"
+    num_rollouts: int = 1
 
     def __init__(self, **kwargs: Any) -> None:
         # Pixels must not be rounded to bfloat16 before they are cut out.
@@ -135,7 +135,7 @@ class ImageClassifier(keras.Model):
           RamError: when the images have not the channels the model was built for, or
             there is no such policy.
         """
-        raise NotImplementedError
+        return self(images)[:, None], tf.zeros([tf.shape(images)[0], 0, 2])
 
     def track_terms(self, names: tuple[str, ...]) -> None:
         """Makes one mean per name; they are what `fit` shows and logs."""

@@ -15,9 +15,6 @@ from ram_tf.models.losses import correct, cross_entropy
 class _WholeImageClassifier(ImageClassifier):
     """A stack of layers, trained by cross-entropy."""
 
-    policy = "whole_image"
-    num_rollouts = 1
-
     def __init__(
         self, num_classes: int, stack: list[keras.layers.Layer], **kwargs: Any
     ) -> None:
@@ -45,15 +42,6 @@ class _WholeImageClassifier(ImageClassifier):
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         return tf.nn.softmax(self.logits(images_of(inputs)))
-
-    def look(
-        self,
-        images: tf.Tensor,
-        initial_locations: tf.Tensor | None = None,
-        exploration: tf.Tensor | None = None,
-        policy: str | None = None,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        return self(images)[:, None], tf.zeros([tf.shape(images)[0], 0, 2])
 
     def train_step(self, data: Any) -> dict[str, Any]:
         inputs, labels = self.unpack(data)

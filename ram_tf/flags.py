@@ -18,6 +18,7 @@ from typing import Any
 from ram_tf.config import Config, expectation, flag_text, parse_value
 from ram_tf.errors import RamError, did_you_mean
 
+SHARED = "shared"  # A folder of experiments/ whose flagfiles are not rows.
 _MAX_DEPTH = 16  # Of flagfiles in flagfiles; deeper is a loop.
 
 
@@ -291,6 +292,11 @@ def seeds_of(text: str) -> list[int]:
     if len(set(seeds)) != len(seeds):
         raise RamError(f"--seeds={text}: expected every seed once")
     return seeds
+
+
+def is_shared(flagfile: pathlib.Path) -> bool:
+    """Says whether a flagfile is one that rows include, and so names none itself."""
+    return flagfile.absolute().parent.name == SHARED
 
 
 def experiment_name(flagfile: pathlib.Path) -> str:

@@ -12,7 +12,12 @@ from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting
 from ram_tf.tables.catalogue import read_sources
 from ram_tf.tables.collect import Table, collect
-from ram_tf.tables.command import EXPERIMENTS_DIR, QUICK, RESULTS_DIR
+from ram_tf.tables.command import (
+    EXPERIMENTS_DIR,
+    QUICK,
+    RESULTS_DIR,
+    require_results,
+)
 from ram_tf.viz.html import render_page
 
 USAGE = """Makes one HTML page of all results. It opens from disk and needs no network.
@@ -50,10 +55,7 @@ def make_report(
       RamError: when a folder is missing or a file is broken. A result of another
         Config or a failed run is no error: the page says so.
     """
-    if not results_dir.is_dir():
-        raise RamError(
-            f"--results_dir={results_dir}: expected a folder of results, found none"
-        )
+    require_results(results_dir)
     if not (experiments_dir / "paper.json").is_file():
         raise RamError(
             f"--experiments_dir={experiments_dir}: expected a folder with paper.json, "

@@ -13,7 +13,7 @@ from typing import Any
 
 from ram_tf.entry_point import entry_point, note, say
 from ram_tf.errors import RamError, WorkerLost
-from ram_tf.flags import Arguments, config_settings, experiment_name
+from ram_tf.flags import Arguments, config_settings, experiment_name, is_shared
 from ram_tf.runtime.stop_signals import StopRequest, answering
 from ram_tf.training.run import train
 
@@ -40,6 +40,13 @@ def summary(results: dict[str, Any]) -> str:
     return "\n".join([first, *summary_lines(results["evaluation"])])
 
 
+def run_name(flagfile: pathlib.Path | None, run_dir: str) -> str:
+    """Returns what a run is called: after its row, or else its folder."""
+    if flagfile is None or is_shared(flagfile):
+        return pathlib.Path(run_dir).name
+    return experiment_name(flagfile)
+
+
 def give_up(error: RamError) -> None:
     """Ends the process at once: TensorFlow cannot go on without its workers."""
     note(f"error: {error}")
@@ -49,10 +56,7 @@ def give_up(error: RamError) -> None:
 def _command(arguments: Arguments) -> None:
     config = arguments.config()
     if not config.experiment:
-        flagfile = arguments.flagfile
-        name = pathlib.Path(config.run_dir).name
-        if flagfile is not None:
-            name = experiment_name(flagfile)
+        name = run_name(arguments.flagfile, config.run_dir)
         config = dataclasses.replace(config, experiment=name)
     stop = StopRequest()
     try:

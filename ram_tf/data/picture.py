@@ -101,7 +101,7 @@ def decode(content: bytes, background: Color = (255, 255, 255)) -> np.ndarray:
             pixels = _pixels(_upright(image), content, background)
         return np.ascontiguousarray(pixels)
     except UnidentifiedImageError:
-        reason = "none of these" if content else "an empty file"
+        reason = "content of another kind" if content else "an empty file"
     except Exception as error:  # noqa: BLE001 - damage can take Pillow anywhere.
         reason = re.sub(r" ?<_io\.\w+ object at \w+>", "", one_line(error))
     raise RamError(f"expected an image ({KINDS}), found: {reason}")

@@ -79,20 +79,23 @@ class ImageClassifier(keras.Model):
         self._check_arrays(x)
         return super().predict(x, *args, **kwargs)
 
-    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """As `keras.Model.fit`, and arrays of images are looked at before."""
-        self._check_arrays(x)
-        return super().fit(x, *args, **kwargs)
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.fit`, and arrays of images and labels are checked before."""
+        self._check_arrays(x, y)
+        return super().fit(x, y, *args, **kwargs)
 
-    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """As `keras.Model.evaluate`, and arrays of images are looked at before."""
-        self._check_arrays(x)
-        return super().evaluate(x, *args, **kwargs)
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.evaluate`, and arrays are checked as by `fit`."""
+        self._check_arrays(x, y)
+        return super().evaluate(x, y, *args, **kwargs)
 
-    def _check_arrays(self, x: Any) -> None:
+    def _check_arrays(self, x: Any, labels: Any = None) -> None:
         images = images_of(x)
         if isinstance(images, (np.ndarray, tf.Tensor)):
             self._check(images)
+        if isinstance(labels, (np.ndarray, tf.Tensor)):
+            _check_labels(labels)
+            _check_range_of_labels(labels, self.num_classes)
 
     def _check(self, images: Any) -> None:
         check_images(images)
@@ -184,7 +187,10 @@ class ImageClassifier(keras.Model):
             raise ValueError(f"clip_norm={clip_norm}: expected a number of at least 0")
         for name in ("loss", "metrics", "weighted_metrics", "loss_weights"):
             if kwargs.get(name) is not None:
-                raise ValueError(f"{type(self).__name__} has its own {name}")
+                raise ValueError(
+                    f"{type(self).__name__}.compile: expected no {name}: the model has "
+                    "its own; fit shows its loss and accuracy"
+                )
         self.clip_norm = clip_norm
         self.jit_update = jit_update
         self.auto_scale_loss = kwargs.get("auto_scale_loss", True)
@@ -453,6 +459,17 @@ def _check_labels(labels: Any) -> None:
         f"expected class numbers as labels [B], found {found}; of one-hot labels, "
         "their argmax"
     )
+
+
+def _check_range_of_labels(labels: Any, num_classes: int) -> None:
+    """Raises RamError for what is no class; TensorFlow would name its operations."""
+    expected = f"expected labels from 0 to {num_classes - 1}, as num_classes="
+    values = np.asarray(labels)
+    if values.dtype.kind not in "biuf":
+        raise RamError(f"{expected}{num_classes}, found {values.flat[0]!r}")
+    wrong = values[~((values >= 0) & (values < num_classes))]  # NaN is wrong too.
+    if wrong.size:
+        raise RamError(f"{expected}{num_classes}, found {wrong[0]}")
 
 
 def _warn_of_range(images: Any) -> None:

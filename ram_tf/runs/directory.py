@@ -1,17 +1,17 @@
 """The folder of a run: who owns it, what it runs, what it found."""
 
-import collections
+import contextlib
 import fcntl
 import itertools
 import os
 import pathlib
-from collections.abc import Callable
 from typing import Any
 
 from ram_tf.config import Config, flag_text
 from ram_tf.errors import RamError
 from ram_tf.files import read_json, to_json, write_atomic
 from ram_tf.flags import flagfile_line
+from ram_tf.runs.data_changes import data_changes
 
 
 class RunDirectory:
@@ -39,6 +39,7 @@ class RunDirectory:
         self.evaluation = self.path / "evaluation.json"
         self.results = self.path / "results.json"
         self._lock: Any = None
+        self._made = False  # Whether `claim` made the folder.
 
     def claim(self) -> None:
         """Makes the folder and takes its lock, which the kernel frees with the process.
@@ -47,6 +48,7 @@ class RunDirectory:
           RamError: when another process has it, or the folder cannot be made.
         """
         try:
+            self._made = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = open(self.path / ".lock", "w")  # noqa: SIM115
         except (OSError, ValueError) as error:  # ValueError: a NUL in the name.
@@ -56,6 +58,8 @@ class RunDirectory:
             ) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(self._lock.fileno()).st_nlink == 0:
+                raise BlockingIOError  # Its owner was just removing it.
         except OSError as error:
             self._lock.close()
             raise RamError(
@@ -72,8 +76,12 @@ class RunDirectory:
                     path.unlink(missing_ok=True)
 
     def release(self) -> None:
-        """Gives the lock back."""
+        """Gives the lock back; a folder that it made and left empty is removed."""
         if self._lock is not None:
+            with contextlib.suppress(OSError):  # Another run has just come.
+                if self._made and os.listdir(self.path) == [".lock"]:
+                    os.unlink(self.path / ".lock")
+                    self.path.rmdir()
             self._lock.close()
             self._lock = None
 
@@ -118,18 +126,13 @@ class RunDirectory:
             raise RamError(f"{self.class_names}: expected a list of names")
         raise other_classes(f"--run_dir={self.path}", before, class_names)
 
-    def check_data(
-        self,
-        records: dict[str, Any],
-        image_names: Callable[[Any], list[str]],
-    ) -> None:
+    def check_data(self, records: dict[str, Any]) -> None:
         """Checks that a run's data are the ones that it began with.
 
         A run of an earlier version has no record of them, and passes.
 
         Args:
           records: what the source says of its data now.
-          image_names: by split, names of the images of their digests.
 
         Raises:
           RamError: when they differ; the message names what did.
@@ -139,15 +142,7 @@ class RunDirectory:
         before = read_json(self.data)
         if not isinstance(before, dict) or not isinstance(before.get("splits"), dict):
             raise RamError(f"{self.data}: expected an object of the run's data")
-        changes = [
-            f"{key} {before.get(key)} (now {records.get(key)})"
-            for key in sorted({*before, *records} - {"splits", "dataset"})
-            if before.get(key) != records.get(key)
-        ]
-        for split, now in records["splits"].items():
-            old = before["splits"].get(split)
-            if old != now:
-                changes.append(_split_change(split, old, now, image_names(split)))
+        changes = data_changes(before, records)
         if changes:
             raise RamError(
                 f"--run_dir={self.path}: expected the data that the run began with, "
@@ -216,28 +211,6 @@ class RunDirectory:
             return Config.from_dict(values)
         except RamError as error:
             raise RamError(f"{self.config}: {error}") from None
-
-
-def _split_change(split: str, old: Any, now: dict[str, Any], names: list[str]) -> str:
-    """Says in some words how the record of a split changed."""
-    if not isinstance(old, dict):
-        return f"{split} of {now['images']} images, where none was"
-    said = f"{split} of {now['images']} images (was {old.get('images')})"
-    if old.get("cut") != now.get("cut"):
-        said += f", {now.get('cut')} (was {old.get('cut')})"
-    digests = old.get("image_digests")
-    if isinstance(digests, list) and all(isinstance(each, str) for each in digests):
-        left = collections.Counter(digests)
-        new = []
-        for name, digest in zip(names, now["image_digests"], strict=True):
-            if left[digest]:
-                left[digest] -= 1
-            else:
-                new.append(name)
-        gone = left.total()
-        said += f": {len(new)} new" + (f", as {new[0]}" if new else "")
-        said += f", {gone} gone" if gone else ""
-    return said
 
 
 def other_classes(where: str, before: list[str], now: list[str]) -> RamError:

@@ -140,7 +140,7 @@ def check_source(source: Source, directory: RunDirectory) -> dict[str, Any]:
     """
     directory.check_classes(source.class_names)
     records = source.records()
-    directory.check_data(records, source.image_names)
+    directory.check_data(records)
     return records
 
 

@@ -32,7 +32,7 @@ class Ranked:
         return statistics.fmean(values) if values else None
 
     @property
-    def spread(self) -> float | None:
+    def stddev(self) -> float | None:
         """The sample standard deviation over seeds; None of fewer than two."""
         values = list(self.accuracies.values())
         return statistics.stdev(values) if len(values) > 1 else None
@@ -68,16 +68,16 @@ def markdown(ranking: Sequence[Ranked]) -> str:
     """Returns the ranking as a Markdown table, percentages."""
     fields = list(ranking[0].combination.values)
     seeds = len(ranking[0].accuracies) + len(ranking[0].errors)
-    head = [*fields, "Validation, %", "Spread over seeds", "Seeds"]
+    head = [*fields, "Validation, %", "Std. dev., points", "Seeds"]
     rows = [head]
     for ranked in ranking:
-        mean, spread = ranked.mean, ranked.spread
+        mean, stddev = ranked.mean, ranked.stddev
         notes = [f"seed {seed}: {why}" for seed, why in ranked.errors.items()]
         rows.append(
             [
                 *ranked.combination.texts.values(),
                 "-" if mean is None else f"{100 * mean:.2f}",
-                "-" if spread is None else f"{100 * spread:.2f}",
+                "-" if stddev is None else f"{100 * stddev:.2f}",
                 "; ".join([f"{len(ranked.accuracies)} of {seeds}", *notes]),
             ]
         )
@@ -85,7 +85,7 @@ def markdown(ranking: Sequence[Ranked]) -> str:
 
 
 def table_csv(ranking: Sequence[Ranked]) -> str:
-    """Returns the ranking as CSV, fractions: the mean, the spread and every seed."""
+    """Returns the ranking as CSV, fractions: the mean, its deviation and every seed."""
     seeds = sorted({*ranking[0].accuracies, *ranking[0].errors})
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -94,7 +94,7 @@ def table_csv(ranking: Sequence[Ranked]) -> str:
     head = ["validation_accuracy_mean", "validation_accuracy_std", *columns, "errors"]
     writer.writerow([*fields, *head])
     for ranked in ranking:
-        numbers = [ranked.mean, ranked.spread, *map(ranked.accuracies.get, seeds)]
+        numbers = [ranked.mean, ranked.stddev, *map(ranked.accuracies.get, seeds)]
         errors = "; ".join(f"seed {seed}: {why}" for seed, why in ranked.errors.items())
         shown = ["" if number is None else number for number in numbers]
         writer.writerow([*ranked.combination.texts.values(), *shown, errors])

@@ -13,9 +13,7 @@ from typing import Any
 from ram_tf.config import Config
 from ram_tf.errors import RamError
 from ram_tf.files import read_json
-from ram_tf.flags import config_settings, parse
-
-SHARED = "shared"  # A folder of experiments/ whose flagfiles are not rows.
+from ram_tf.flags import SHARED, config_settings, parse
 
 # The tiny budget of QUICK=1: all rows run in minutes; their accuracies mean nothing.
 QUICK_FLAGS = (

@@ -47,7 +47,16 @@ def require_no_faults(measured: Sequence[Table | TableRow]) -> None:
         )
 
 
+def require_results(results_dir: str | pathlib.Path) -> None:
+    """Raises a RamError when there is no folder of results."""
+    if not pathlib.Path(results_dir).is_dir():
+        raise RamError(
+            f"--results_dir={results_dir}: expected a folder of results, found none"
+        )
+
+
 def _command(arguments: Arguments) -> None:
+    require_results(arguments.results_dir)
     tables = collect(
         arguments.experiments_dir,
         arguments.results_dir,

@@ -18,6 +18,7 @@ from ram_tf.training.event_files import cut_after, event_files
 from ram_tf.training.trainer import Trainer
 
 _COMPILING = "compiling, once"  # The first step takes seconds, or minutes.
+_TRAINED = "trained before"
 
 
 class ProgressBar(keras.callbacks.Callback):
@@ -36,12 +37,9 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.bar = progress_bar(
-            self.trainer.config.train_steps,
-            "steps",
-            _COMPILING,
-            self.trainer.step,
-        )
+        step, last = self.trainer.step, self.trainer.config.train_steps
+        said = _COMPILING if step < last else _TRAINED
+        self.bar = progress_bar(last, "steps", said, step)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if self.bar.desc.startswith(_COMPILING):

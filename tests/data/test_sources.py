@@ -17,6 +17,7 @@ from ram_tf.data.sources.base import validation_count
 from ram_tf.data.sources.mnist_sample import MnistSample
 from ram_tf.data.sources.open import open_source
 from ram_tf.errors import RamError
+from ram_tf.runs.data_changes import data_changes
 
 
 @pytest.fixture
@@ -311,6 +312,18 @@ def test_folder_of_gray_images_is_gray(tmp_path):
     assert f"{tmp_path / 'a' / '0.png'}: expected an image" in fails(tmp_path)
 
 
+def test_all_broken_images_are_named_at_once(tmp_path):
+    write_images(tmp_path / "a", 30, (4, 4, 1))
+    for number in range(3):
+        (tmp_path / "a" / f"{number}.png").write_bytes(b"broken %d" % number)
+    said = fails(tmp_path)
+    assert all(f"{number}.png" in said for number in range(3))
+    assert "found: content of another kind; 2 more are broken: " in said
+    for number in range(3, 25):
+        (tmp_path / "a" / f"{number}.png").write_bytes(b"broken %d" % number)
+    assert fails(tmp_path).endswith(" and 4 more")
+
+
 def test_folder_test_class_unknown_to_training_is_named(tmp_path):
     write_images(tmp_path / "train" / "a", 3)
     write_images(tmp_path / "test" / "b", 3)
@@ -490,7 +503,9 @@ def test_split_follows_the_content_not_the_name(pets):
     after = open_source(f"folder:{pets}")
     for name, part in parts.items():
         np.testing.assert_array_equal(after.split(name).images, part.images)
-    assert after.records() == before.records()
+    assert data_changes(before.records(), after.records()) == []
+    names = after.record("test")["image_names"]
+    assert all((pets / name).exists() for name in names)
 
 
 def test_image_in_another_class_is_other_data(pets):

@@ -496,6 +496,28 @@ def test_one_hot_labels_are_refused_in_one_line(kind, make_model):
 
 
 @pytest.mark.parametrize("kind", ["ram", "whole image"])
+@pytest.mark.parametrize(
+    ("label", "dtype"),
+    [(NUM_CLASSES, int), (-1, int), (np.nan, float), ("cat", object)],
+)
+def test_label_that_is_no_class_is_named(kind, label, dtype, make_model):
+    model = make_model() if kind == "ram" else built_classifier()
+    model.compile()
+    images, labels = data(10)
+    wrong = np.array([*labels[:9], label], dtype)
+    for ask in (model.fit, model.evaluate):
+        with pytest.raises(
+            RamError, match=f"from 0 to {NUM_CLASSES - 1}, as num_classes="
+        ) as caught:
+            ask(images, wrong, batch_size=5, verbose=0)
+        if dtype is not object:
+            assert str(caught.value).endswith(f"found {label}")
+    if dtype is not object:  # Keras itself refuses these.
+        with pytest.raises(RamError, match="from 0 to"):
+            model.fit(images, labels, validation_data=(images, wrong), verbose=0)
+
+
+@pytest.mark.parametrize("kind", ["ram", "whole image"])
 def test_frozen_model_learns_nothing_and_says_how_it_does(kind, make_model):
     model = make_model() if kind == "ram" else built_classifier()
     model.trainable = False

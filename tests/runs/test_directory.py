@@ -51,6 +51,31 @@ def test_claim_removes_the_files_that_a_killed_run_left_and_no_folder(tmp_path):
     assert not list(directory.checkpoints.iterdir())
 
 
+def test_a_folder_that_was_made_and_left_empty_is_removed(tmp_path):
+    made = RunDirectory(tmp_path / "new" / "run")
+    made.claim()
+    made.release()
+    assert not made.path.exists()
+    made.claim()
+    made.curve.write_text("step")
+    made.release()
+    assert made.curve.exists()
+    own = RunDirectory(tmp_path / "own")
+    own.path.mkdir()  # By the user.
+    own.claim()
+    own.release()
+    assert own.path.exists()
+
+
+def test_claim_of_a_lock_that_is_just_removed_is_refused(tmp_path, monkeypatch):
+    directory = RunDirectory(tmp_path)
+    monkeypatch.setattr(
+        fcntl, "flock", lambda *_: (tmp_path / ".lock").unlink(missing_ok=True)
+    )
+    with pytest.raises(RamError, match="found one that is running"):
+        directory.claim()
+
+
 def test_claim_says_where_a_file_system_has_no_locks(tmp_path, monkeypatch):
     def flock(*_):
         raise OSError(errno.ENOLCK, "No locks available")
@@ -170,37 +195,83 @@ def test_missing_json_is_named(tmp_path):
         read_json(path)
 
 
-NAMES = {"train": ["1.png", "2.png", "3.png"], "test": ["4.png"]}
-
-
-def records(**images):
-    """Returns what a source says of data whose images are digests by split."""
-    splits = {
-        split: {"images": len(digests), "image_digests": digests}
-        for split, digests in images.items()
-    }
+def records(*, named=True, **images):
+    """Returns what a source says of data: by split, images as "digest name"."""
+    splits = {}
+    for split, words in images.items():
+        digests, names = zip(*(word.split() for word in words), strict=True)
+        splits[split] = {"images": len(words), "image_digests": list(digests)}
+        if named:
+            splits[split]["image_names"] = list(names)
     return {"dataset": "folder:x", "splits": splits}
 
 
-def test_check_data_names_what_changed(tmp_path):
+BEFORE = {"train": ["a 1.png", "b 2.png", "b 3.png"], "test": ["c 4.png"]}
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (
+            {"train": ["a 1.png", "b 2.png", "d 5.png"], "test": ["c 4.png"]},
+            "1 new (5.png); 1 gone (3.png); train of 3 images (was 3)",
+        ),
+        (
+            {"train": ["a 1.png", "b 2.png", "c 4.png"], "test": ["b 3.png"]},
+            "2 now in another split; train of 3 images (was 3); "
+            "test of 1 images (was 1)",
+        ),
+        (
+            {"train": ["b 2.png", "b 3.png", "c 4.png"], "test": ["d 5.png"]},
+            "1 new (5.png); 1 gone (1.png); 1 now in another split; "
+            "train of 3 images (was 3); test of 1 images (was 1)",
+        ),
+        (
+            {"train": [f"{x} {x}.png" for x in "abbefghi"], "test": ["c 4.png"]},
+            "5 new (e.png, f.png, g.png and 2 more); train of 8 images (was 3)",
+        ),
+    ],
+    ids=["one for another", "moved", "cut otherwise", "many"],
+)
+def test_check_data_names_what_changed(now, words, tmp_path):
     directory = RunDirectory(tmp_path)
-    before = records(train=["a", "b", "b"], test=["c"])
-    directory.check_data(before, NAMES.__getitem__)  # Nothing there yet.
+    before = records(**BEFORE)
+    directory.check_data(before)  # Nothing there yet.
     directory.begin(Config(), ["cat", "dog"], before)
     save_nothing(directory)
-    directory.check_data(before, NAMES.__getitem__)
-    now = records(train=["a", "b", "d"], test=["c"])
+    directory.check_data(before)
     with pytest.raises(RamError) as caught:
-        directory.check_data(now, NAMES.__getitem__)
+        directory.check_data(records(**now))
     assert str(caught.value) == (
         f"--run_dir={tmp_path}: expected the data that the run began with, found "
-        "other: train of 3 images (was 3): 1 new, as 3.png, 1 gone"
+        f"other: {words}"
     )
+
+
+def test_check_data_knows_images_by_content_alone(tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.begin(Config(), ["cat", "dog"], records(**BEFORE))
+    save_nothing(directory)
+    renamed = {
+        split: [f"{word.split()[0]} new_{word.split()[1]}" for word in words]
+        for split, words in BEFORE.items()
+    }
+    directory.check_data(records(**renamed))
+
+
+def test_check_data_of_earlier_versions(tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.begin(Config(), ["cat", "dog"], records(named=False, **BEFORE))
+    save_nothing(directory)
+    directory.check_data(records(**BEFORE))
+    now = records(train=["a 1.png", "b 2.png", "d 5.png"], test=["c 4.png"])
+    with pytest.raises(RamError, match=r"1 new \(5.png\); 1 gone; train of 3"):
+        directory.check_data(now)
     directory.data.write_text("1")
     with pytest.raises(RamError, match="data.json: expected an object of the run's"):
-        directory.check_data(now, NAMES.__getitem__)
-    directory.data.unlink()  # A run of an earlier version.
-    directory.check_data(now, NAMES.__getitem__)
+        directory.check_data(now)
+    directory.data.unlink()  # An older version still.
+    directory.check_data(now)
 
 
 def test_check_data_of_tfds_names_version_and_cut(tmp_path):
@@ -210,11 +281,11 @@ def test_check_data_of_tfds_names_version_and_cut(tmp_path):
     directory.begin(Config(), ["cat", "dog"], before)
     save_nothing(directory)
     moved = {**before, "dataset": "elsewhere"}
-    directory.check_data(moved, NAMES.__getitem__)
+    directory.check_data(moved)
     other = {"images": 8, "cut": "train[0:8]"}
     now = {"dataset": "x", "version": "2.0.0", "splits": {"train": other}}
     with pytest.raises(RamError) as caught:
-        directory.check_data(now, NAMES.__getitem__)
+        directory.check_data(now)
     assert str(caught.value).endswith(
         "version 1.0.0 (now 2.0.0); train of 8 images (was 9), train[0:8] (was "
         "train[0:9])"

@@ -143,11 +143,11 @@ def ranked(value, accuracies, errors=None):
     return Ranked(combination, accuracies, errors or {})
 
 
-def test_mean_and_spread_are_over_seeds():
+def test_mean_and_deviation_are_over_seeds():
     found = ranked(4, {0: 0.9, 1: 0.92, 2: 0.97})
     assert found.mean == pytest.approx(0.93)
-    assert found.spread == pytest.approx(0.036055512754639896)
-    assert ranked(4, {0: 0.9}).spread is None
+    assert found.stddev == pytest.approx(0.036055512754639896)
+    assert ranked(4, {0: 0.9}).stddev is None
     assert ranked(4, {}, {0: "x"}).mean is None
 
 

@@ -76,6 +76,16 @@ def test_a_log_file_gets_lines_in_place_of_a_bar(watched):
     assert found.count("\n") == 1 and "\r" not in begin + found
 
 
+def test_bar_of_a_run_that_has_all_its_steps_compiles_nothing(monkeypatch):
+    err = io.StringIO()
+    monkeypatch.setattr("sys.stderr", err)
+    config = types.SimpleNamespace(train_steps=9)
+    bar = ProgressBar(types.SimpleNamespace(config=config, step=9))
+    bar.on_train_begin()
+    bar.on_train_end()
+    assert err.getvalue().startswith("trained before: 9 of 9 steps")
+
+
 def test_a_parent_on_a_terminal_asks_its_child_for_a_bar(watched, monkeypatch):
     monkeypatch.setattr("sys.stderr", Terminal())
     monkeypatch.setattr("os.environ", environment_of_child())

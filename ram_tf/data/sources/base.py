@@ -87,10 +87,6 @@ class Source(abc.ABC):
         splits = {name: self.record(name) for name in SPLITS}
         return {"dataset": self.name, **self._version(), "splits": splits}
 
-    def image_names(self, name: SplitName) -> list[str]:
-        """Returns names of the images of a record's `image_digests`, if it has some."""
-        return []
-
     def notes(self) -> list[str]:
         """Returns lines on what was passed over or may not be as meant."""
         return []

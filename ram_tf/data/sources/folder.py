@@ -5,6 +5,7 @@ Over 250 lines: what it reads, how it is split and what it says belong to one li
 
 import collections
 import hashlib
+import os
 import pathlib
 
 import numpy as np
@@ -20,12 +21,13 @@ from ram_tf.data.sources.base import (
     SplitRecord,
     validation_count,
 )
-from ram_tf.data.sources.folder_layout import Layout
+from ram_tf.data.sources.folder_layout import Layout, some
 from ram_tf.errors import RamError
 from ram_tf.files import shown
 from ram_tf.runtime.cpu_affinity import usable_cores
 
 _LEAST_IMAGES = 3
+_MOST_BROKEN = 20  # Broken files that a message names.
 
 # Files with their labels, in the order of a split.
 _Files = list[tuple[PictureFile, int]]
@@ -64,6 +66,7 @@ class FolderSource(Source):
     ) -> None:
         super().__init__(FOLDER_PREFIX + path)
         color = background_color(background)
+        self._path = path
         self._layout = layout = Layout(self.name, pathlib.Path(path))
         self.class_names = layout.class_names
         listings = layout.listings
@@ -136,16 +139,20 @@ class FolderSource(Source):
                 )
 
     def record(self, name: SplitName) -> SplitRecord:
-        """Returns what identifies a split: a digest of every image and label."""
-        digests = [
-            f"{file.digest.hex()[:16]} {label}" for file, label in self._files[name]
-        ]
-        whole = hashlib.sha256("\n".join(digests).encode()).hexdigest()
-        return {"images": len(digests), "digest": whole, "image_digests": digests}
+        """Returns what identifies a split: a digest of every image and label.
 
-    def image_names(self, name: SplitName) -> list[str]:
-        """Returns a name per image, in the order of the record's `image_digests`."""
-        return [shown(file.path) for file, _ in self._files[name]]
+        The names, relative to the folder, are for messages alone.
+        """
+        files = self._files[name]
+        digests = [f"{file.digest.hex()[:16]} {label}" for file, label in files]
+        whole = hashlib.sha256("\n".join(digests).encode()).hexdigest()
+        names = [shown(os.path.relpath(file.path, self._path)) for file, _ in files]
+        return {
+            "images": len(files),
+            "digest": whole,
+            "image_digests": digests,
+            "image_names": names,
+        }
 
     def notes(self) -> list[str]:
         """Returns a line for each thing that may not be as meant."""
@@ -225,8 +232,7 @@ class FolderSource(Source):
             (file, file.stored_shape) for file, _ in self._all() if file.stored_shape
         ]
         if not shapes:
-            file, _ = self._files["train"][0]
-            raise RamError(f"{file.path}: {file.error}")
+            raise self._broken(self._files["train"])
         channels = max(shape[2] for _, shape in shapes)
         sizes = collections.Counter(shape[:2] for _, shape in shapes)
         height, width = sizes.most_common(1)[0][0]
@@ -239,9 +245,9 @@ class FolderSource(Source):
         files = self._files[name]
         images = np.empty((len(files), *self.image_shape), np.uint8)
         height, width, _ = self.image_shape
+        if any(file.error for file, _ in files):
+            raise self._broken(files)
         for file, _ in files:
-            if file.error:
-                raise RamError(f"{file.path}: {file.error}")
             assert file.pixels is not None
             found = file.pixels.shape[:2]
             if found != (height, width):
@@ -254,6 +260,17 @@ class FolderSource(Source):
             image[:] = file.pixels  # Gray is repeated where colour is wanted.
             file.pixels = None  # The split is kept from here on.
         return ImageSet(images, np.array([label for _, label in files], np.int32))
+
+    def _broken(self, first: _Files) -> RamError:
+        """Returns the error of broken files: of these first, then of all splits."""
+        broken = {
+            file.path: file.error for file, _ in [*first, *self._all()] if file.error
+        }
+        (path, error), *others = broken.items()
+        more = some([shown(other) for other, _ in others], _MOST_BROKEN)
+        is_are = "is" if len(others) == 1 else "are"
+        also = f"; {len(others)} more {is_are} broken: {more}" if others else ""
+        return RamError(f"{path}: {error}{also}")
 
 
 def _span(sides: tuple[int, ...]) -> str:

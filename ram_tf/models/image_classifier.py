@@ -101,6 +101,7 @@ class ImageClassifier(keras.Model):
         check_images(images)
         if self.built:
             check_channels(images, self.image_shape[-1])
+            _warn_of_size(images, self.image_shape)
         _warn_of_range(images)
 
     @property
@@ -470,6 +471,22 @@ def _check_range_of_labels(labels: Any, num_classes: int) -> None:
     wrong = values[~((values >= 0) & (values < num_classes))]  # NaN is wrong too.
     if wrong.size:
         raise RamError(f"{expected}{num_classes}, found {wrong[0]}")
+
+
+def _warn_of_size(images: Any, built_for: tuple[Any, ...]) -> None:
+    """Warns of images of other sides than those of training, as far as both are known.
+
+    A model looks at images of any size, but its patches then show more or less of them.
+    """
+    known = zip(images.shape[1:3], built_for[:2], strict=True)
+    if any(None not in sides and sides[0] != sides[1] for sides in known):
+        found, built = ("x".join(map(str, s)) for s in (images.shape[1:3], built_for[:2]))
+        warnings.warn(
+            f"images of {found}, of a model that was built for {built}: its patches "
+            "keep their pixels, so they show another part of the image; resize the "
+            "images",
+            stacklevel=3,
+        )
 
 
 def _warn_of_range(images: Any) -> None:

@@ -10,12 +10,13 @@ from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.cluster import Cluster
 from ram_tf.runtime.quiet_import import import_tensorflow
 from ram_tf.runtime.stop_signals import StopRequest
+from ram_tf.training.cautions import cautions
 
 
 def train(
     config: Config,
     stop: StopRequest | None = None,
-    report: Callable[[str], None] = lambda summary: None,
+    report: Callable[[str], None] = lambda lines: None,
     give_up: Callable[[RamError], None] = lambda error: None,
 ) -> dict[str, Any]:
     """Runs, resumes or merely reads a run, and returns its results.
@@ -24,8 +25,9 @@ def train(
       config: the run.
       stop: a request to stop, as `answering` sets it; None handles signals itself
         while it trains.
-      report: called with lines on the data, when nothing is left to refuse and the
-        training begins; not for data that everybody has alike.
+      report: called with lines on the data and on settings that may not be as meant,
+        when nothing is left to refuse and the training begins; not for data that
+        everybody has alike.
       give_up: as of `make_strategy`: called in another thread when workers do not
         come, and should end the process.
 
@@ -96,7 +98,7 @@ def _train(
         checkpoints.check()
         records = check_source(source, directory)
         # Reads all splits: a broken image is better reported before the training.
-        summary = "\n".join(source.summary_lines())
+        lines = [*source.summary_lines(), *cautions(config)]
         check_batch_size(config.batch_size, len(source.split("train").labels))
         # Only now: a Config whose data or model fails must not take the folder.
         directory.begin(config, source.class_names, records)
@@ -131,10 +133,10 @@ def _train(
     if is_chief:
         logger = RunLogger(trainer, directory.curve, directory.logs, monitor)
         callbacks = [logger, ProgressBar(trainer)]
-        if summary:
+        if lines:
             # Above the bar.
             found = keras.callbacks.LambdaCallback(
-                on_train_begin=lambda logs: report(summary)
+                on_train_begin=lambda logs: report("\n".join(lines))
             )
             callbacks.insert(1, found)
     results: dict[str, Any] = {}

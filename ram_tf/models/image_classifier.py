@@ -480,11 +480,12 @@ def _warn_of_size(images: Any, built_for: tuple[Any, ...]) -> None:
     """
     known = zip(images.shape[1:3], built_for[:2], strict=True)
     if any(None not in sides and sides[0] != sides[1] for sides in known):
-        found, built = ("x".join(map(str, s)) for s in (images.shape[1:3], built_for[:2]))
+        found, built = (
+            "x".join(map(str, s)) for s in (images.shape[1:3], built_for[:2])
+        )
         warnings.warn(
-            f"images of {found}, of a model that was built for {built}: its patches "
-            "keep their pixels, so they show another part of the image; resize the "
-            "images",
+            f"images of {found}, where the model was built for {built}: its patches keep "
+            "their size, so they show another share of an image; resize the images",
             stacklevel=3,
         )
 

@@ -428,6 +428,15 @@ def test_negative_floats_are_warned_of():
         whole_image()(images)
 
 
+def test_images_of_another_size_are_warned_of(recwarn):
+    model = RecurrentAttentionModel.from_preset("demo")
+    with pytest.warns(UserWarning, match="of 40x28, where the model was built for 28x"):
+        model(np.zeros([2, 40, 28, 1], "float32"))
+    recwarn.clear()
+    model(np.zeros([2, 28, 28, 1], "float32"))
+    assert not [w for w in recwarn if "built for" in str(w.message)]
+
+
 @pytest.mark.parametrize("ask", ["fit", "evaluate"])
 def test_floats_beyond_one_are_warned_of_in_training_too(ask):
     model = whole_image()

@@ -484,8 +484,8 @@ def _warn_of_size(images: Any, built_for: tuple[Any, ...]) -> None:
             "x".join(map(str, s)) for s in (images.shape[1:3], built_for[:2])
         )
         warnings.warn(
-            f"images of {found}, where the model was built for {built}: its patches keep "
-            "their size, so they show another share of an image; resize the images",
+            f"images of {found}, where the model was built for {built}: its patches "
+            "keep their size, and show another share of an image; resize the images",
             stacklevel=3,
         )
 

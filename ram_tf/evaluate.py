@@ -47,13 +47,13 @@ def _command(arguments: Arguments) -> None:
     import_tensorflow()
     from ram_tf.evaluation.final_results import evaluate
     from ram_tf.evaluation.metrics import summary_lines
-    from ram_tf.evaluation.progress_bar import EvaluationBar
     from ram_tf.runs.setup import load_run
     from ram_tf.runtime.devices import use_jit
+    from ram_tf.runtime.progress import CallbackBar
 
     experiment = load_run(arguments.run_dir, arguments.data_dir)
     locations = arguments.eval_locations
-    with EvaluationBar(arguments.split) as bar:
+    with CallbackBar("batches", arguments.split) as bar:
         found, _ = evaluate(
             experiment,
             arguments.split,

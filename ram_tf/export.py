@@ -91,8 +91,8 @@ def _command(arguments: Arguments) -> None:
     else:
         RunDirectory(arguments.run_dir).read_finished_config()
     import_tensorflow()
-    from ram_tf.evaluation.progress_bar import EvaluationBar
     from ram_tf.runs.setup import load_run
+    from ram_tf.runtime.progress import CallbackBar
     from ram_tf.serving.preset_run import load_preset_run
     from ram_tf.serving.saved_model import default_rollouts, export
 
@@ -107,7 +107,7 @@ def _command(arguments: Arguments) -> None:
         experiment = load_run(arguments.run_dir, arguments.data_dir)
         stated = read_results(RunDirectory(arguments.run_dir).results)
         start = experiment.config.initial_location
-    with ended_by_signal(), EvaluationBar("validation, test") as bar:
+    with ended_by_signal(), CallbackBar("batches", "validation, test") as bar:
         metadata = export(
             experiment,
             path,

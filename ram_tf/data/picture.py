@@ -15,7 +15,7 @@ import re
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _PNG = b"\x89PNG\r\n\x1a\n"
+_TIFF = (b"II", b"MM")
 _PNG_CHECKED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")  # What pixels rest on.
 _TIFF_BITS, _TIFF_PHOTOMETRIC = 258, 262
 
@@ -92,7 +93,12 @@ def decode(content: bytes, background: Color = (255, 255, 255)) -> np.ndarray:
     try:
         if content.startswith(_PNG):
             _check_png(content)
-        with _QUIET, Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+        silence = _NO_STDERR if content[:2] in _TIFF else contextlib.nullcontext()
+        with (
+            _QUIET,
+            silence,
+            Image.open(io.BytesIO(content), formats=_FORMATS) as image,
+        ):
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(
                     f"{image.width}x{image.height} pixels, of at most {MAX_PIXELS:,}"
@@ -109,21 +115,20 @@ def decode(content: bytes, background: Color = (255, 255, 255)) -> np.ndarray:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silences Pillow and libtiff while pictures are decoded.
+    """Silences Pillow while pictures are decoded.
 
     `decode` enters it itself and reports what is wrong; around many calls it saves a
-    third of the time of small pictures. libtiff writes to the process's standard error,
-    which is closed to all meanwhile: little else belongs inside. Several threads may be
-    inside.
+    third of the time of small pictures. Several threads may be inside.
     """
     with _QUIET:
         yield
 
 
-class _Quiet:
-    """Holds what is global while any thread is inside."""
+class _Shared:
+    """A context that is global: made by the first thread inside, left by the last."""
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[], contextlib.AbstractContextManager]) -> None:
+        self._make = make
         self._lock = threading.Lock()
         self._inside = 0
         self._stack = contextlib.ExitStack()
@@ -132,13 +137,7 @@ class _Quiet:
         with self._lock:
             self._inside += 1
             if self._inside == 1:
-                self._stack.enter_context(warnings.catch_warnings())
-                warnings.simplefilter("ignore")
-                logger = logging.getLogger("PIL")
-                self._stack.callback(logger.setLevel, logger.level)
-                logger.setLevel(logging.CRITICAL + 1)
-                with contextlib.suppress(OSError):  # Closed altogether.
-                    self._close_stderr()
+                self._stack.enter_context(self._make())
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
@@ -146,16 +145,40 @@ class _Quiet:
             if self._inside == 0:
                 self._stack.close()
 
-    def _close_stderr(self) -> None:
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    logger = logging.getLogger("PIL")
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logger.setLevel(logging.CRITICAL + 1)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Closes the process's standard error, where libtiff writes, to all its threads."""
+    kept = nowhere = None
+    with contextlib.suppress(OSError):  # Closed altogether.
         kept = os.dup(2)
-        self._stack.callback(os.close, kept)
-        self._stack.callback(os.dup2, kept, 2)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 2)
-        os.close(nowhere)
+    try:
+        yield
+    finally:
+        if kept is not None:
+            os.dup2(kept, 2)
+        for descriptor in (kept, nowhere):
+            if descriptor is not None:
+                os.close(descriptor)
 
 
-_QUIET = _Quiet()
+_QUIET = _Shared(_without_warnings)
+_NO_STDERR = _Shared(_without_stderr)
 
 
 def over(images: np.ndarray, background: Color) -> np.ndarray:

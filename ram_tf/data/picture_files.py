@@ -5,7 +5,6 @@ import concurrent.futures
 import dataclasses
 import functools
 import hashlib
-import itertools
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -57,6 +56,7 @@ def read_files(
     background: picture.Color,
     image_size: int = 0,
     num_threads: int = 1,
+    on_read: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[PictureFile]:
     """Reads files in parallel; the order is that of the paths.
 
@@ -65,6 +65,7 @@ def read_files(
       background: behind what is transparent.
       image_size: side that pictures are resized to; 0 keeps their size.
       num_threads: how many read side by side.
+      on_read: called, now and then, with how many are read and how many there are.
     """
     resize = _resizer(image_size) if image_size else None
     chunks = [paths[at : at + _CHUNK] for at in range(0, len(paths), _CHUNK)]
@@ -77,8 +78,12 @@ def read_files(
         return files
 
     pool = concurrent.futures.ThreadPoolExecutor(num_threads, "pictures")
+    files: list[PictureFile] = []
     try:
-        return list(itertools.chain.from_iterable(pool.map(read_chunk, chunks)))
+        for chunk in pool.map(read_chunk, chunks):
+            files += chunk
+            on_read(len(files), len(paths))
+        return files
     finally:
         pool.shutdown(cancel_futures=True)
 

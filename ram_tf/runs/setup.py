@@ -19,6 +19,7 @@ from ram_tf.runs.checkpoints import CheckpointFolder, restore
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runtime.cluster import Cluster
 from ram_tf.runtime.devices import make_strategy, use_cores
+from ram_tf.runtime.progress import CallbackBar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,13 +51,15 @@ def assemble(config: Config, num_parts: int = 1) -> Experiment:
     Raises:
       RamError: when the data are missing, or do not fit the Config.
     """
-    source = open_source(
-        config.dataset,
-        config.data_dir,
-        config.validation_size,
-        config.image_size,
-        config.background,
-    )
+    with CallbackBar("images", "reading") as on_read:
+        source = open_source(
+            config.dataset,
+            config.data_dir,
+            config.validation_size,
+            config.image_size,
+            config.background,
+            on_read,
+        )
     if len(source.class_names) < 2:
         raise RamError(
             f"--dataset={config.dataset}: expected at least two classes, found "

@@ -57,6 +57,34 @@ def progress_bar(
     return tqdm.tqdm(total=total, initial=initial, desc=f"{desc}: ", **shape)
 
 
+class CallbackBar:
+    """A `progress_bar` as a function of how much is done, and of how much in all.
+
+    Use it in a `with`. There is no bar before the first call.
+
+    Args:
+      things: what is counted, a plural.
+      desc: what stands before the number.
+    """
+
+    def __init__(self, things: str, desc: str) -> None:
+        self.things = things
+        self.desc = desc
+        self.bar: Any = None
+
+    def __enter__(self) -> "CallbackBar":
+        return self
+
+    def __call__(self, done: int, total: int) -> None:
+        if self.bar is None:
+            self.bar = progress_bar(total, self.things, self.desc, at_once=False)
+        self.bar.update(done - self.bar.n)
+
+    def __exit__(self, *error: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
 class _Lines(io.StringIO):
     """Takes the states of a bar, and puts each on a line of standard error."""
 

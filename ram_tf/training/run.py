@@ -78,7 +78,6 @@ def _train(
     from ram_tf.evaluation.evaluator import Evaluator
     from ram_tf.evaluation.final_results import write_results
     from ram_tf.evaluation.policy_monitor import PolicyMonitor
-    from ram_tf.evaluation.progress_bar import EvaluationBar
     from ram_tf.runs.setup import (
         assemble_for_training,
         check_source,
@@ -86,6 +85,7 @@ def _train(
         select_weights,
     )
     from ram_tf.runtime.devices import use_jit
+    from ram_tf.runtime.progress import CallbackBar
     from ram_tf.training.callbacks import ProgressBar, RunLogger
     from ram_tf.training.trainer import Trainer
 
@@ -145,7 +145,7 @@ def _train(
         if is_chief:
             select_weights(experiment, directory)
             chosen = trainer.best if config.select == "best" else trainer.curve[-1]
-            with EvaluationBar("test") as bar:
+            with CallbackBar("batches", "test") as bar:
                 results = write_results(
                     experiment,
                     directory,

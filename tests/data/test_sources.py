@@ -582,3 +582,13 @@ def test_many_classes_are_summed_up_from_the_fewest_to_the_most(tmp_path):
         put(tmp_path, {f"{split}/{name}": count for name, count in counts.items()})
     said = open_source(f"folder:{tmp_path}").summary_lines()
     assert "(c03 1 to c17 4 a class)" in said[1]
+
+
+def test_reading_a_folder_tells_how_far_it_is(tmp_path):
+    write_images(tmp_path / "a", 70)
+    write_images(tmp_path / "b", 70)
+    told = []
+    open_source(f"folder:{tmp_path}", on_read=lambda *counts: told.append(counts))
+    assert [total for _, total in told] == [140] * len(told)
+    done = [count for count, _ in told]
+    assert done == sorted(done) and done[-1] == 140 and len(done) > 1

@@ -5,9 +5,8 @@ import types
 
 import pytest
 
-from ram_tf.evaluation.progress_bar import EvaluationBar
 from ram_tf.runtime import progress
-from ram_tf.runtime.progress import environment_of_child
+from ram_tf.runtime.progress import CallbackBar, environment_of_child
 from ram_tf.training.callbacks import ProgressBar
 
 
@@ -19,7 +18,7 @@ class Terminal(io.StringIO):
 def evaluate_four_batches(stream, monkeypatch):
     err = stream()
     monkeypatch.setattr("sys.stderr", err)
-    with EvaluationBar("test") as bar:
+    with CallbackBar("batches", "test") as bar:
         for done in range(5):
             bar(done, 4)
     return err.getvalue()

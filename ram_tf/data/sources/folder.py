@@ -7,6 +7,7 @@ import collections
 import hashlib
 import os
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 
@@ -51,6 +52,7 @@ class FolderSource(Source):
       validation_size: as in `open_source`.
       image_size: as in `open_source`; needed when the images vary in size.
       background: as in `open_source`.
+      on_read: as in `open_source`.
 
     Raises:
       RamError: when there are no class folders in it, too few images, or what is in it
@@ -63,6 +65,7 @@ class FolderSource(Source):
         validation_size: int = -1,
         image_size: int = 0,
         background: str = "white",
+        on_read: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         super().__init__(FOLDER_PREFIX + path)
         color = background_color(background)
@@ -83,7 +86,7 @@ class FolderSource(Source):
             )
         entries = [entry for listing in listings.values() for entry in listing]
         paths = [str(file) for file, _ in entries]
-        read = read_files(paths, color, image_size, len(usable_cores()))
+        read = read_files(paths, color, image_size, len(usable_cores()), on_read)
         self._files: dict[str, _Files] = {}
         self.split_description = {}
         done = 0

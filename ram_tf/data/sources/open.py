@@ -1,5 +1,7 @@
 """Opens a data set by name: the only module that knows every kind of source."""
 
+from collections.abc import Callable
+
 from ram_tf.data.sources.base import FOLDER_PREFIX, Source
 
 
@@ -9,6 +11,7 @@ def open_source(
     validation_size: int = -1,
     image_size: int = 0,
     background: str = "white",
+    on_read: Callable[[int, int], None] = lambda done, total: None,
 ) -> Source:
     """Opens a source by name; of a folder it reads all files, of others no images yet.
 
@@ -21,6 +24,8 @@ def open_source(
       image_size: side in pixels that images are resized to; 0 keeps their size.
       background: what shows through where images are transparent: white, black, gray
         or #rrggbb.
+      on_read: called, while the files of a folder are read, with how many are done and
+        how many there are.
 
     Raises:
       RamError: when there is no such data set, or it cannot be used.
@@ -33,7 +38,7 @@ def open_source(
         from ram_tf.data.sources.folder import FolderSource
 
         path = dataset.removeprefix(FOLDER_PREFIX)
-        return FolderSource(path, validation_size, image_size, background)
+        return FolderSource(path, validation_size, image_size, background, on_read)
     from ram_tf.data.sources.tfds import TfdsSource
 
     return TfdsSource(dataset, data_dir, validation_size, image_size, background)

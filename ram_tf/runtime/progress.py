@@ -8,6 +8,7 @@ from typing import Any
 
 _VARIABLE = "RAM_TF_PROGRESS_BARS"
 _SECONDS_PER_LINE = 60.0
+_COLUMNS, _ROWS = 80, 24  # Of a terminal that does not know its own.
 _LINE = (
     "{desc}{n_fmt} of {total_fmt}{unit}, {rate_noinv_fmt}, {remaining} left{postfix}"
 )
@@ -21,6 +22,16 @@ def on_terminal() -> bool:
 def shows_bars() -> bool:
     """Says whether standard error ends at a terminal, perhaps by way of a parent."""
     return _VARIABLE in os.environ or on_terminal()
+
+
+def _has_no_width() -> bool:
+    """Says whether standard error is a terminal that does not know its width.
+
+    Such are those of containers and of `script`; tqdm would write empty lines.
+    """
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        return os.get_terminal_size(sys.stderr.fileno()).columns == 0
+    return False
 
 
 def environment_of_child() -> dict[str, str]:
@@ -44,6 +55,8 @@ def progress_bar(
     import tqdm  # Commands that only ask for a terminal start without it.
 
     shape: dict[str, Any] = {"mininterval": 1.0, "dynamic_ncols": True, "unit": things}
+    if _has_no_width():
+        shape |= {"dynamic_ncols": False, "ncols": _COLUMNS, "nrows": _ROWS}
     if not shows_bars():
         shape = {
             "mininterval": _SECONDS_PER_LINE,

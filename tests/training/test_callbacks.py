@@ -1,6 +1,7 @@
 """Tests of what a person watches."""
 
 import io
+import os
 import types
 
 import pytest
@@ -28,6 +29,12 @@ def test_evaluation_shows_a_bar_on_a_terminal_and_nothing_in_a_log(monkeypatch):
     found = evaluate_four_batches(Terminal, monkeypatch)
     assert "test: 100%" in found and "4/4" in found
     assert evaluate_four_batches(io.StringIO, monkeypatch) == ""
+
+
+def test_a_terminal_of_unknown_width_shows_a_bar(monkeypatch):
+    monkeypatch.setattr(Terminal, "fileno", lambda self: 2, raising=False)
+    monkeypatch.setattr("os.get_terminal_size", lambda _: os.terminal_size((0, 0)))
+    assert "test: 100%" in evaluate_four_batches(Terminal, monkeypatch)
 
 
 def test_a_long_evaluation_writes_lines_in_a_log(monkeypatch):

@@ -9,7 +9,7 @@ from ram_tf.entry_point import entry_point, note, print_error
 from ram_tf.errors import RamError
 from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting
-from ram_tf.runtime.progress import on_terminal
+from ram_tf.runtime.progress import progress_bar
 from ram_tf.runtime.quiet_import import import_tensorflow
 from ram_tf.serving.model_folder import check_model
 
@@ -159,8 +159,6 @@ def _classify(
     pictures: "PredictedPaths | None",
 ) -> bool:
     """Prints what the model says of files; returns whether one could not be read."""
-    import tqdm
-
     from ram_tf.serving.classify import classify_files
     from ram_tf.serving.image_notes import ImageNotes
     from ram_tf.serving.predictions import line
@@ -170,12 +168,11 @@ def _classify(
         predictor, paths, arguments.resize, arguments.prepare, arguments.rollouts
     )
     names, known, right, broken = predictor.class_names, 0, 0, False
-    hidden = len(paths) < _MANY or not on_terminal()
-    bar = tqdm.tqdm(total=len(paths), unit="file", disable=hidden)
-    with bar:
+    hidden = len(paths) < _MANY
+    with progress_bar(len(paths), "files", "classified", False, hidden) as bar:
         for file in files:
             # The bar is on the terminal that the lines may go to.
-            with contextlib.nullcontext() if bar.disable else bar.external_write_mode():
+            with contextlib.nullcontext() if hidden else bar.external_write_mode():
                 if file.error:
                     print_error(file.error)
                     broken = True

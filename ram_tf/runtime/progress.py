@@ -40,7 +40,12 @@ def environment_of_child() -> dict[str, str]:
 
 
 def progress_bar(
-    total: int, things: str, desc: str, initial: int = 0, at_once: bool = True
+    total: int,
+    things: str,
+    desc: str,
+    at_once: bool = True,
+    hidden: bool = False,
+    initial: int = 0,
 ) -> Any:
     """Returns a tqdm bar on standard error; in a log file it writes a line per minute.
 
@@ -48,9 +53,10 @@ def progress_bar(
       total: how many things there are.
       things: what is counted, a plural.
       desc: what stands before the number.
-      initial: how many are done.
       at_once: whether a log gets its first line now; else after the first minute, so
         that short work leaves none.
+      hidden: whether nothing is shown at all.
+      initial: how many are done.
     """
     import tqdm  # Commands that only ask for a terminal start without it.
 
@@ -67,7 +73,9 @@ def progress_bar(
             "file": _Lines(),
             "leave": False,  # Its last state would be one more line.
         }
-    return tqdm.tqdm(total=total, initial=initial, desc=f"{desc}: ", **shape)
+    return tqdm.tqdm(
+        total=total, initial=initial, desc=f"{desc}: ", disable=hidden, **shape
+    )
 
 
 class CallbackBar:

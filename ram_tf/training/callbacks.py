@@ -39,7 +39,7 @@ class ProgressBar(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         step, last = self.trainer.step, self.trainer.config.train_steps
         said = _COMPILING if step < last else _TRAINED
-        self.bar = progress_bar(last, "steps", said, step)
+        self.bar = progress_bar(last, "steps", said, initial=step)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if self.bar.desc.startswith(_COMPILING):

@@ -51,7 +51,6 @@ SETTINGS = [
         "What a line is: text; json, an object with the locations; or csv.",
         choices=("text", "json", "csv"),
     ),
-    Setting("json", False, "Short for --format=json."),
     Setting("top", 1, "K: name the K most likely classes of an image.", low=1),
     Setting(
         "rollouts",
@@ -68,7 +67,7 @@ _MANY = 64  # Images from which on a bar shows how far it is.
 
 
 def _command(arguments: Arguments) -> int:
-    kind = _check(arguments)
+    _check(arguments)
     import_tensorflow()
     from ram_tf.serving.predictions import csv_header
     from ram_tf.serving.predictor import load_predictor
@@ -88,15 +87,15 @@ def _command(arguments: Arguments) -> int:
                 f"the export's threshold of {sure:g} is not used"
             )
     pictures = _pictures(arguments, predictor)
-    if kind == "csv":
+    if arguments.format == "csv":
         print(csv_header(arguments.top))
     paths, missing = _find(arguments.positional)
-    broken = _classify(arguments, kind, predictor, paths, pictures)
+    broken = _classify(arguments, predictor, paths, pictures)
     return int(missing or broken)
 
 
-def _check(arguments: Arguments) -> str:
-    """Returns the format of a line, or raises before anything is loaded."""
+def _check(arguments: Arguments) -> None:
+    """Raises what can be known before anything is loaded."""
     if not arguments.positional:
         raise RamError("the path of at least one image is required")
     if not arguments.model:
@@ -112,9 +111,6 @@ def _check(arguments: Arguments) -> str:
 
             check_matplotlib()
     check_model(arguments.model)
-    if arguments.json and arguments.format not in ("text", "json"):
-        raise RamError(f"--json: expected no --format={arguments.format} beside it")
-    return "json" if arguments.json else arguments.format
 
 
 def _pictures(arguments: Arguments, predictor: "Predictor") -> "PredictedPaths | None":
@@ -153,7 +149,6 @@ def _find(words: tuple[str, ...]) -> tuple[list[str], bool]:
 
 def _classify(
     arguments: Arguments,
-    kind: str,
     predictor: "Predictor",
     paths: list[str],
     pictures: "PredictedPaths | None",
@@ -167,6 +162,7 @@ def _classify(
     files = classify_files(
         predictor, paths, arguments.resize, arguments.prepare, arguments.rollouts
     )
+    kind = arguments.format
     names, known, right, broken = predictor.class_names, 0, 0, False
     hidden = len(paths) < _MANY
     with progress_bar(len(paths), "files", "classified", False, hidden) as bar:

@@ -537,7 +537,7 @@ def test_predict_goes_on_after_names_that_are_no_text(
     shown = [line.split(": ")[0].split("/")[-1] for line in found.out.splitlines()]
     assert shown == [r"\xe9.png", r"b\xff.png", "c\u00e9.png"]
     assert len(found.err.splitlines()) == 1 and "an empty file" in found.err
-    assert predict.main([words[0], "--json", paths[0]]) == 0
+    assert predict.main([words[0], "--format=json", paths[0]]) == 0
     assert os.fsencode(json.loads(capsys.readouterr().out)["image"]) == os.fsencode(
         paths[0]
     )
@@ -558,7 +558,10 @@ def test_predict_puts_transparency_on_the_background_of_training(
             del metadata["config"]["background"]
         (model / "metadata.json").write_text(json.dumps(metadata))
         capsys.readouterr()
-        assert predict.main([f"--model={model}", "--json", str(path), str(same)]) == 0
+        assert (
+            predict.main([f"--model={model}", "--format=json", str(path), str(same)])
+            == 0
+        )
         first, second = map(json.loads, capsys.readouterr().out.splitlines())
         predicted.append(first["probabilities"])
         if background != "black":
@@ -680,7 +683,7 @@ def test_predict_prints_json_with_the_path_of_glimpses(
     exported, digit, tmp_path, capsys
 ):
     path = write_image(tmp_path / "digit.png", digit)
-    assert predict.main([f"--model={exported}", "--json", str(path)]) == 0
+    assert predict.main([f"--model={exported}", "--format=json", str(path)]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["image"] == str(path)
     assert len(answer["probabilities"]) == 10
@@ -719,7 +722,7 @@ def test_predict_resizes_as_training_data_are(exported, digit, size, tmp_path, c
         f"folder:{tmp_path / 'data'}", image_size=28, validation_size=1
     )
     np.savez(tmp_path / "trained.npz", images=source.split("train").images[:1])
-    words = ["--json", "--resize", path, tmp_path / "trained.npz"]
+    words = ["--format=json", "--resize", path, tmp_path / "trained.npz"]
     assert predict.main([f"--model={exported}", *map(str, words)]) == 0
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     # Two batches, or two rows of one: the last bits may differ.
@@ -737,7 +740,10 @@ def test_predict_makes_colour_gray_for_a_gray_model(
     else:
         PIL.Image.fromarray(image).save(path)
     gray = write_image(tmp_path / "gray.png", digit)
-    assert predict.main([f"--model={exported}", "--json", str(path), str(gray)]) == 0
+    assert (
+        predict.main([f"--model={exported}", "--format=json", str(path), str(gray)])
+        == 0
+    )
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert first["probabilities"] == pytest.approx(second["probabilities"], abs=1e-5)
 

@@ -24,6 +24,7 @@ from ram_tf.tables.markdown import (
     render,
 )
 from ram_tf.tables.readme import headline, whole, with_tables
+from ram_tf.tables.row_figures import with_row_figures
 
 USAGE = """Fills the headers of flagfiles, RESULTS_DIR/tables.md, README and docs.
 
@@ -99,6 +100,10 @@ def outdated(
         if page.exists():
             text = page.read_text(encoding="utf-8")
             new[page] = with_tables(text, to_markdown(tables), page)
+    findings = root / "docs/findings.md"
+    if findings.exists():
+        text = findings.read_text(encoding="utf-8")
+        new[findings] = with_row_figures(text, tables, findings)
     return {
         path: text
         for path, text in new.items()

@@ -12,6 +12,8 @@ Over 250 lines: command lines, flagfiles and `--help` follow one set of rules.
 
 import dataclasses
 import pathlib
+import re
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -235,7 +237,7 @@ def _flagfile(argv: Sequence[str]) -> pathlib.Path | None:
 def help_text(usage: str, settings: Sequence[Any]) -> str:
     """Returns what `--help` prints."""
     lines = [
-        usage,
+        _filled_usage(usage),
         "",
         "  --flagfile=PATH",
         "      Reads flags from a file, one per line.",
@@ -269,9 +271,29 @@ def _flag_lines(settings: Sequence[Any]) -> list[str]:
     lines = []
     for setting in settings:
         lines.append(f"  --{setting.name}={setting.default}")
-        doc = setting.metadata["doc"]
-        lines.append(f"      {doc} ({expectation(setting)})")
+        doc = f"{setting.metadata['doc']} ({expectation(setting)})"
+        lines.append(_filled(doc, indent="      "))
     return lines
+
+
+def _filled(text: str, indent: str = "") -> str:
+    """Breaks a paragraph for a terminal of 80 columns, between words only."""
+    return textwrap.fill(
+        text,
+        80,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _filled_usage(usage: str) -> str:
+    """Breaks the paragraphs of a text anew; what has an indented line stays."""
+    return "\n\n".join(
+        part if re.search(r"^ ", part, re.MULTILINE) else _filled(part)
+        for part in usage.split("\n\n")
+    )
 
 
 def names_of(text: str) -> list[str]:

@@ -280,6 +280,15 @@ def test_flags_file_of_a_run_gives_its_config_back(tmp_path):
     assert parse(CONFIG, [f"--flagfile={directory.flags}"]).config() == config
 
 
+def test_help_fits_80_columns_but_for_its_examples():
+    example = f"  python -m an.example {'--flag=value ' * 9}".rstrip()
+    lines = help_text(f"{'word ' * 40}\n\n{example}", CONFIG).splitlines()
+    assert example in lines
+    lines = [line for line in lines if line != example]
+    # No break would be good in what one flag alone writes.
+    assert max(len(line) for line in lines if not line.startswith("  --")) <= 80
+
+
 def test_help_lists_every_flag_with_default_and_range():
     text = help_text("Usage.", CONFIG)
     assert text.startswith("Usage.\n")

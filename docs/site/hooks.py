@@ -128,7 +128,11 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_content(html: str, page: Any, **_: Any) -> str:
-    """Names the lines of code as links do, and tells mkdocs of them."""
+    """Names the lines of code as links do, and tells mkdocs of them.
+
+    A mean and its deviation stay on one line.
+    """
+    html = html.replace(" ± ", "&nbsp;±&nbsp;")
     if page.file.src_uri.startswith("source/"):
         html = re.sub(r'((?:id|name)="|href="#)__codelineno-\d+-', r"\1line-", html)
         page.present_anchor_ids |= set(re.findall(r'id="(line-\d+)"', html))

@@ -154,16 +154,17 @@ def _table(lines: Sequence[Mapping[str, Any]]) -> str:
     return table_text(rows)
 
 
-def plot(line: dict[str, Any], processor: str) -> bytes:
-    """Draws a line of measure "image_curve"; returns the PNG.
+def plot(line: dict[str, Any], processor: str) -> Any:
+    """Draws a line of measure "image_curve"; returns a matplotlib Figure.
 
     Raises:
       RamError: when matplotlib is not installed.
     """
-    from ram_tf.viz.path_figure import check_matplotlib, to_png
+    from ram_tf.viz.path_figure import check_matplotlib
 
     check_matplotlib()
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullLocator
 
     figure = Figure(figsize=(6, 4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
@@ -172,12 +173,16 @@ def plot(line: dict[str, Any], processor: str) -> bytes:
     axes.loglog(sides, line["conv_ms"], "s--", label="convolutional classifier")
     axes.set_xticks(sides, [str(side) for side in sides])
     axes.set_xticks([], minor=True)
+    # Plain numbers: 10¹ would be written as a formula, which `to_png` takes literally.
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("side of the image, pixels")
-    axes.set_ylabel("one prediction, milliseconds (median)")
-    axes.set_title(f"One image on {processor}", fontsize="medium")
+    axes.set_ylabel("median time, milliseconds")
+    axes.set_title(f"Time of one answer on {processor}", fontsize="medium")
     axes.grid(True, alpha=0.3)
     axes.legend()
-    return to_png(figure)
+    return figure
 
 
 def _command(arguments: Arguments) -> None:
@@ -192,8 +197,10 @@ def _command(arguments: Arguments) -> None:
         found = of_run if "image_curve" in of_run else found
     if found and arguments.figure:
         processor = found.get("machine", {}).get("processor", "this machine")
-        picture = plot(found["image_curve"], processor)
-        write_atomic(pathlib.Path(arguments.figure), picture)
+        from ram_tf.viz.path_figure import to_png
+
+        figure = plot(found["image_curve"], processor)
+        write_atomic(pathlib.Path(arguments.figure), to_png(figure))
     write_atomic(path, page)
     print(f"{path}: figures of {', '.join(runs)}")
 

@@ -39,9 +39,11 @@ _TAKE_THE_BRUSH = """() => {
 }"""
 
 # The pad is of one size and its ink of one colour; what is not needed is not shown.
+# The label of an upload leaves room for the button that takes it away.
 _CSS = """
 #pad button[aria-label="Pan"], #pad button[aria-label="Color"],
 #pad button[aria-label^="Zoom"], #pad .zoom-number, #pad .separator { display: none; }
+#upload label { padding-right: 36px; }
 """
 _PLAIN_TITLES = {
     f"block_title_{name}{mode}": value
@@ -59,7 +61,13 @@ LOOK_OF_PAGE: dict[str, Any] = {
         neutral_hue="slate",
         font=[gr.themes.Font("system-ui"), gr.themes.Font("sans-serif")],
         font_mono=[gr.themes.Font("ui-monospace"), gr.themes.Font("monospace")],
-    ).set(block_title_padding="0px", **_PLAIN_TITLES),
+    ).set(
+        block_title_padding="0px",
+        # Gradio's own is too pale on white: a contrast of 2.6:1.
+        body_text_color_subdued="*neutral_500",
+        block_info_text_color="*neutral_500",
+        **_PLAIN_TITLES,
+    ),
     "css": scene.CSS + _CSS,
 }
 
@@ -169,7 +177,7 @@ def make_page(model: str = "") -> gr.Blocks:
                 0,
                 step=0.05,
                 label="First glimpse, y",
-                info="-1 is the top, 1 the bottom.",
+                info="The centre is 0, the top -1, the bottom 1.",
             )
             x = gr.Slider(
                 -1,
@@ -177,7 +185,7 @@ def make_page(model: str = "") -> gr.Blocks:
                 0,
                 step=0.05,
                 label="First glimpse, x",
-                info="-1 is the left, 1 the right.",
+                info="The centre is 0, the left -1, the right 1.",
             )
             rollouts = gr.Slider(
                 1,

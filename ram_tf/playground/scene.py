@@ -52,6 +52,9 @@ CSS = """
 .ram-policies th, .ram-policies td { text-align: left !important;
   border: 0 !important; padding: 8px 10px 8px 2px !important;
   border-bottom: 1px solid var(--border-color-primary) !important; }
+@media (max-width: 1279px) {  /* What is written below eight tiles would touch. */
+  .ram-tiles { grid-template-columns: repeat(4, minmax(0, 52px)); }
+}
 @media (max-width: 760px) { .ram-scene { grid-template-columns: 1fr; } }
 """
 

@@ -13,6 +13,7 @@ from ram_tf.viz.path_figure import plain_text
 
 _SHOWN = 24  # Combinations in the ranking; more cannot be read.
 _COLUMNS = 2  # Settings side by side.
+_TICK_LETTERS = 40  # Of all values below a chart; more stand aslant.
 _BEST, _LINE = RIGHT, "#e6eaee"
 
 
@@ -48,7 +49,8 @@ def draw_sweep(ranking: Sequence[Ranked], title: str) -> Any:
     left, top, gap, chart = max(0.9, 0.35 + 0.092 * names), 1.35, 1.15, 2.3
     right, width = 0.9, max(left + 5.6, 9.0)
     high = 0.34 * len(shown) + 0.2
-    height = top + high + 0.75 + rows * (chart + gap)
+    charts = top + high + gap + 0.35 * bool(fields)  # Where they begin.
+    height = charts - 0.4 + rows * (chart + gap)
     figure = Figure(figsize=(width, height), dpi=110, facecolor="white")
 
     def place(x: float, y: float, wide: float, tall: float) -> Any:
@@ -62,10 +64,13 @@ def draw_sweep(ranking: Sequence[Ranked], title: str) -> Any:
     write(0.35, 0.25, title, size=18, weight="bold", color=INK)
     write(0.35, 0.72, _subtitle(ranking, len(shown)), size=11, color=FAINT)
     _draw_ranking(place(left, top, width - left - right, high), shown)
+    if fields:
+        said = "by setting: a dot is the mean of one combination"
+        write(0.35, charts - 0.75, said, size=11, color=FAINT)
     part = (width - 0.9 - right + 0.9) / columns
     for index, name in enumerate(fields):
         x = 0.9 + index % columns * part
-        y = top + high + gap + index // columns * (chart + gap)
+        y = charts + index // columns * (chart + gap)
         _draw_setting(place(x, y, part - 0.9, chart), found, name)
     return figure
 
@@ -133,9 +138,13 @@ def _draw_setting(axes: Any, found: Sequence[Ranked], name: str) -> None:
     for label, colour, line in lines:
         axes.plot(places, line, color=colour, lw=1.8, label=label, zorder=1)
     _tidy(axes)
-    axes.set_xticks(places, [texts[value] for value in values], size=10, color=INK)
+    ticks = [texts[value] for value in values]
+    axes.set_xticks(places, ticks, size=10, color=INK)
+    if sum(map(len, ticks)) + 2 * len(ticks) > _TICK_LETTERS:  # They would touch.
+        for tick in axes.get_xticklabels():
+            tick.set(rotation=30, ha="right", rotation_mode="anchor")
     axes.set_title(name, size=12, weight="bold", color=INK, loc="left", pad=8)
-    axes.set_ylabel("validation, %", size=10, color=FAINT)
+    axes.set_ylabel("validation accuracy, %", size=10, color=FAINT)
     axes.margins(x=0.12, y=0.12)
     if len(lines) > 1:
         axes.legend(

@@ -114,7 +114,8 @@ def draw_paths(
     said = [_verdict(path, names, step)[0] for path in paths for step in timed]
     longest = max(map(len, said))
     block_width = max(side + gap + beside + 0.6, 0.4 + 0.135 * longest)
-    width = max(left + columns * block_width, 2 * left + 0.19 * len(title))
+    written = max(0.19 * len(title), 0.105 * len(subtitle))
+    width = max(left + columns * block_width, 2 * left + written)
     height = top + rows * (side + below) - 0.4
     figure = Figure(figsize=(width, height), dpi=110, facecolor="white")
 

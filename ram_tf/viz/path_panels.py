@@ -59,7 +59,10 @@ def draw_image(
     margin = side / 2
     axes.set_xlim(-0.5 - margin, width - 0.5 + margin)
     axes.set_ylim(height - 0.5 + margin, -0.5 - margin)
-    axes.set_xlabel("dark margin: outside the image", size=11, color=FAINT, loc="left")
+    said = "dark margin: outside the image"
+    if record.config.num_scales > 1:
+        said += "\nthin lines: larger scales"
+    axes.set_xlabel(said, size=11, color=FAINT, loc="left")
 
 
 def draw_patches(

@@ -460,6 +460,14 @@ def test_markdown_has_one_table_a_machine_and_the_command_that_made_it():
     ]
 
 
+def test_plot_of_time_against_side_has_plain_numbers():
+    pytest.importorskip("matplotlib")
+    (axes,) = page.plot(LINES[-1], "a processor").axes
+    said = {tick.get_text() for tick in axes.get_yticklabels()}
+    assert {"1", "10", "50"} <= said
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["28", "2048"]
+
+
 @pytest.fixture
 def pages(tmp_path):
     """Writes runs and a page; calls the command on them."""

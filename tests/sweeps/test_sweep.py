@@ -195,6 +195,14 @@ def test_figure_shows_the_ranking_and_a_chart_a_setting():
     assert ticks == ["0.001", "0.01", "0.1"]
 
 
+def test_many_values_stand_aslant_below_a_chart():
+    pairs = read_grid("learning_rate=1e-4,2e-4,5e-4,1e-3,2e-3,5e-3,1e-2 fc_units=4,8")
+    ranking = [Ranked(pair, {0: 0.9}, {}) for pair in pairs]
+    _, many, few = draw_sweep(ranking, "Sweep").axes
+    assert {tick.get_rotation() for tick in many.get_xticklabels()} == {30}
+    assert {tick.get_rotation() for tick in few.get_xticklabels()} == {0}
+
+
 @pytest.mark.slow
 def test_real_sweep_is_stopped_and_ends_as_if_it_never_was(tmp_path):
     """Two combinations of digits, one seed, killed inside the first."""

@@ -19,6 +19,7 @@ from ram_tf.viz.geometry import (
     top_left_px,
 )
 
+_SMALL = 13  # Points; the README shows a figure at under half its size.
 MAX_CLASSES = 10  # Rows of the probability chart; more cannot be read.
 _UNKNOWN = "#2f6fde"  # Of a prediction, where the truth is not known.
 
@@ -62,7 +63,7 @@ def draw_image(
     said = "dark margin: outside the image"
     if record.config.num_scales > 1:
         said += "\nthin lines: larger scales"
-    axes.set_xlabel(said, size=11, color=FAINT, loc="left")
+    axes.set_xlabel(said, size=_SMALL, color=FAINT, loc="left")
 
 
 def draw_patches(
@@ -83,7 +84,7 @@ def draw_patches(
                 spine.set(visible=True, color=colours[step], linewidth=2.5)
     axes.set_xlim(-0.5, record.config.num_glimpses - 0.5)
     axes.set_ylim(0, scales)
-    axes.set_title("what each glimpse saw", size=11, color=FAINT, loc="left", pad=5)
+    axes.set_title("what each glimpse saw", size=_SMALL, color=FAINT, loc="left", pad=5)
 
 
 def draw_probabilities(
@@ -106,13 +107,15 @@ def draw_probabilities(
     axes.set_xlim(-0.5, record.config.num_glimpses - 0.5)
     axes.set_ylim(len(shown) - 0.5, -0.5)
     shown_names = [names[label] for label in shown]
-    axes.set_yticks(range(len(shown)), shown_names, size=11, color=FAINT)
+    axes.set_yticks(range(len(shown)), shown_names, size=_SMALL, color=FAINT)
     for text, label in zip(axes.get_yticklabels(), shown, strict=True):
         if label == (prediction if unknown else path.label):
             text.set(color=_UNKNOWN if unknown else RIGHT, weight="bold")
     steps = range(record.config.num_glimpses)
-    axes.set_xticks(steps, [str(step + 1) for step in steps], size=11, color=FAINT)
-    axes.set_xlabel("how likely after each glimpse", size=11, color=FAINT, loc="left")
+    axes.set_xticks(steps, [str(step + 1) for step in steps], size=_SMALL, color=FAINT)
+    axes.set_xlabel(
+        "disc area: how likely after each glimpse", size=_SMALL, color=FAINT, loc="left"
+    )
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)

@@ -31,6 +31,7 @@ WORTH = {
     "best/translated_8g": "translated MNIST",
     "best/cluttered60_8g": "cluttered MNIST, 60x60",
     "best/cluttered100_8g": "100x100",
+    "best/fashion_mnist_8g": "Fashion-MNIST",
     "policy/translated_4g": "translated CIFAR-10 (a short run)",
     "policy/cifar10_4g": "CIFAR-10 with four glimpses of 8x8 (a short run)",
 }

@@ -10,6 +10,8 @@ from ram_tf.evaluation.anytime import choose_threshold, curve_of_probabilities
 
 BORDER = 0.9  # Of the largest mean; a coordinate beyond it counts as at the border.
 GRID = 16  # Cells a side, to count where glimpses land.
+_WIDE = 0.1  # An interval wider than this is of some 300 images or fewer.
+_TOO_FEW = "; so few images can hardly tell"
 _MANY = 0.25  # A share of coordinates there that is worth a warning.
 
 
@@ -200,5 +202,6 @@ def policy_warnings(evaluation: dict[str, Any]) -> list[str]:
             f"warning: the learned policy ({100 * learned['accuracy']:.2f} %) is "
             f"{verdict} than random glimpses ({100 * random['accuracy']:.2f} %, 95 % "
             f"interval {100 * lowest:.2f} to {100 * highest:.2f})"
+            + (_TOO_FEW if highest - lowest > _WIDE else "")
         )
     return lines

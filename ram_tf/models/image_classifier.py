@@ -467,7 +467,7 @@ def _check_range_of_labels(labels: Any, num_classes: int) -> None:
     expected = f"expected labels from 0 to {num_classes - 1}, as num_classes="
     values = np.asarray(labels)
     if values.dtype.kind not in "biuf":
-        raise RamError(f"{expected}{num_classes}, found {values.flat[0]!r}")
+        raise RamError(f"{expected}{num_classes}, found {values.dtype} values")
     wrong = values[~((values >= 0) & (values < num_classes))]  # NaN is wrong too.
     if wrong.size:
         raise RamError(f"{expected}{num_classes}, found {wrong[0]}")

@@ -135,7 +135,16 @@ class RecurrentAttentionModel(ImageClassifier):
         if load_weights:
             same_classes = model.num_classes == saved["num_classes"]
             fresh = () if same_classes else (model.action_network,)
-            read_weights(model, folder, fresh)
+            try:
+                read_weights(model, folder, fresh)
+            except RamError as error:
+                changed = [f"{name}={value!r}" for name, value in settings.items()]
+                if not changed:
+                    raise
+                raise RamError(
+                    f"preset {str(preset)!r}: expected arguments that fit its weights, "
+                    f"found {', '.join(changed)} ({error})"
+                ) from None
         return model
 
     def __init__(

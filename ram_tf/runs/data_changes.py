@@ -1,7 +1,8 @@
 """In what data differ from those that a run began with, in words."""
 
 import collections
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 _FEW = 3  # Names that a message lists.
@@ -21,15 +22,20 @@ def data_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
         for key in sorted({*before, *now} - {"splits", "dataset"})
         if before.get(key) != now.get(key)
     ]
-    old_splits, new_splits = before["splits"], now["splits"]
-    of_splits = [
-        _split_change(split, old_splits.get(split), found)
-        for split, found in new_splits.items()
-        if _without_names(old_splits.get(split)) != _without_names(found)
+    old, new = before["splits"], now["splits"]
+    changed = [
+        split
+        for split in new
+        if _without_names(old.get(split)) != _without_names(new[split])
     ]
-    if of_splits:
-        changes += _image_changes(old_splits, new_splits)
-    return changes + of_splits
+    if not changed:
+        return changes
+    of_images = _image_changes(list(_images(old)), list(_images(new)))
+    of_splits = [_split_change(split, old.get(split), new[split]) for split in changed]
+    said = [line for line in of_splits if line]
+    if not said and not of_images:
+        said = [f"other images in {', '.join(changed)}"]
+    return changes + of_images + said
 
 
 def _without_names(record: Any) -> Any:
@@ -39,34 +45,28 @@ def _without_names(record: Any) -> Any:
 
 
 def _split_change(split: str, old: Any, now: dict[str, Any]) -> str:
+    """Returns what can be said of a split without its images, perhaps nothing."""
     if not isinstance(old, dict):
         return f"{split} of {now['images']} images, where none was"
-    said = f"{split} of {now['images']} images (was {old.get('images')})"
+    cut = ""
     if old.get("cut") != now.get("cut"):
-        said += f", {now.get('cut')} (was {old.get('cut')})"
-    return said
+        cut = f", {now.get('cut')} (was {old.get('cut')})"
+    if not cut and old.get("images") == now["images"]:
+        return ""
+    return f"{split} of {now['images']} images (was {old.get('images')}){cut}"
 
 
-def _image_changes(old: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Says which images came, went and moved, where the records know single ones."""
-    before, after = list(_images(old)), list(_images(now))
-    if not before or not after:
-        return []
-    come, gone = _missing(after, before), _missing(before, after)
-    # By split, an image that moved is both; what is new or gone is counted already.
-    moved = len(_missing(after, before, with_split=True)) - len(come)
-    lines = []
-    if come:
-        lines.append(f"{len(come)} new{_named(come)}")
-    if gone:
-        lines.append(f"{len(gone)} gone{_named(gone)}")
-    if moved:
-        lines.append(f"{moved} now in another split")
-    return lines
+@dataclasses.dataclass(frozen=True)
+class _Image:
+    """An image of a record: "digest label", of its content and class, and its name."""
 
+    split: str
+    digest: str
+    name: str
 
-# Split, digest and name of an image.
-_Image = tuple[str, str, str]
+    @property
+    def content(self) -> str:
+        return self.digest.split()[0]
 
 
 def _images(splits: dict[str, Any]) -> Iterator[_Image]:
@@ -78,28 +78,62 @@ def _images(splits: dict[str, Any]) -> Iterator[_Image]:
         if not isinstance(names, list) or len(names) != len(digests):
             names = [""] * len(digests)  # A run of an earlier version kept none.
         for digest, name in zip(digests, names, strict=True):
-            yield split, str(digest), str(name)
+            yield _Image(split, str(digest), str(name))
 
 
-def _missing(
-    images: list[_Image], others: list[_Image], with_split: bool = False
-) -> list[_Image]:
-    """Returns the images of one list that the other has not, or has fewer times."""
+def _image_changes(before: list[_Image], after: list[_Image]) -> list[str]:
+    """Says which images came, went and moved, where the records know single ones."""
+    if not before or not after:
+        return []
+    contents = {image.content: image.name for image in before}
+    # Of copies, one that kept its name is the one that was there.
+    kept, gone, come = _paired(before, after, lambda image: (image.digest, image.name))
+    renamed, gone, come = _paired(gone, come, lambda image: image.digest)
+    relabelled, gone, come = _paired(gone, come, lambda image: image.content)
+    moved = sum(old.split != new.split for old, new in kept + renamed)
+    new_names = [
+        f"{image.name}, a copy of {contents[image.content]}"
+        if contents.get(image.content)
+        else image.name
+        for image in come
+    ]
+    lines = [
+        _line("new", new_names),
+        _line("gone", [image.name for image in gone]),
+        _line(
+            "now in another class",
+            [f"{new.name}, was {old.name or 'elsewhere'}" for old, new in relabelled],
+        ),
+        _line("now in another split", [""] * moved),
+    ]
+    return [line for line in lines if line]
 
-    def key(image: _Image) -> tuple[str, ...]:
-        return image[:2] if with_split else image[1:2]
 
-    left = collections.Counter(map(key, others))
-    missing = []
-    for image in images:
-        if left[key(image)]:
-            left[key(image)] -= 1
+def _paired(
+    before: Sequence[_Image],
+    after: Sequence[_Image],
+    key: Callable[[_Image], Hashable],
+) -> tuple[list[tuple[_Image, _Image]], list[_Image], list[_Image]]:
+    """Returns pairs of images of one key, and what is left of each side."""
+    free = collections.defaultdict(list)
+    for image in reversed(before):
+        free[key(image)].append(image)
+    pairs, come = [], []
+    for image in after:
+        if free[key(image)]:
+            pairs.append((free[key(image)].pop(), image))
         else:
-            missing.append(image)
-    return missing
+            come.append(image)
+    used = collections.Counter(id(old) for old, _ in pairs)
+    return pairs, [image for image in before if not used[id(image)]], come
 
 
-def _named(images: list[_Image]) -> str:
-    names = [name for _, _, name in images if name]
-    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
-    return f" ({', '.join(names[:_FEW])}{more})" if names else ""
+def _line(what: str, names: list[str]) -> str:
+    """Returns "2 gone (a.png; b.png)", or nothing of no images."""
+    if not names:
+        return ""
+    known = [name for name in names if name]
+    more = f" and {len(known) - _FEW} more" if len(known) > _FEW else ""
+    return f"{len(names)} {what}" + (
+        f" ({'; '.join(known[:_FEW])}{more})" if known else ""
+    )

@@ -146,7 +146,8 @@ class RunDirectory:
         if changes:
             raise RamError(
                 f"--run_dir={self.path}: expected the data that the run began with, "
-                f"found other: {'; '.join(changes)}"
+                f"found other: {'; '.join(changes)}; restore them, or train anew in "
+                "another folder"
             )
 
     def begin(

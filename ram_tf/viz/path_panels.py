@@ -113,9 +113,7 @@ def draw_probabilities(
             text.set(color=_UNKNOWN if unknown else RIGHT, weight="bold")
     steps = range(record.config.num_glimpses)
     axes.set_xticks(steps, [str(step + 1) for step in steps], size=_SMALL, color=FAINT)
-    axes.set_xlabel(
-        "disc area: how likely after each glimpse", size=_SMALL, color=FAINT, loc="left"
-    )
+    axes.set_xlabel("disc area: probability", size=_SMALL, color=FAINT, loc="left")
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)

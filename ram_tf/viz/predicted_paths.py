@@ -76,8 +76,8 @@ class PredictedPaths:
         subtitle = self._predictor.name
         if self._rollouts > 1:
             subtitle += (
-                f".  The first of {self._rollouts} rollouts, whose mean is the "
-                "prediction."
+                f".  Shown is the first of {self._rollouts} rollouts; the prediction "
+                "is the mean of all, and may differ."
             )
         if any("glimpses" in prediction.values for _, prediction in self._kept):
             sure = self._predictor.metadata["threshold"]

@@ -592,3 +592,13 @@ def test_reading_a_folder_tells_how_far_it_is(tmp_path):
     assert [total for _, total in told] == [140] * len(told)
     done = [count for count, _ in told]
     assert done == sorted(done) and done[-1] == 140 and len(done) > 1
+
+
+def test_one_image_is_no_images(tmp_path):
+    write_images(tmp_path / "a", 6)
+    (tmp_path / "b").mkdir()
+    for number in range(3):
+        (tmp_path / "a" / f"{number}.png").rename(tmp_path / "b" / f"{number}.png")
+    said = summary(tmp_path)
+    assert "test: 1 image (" in said and ", image 6 by content" in said
+    assert "warning: test has no image of" in said

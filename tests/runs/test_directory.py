@@ -200,6 +200,7 @@ def records(*, named=True, **images):
     splits = {}
     for split, words in images.items():
         digests, names = zip(*(word.split() for word in words), strict=True)
+        digests = [digest.replace("_", " ") for digest in digests]  # With its label.
         splits[split] = {"images": len(words), "image_digests": list(digests)}
         if named:
             splits[split]["image_names"] = list(names)
@@ -214,24 +215,33 @@ BEFORE = {"train": ["a 1.png", "b 2.png", "b 3.png"], "test": ["c 4.png"]}
     [
         (
             {"train": ["a 1.png", "b 2.png", "d 5.png"], "test": ["c 4.png"]},
-            "1 new (5.png); 1 gone (3.png); train of 3 images (was 3)",
+            "1 new (5.png); 1 gone (3.png)",
         ),
         (
             {"train": ["a 1.png", "b 2.png", "c 4.png"], "test": ["b 3.png"]},
-            "2 now in another split; train of 3 images (was 3); "
-            "test of 1 images (was 1)",
+            "2 now in another split",
         ),
         (
             {"train": ["b 2.png", "b 3.png", "c 4.png"], "test": ["d 5.png"]},
-            "1 new (5.png); 1 gone (1.png); 1 now in another split; "
-            "train of 3 images (was 3); test of 1 images (was 1)",
+            "1 new (5.png); 1 gone (1.png); 1 now in another split",
         ),
         (
             {"train": [f"{x} {x}.png" for x in "abbefghi"], "test": ["c 4.png"]},
-            "5 new (e.png, f.png, g.png and 2 more); train of 8 images (was 3)",
+            "5 new (e.png; f.png; g.png and 2 more); train of 8 images (was 3)",
+        ),
+        (
+            {
+                "train": ["a 0.png", "a 1.png", "b 2.png", "b 3.png"],
+                "test": ["c 4.png"],
+            },
+            "1 new (0.png, a copy of 1.png); train of 4 images (was 3)",
+        ),
+        (
+            {"train": ["a_1 9.png", "b 2.png", "b 3.png"], "test": ["c 4.png"]},
+            "1 now in another class (9.png, was 1.png)",
         ),
     ],
-    ids=["one for another", "moved", "cut otherwise", "many"],
+    ids=["one for another", "moved", "cut otherwise", "many", "copied", "relabelled"],
 )
 def test_check_data_names_what_changed(now, words, tmp_path):
     directory = RunDirectory(tmp_path)
@@ -244,7 +254,7 @@ def test_check_data_names_what_changed(now, words, tmp_path):
         directory.check_data(records(**now))
     assert str(caught.value) == (
         f"--run_dir={tmp_path}: expected the data that the run began with, found "
-        f"other: {words}"
+        f"other: {words}; restore them, or train anew in another folder"
     )
 
 
@@ -265,7 +275,7 @@ def test_check_data_of_earlier_versions(tmp_path):
     save_nothing(directory)
     directory.check_data(records(**BEFORE))
     now = records(train=["a 1.png", "b 2.png", "d 5.png"], test=["c 4.png"])
-    with pytest.raises(RamError, match=r"1 new \(5.png\); 1 gone; train of 3"):
+    with pytest.raises(RamError, match=r"1 new \(5.png\); 1 gone; restore"):
         directory.check_data(now)
     directory.data.write_text("1")
     with pytest.raises(RamError, match="data.json: expected an object of the run's"):
@@ -288,7 +298,7 @@ def test_check_data_of_tfds_names_version_and_cut(tmp_path):
         directory.check_data(now)
     assert str(caught.value).endswith(
         "version 1.0.0 (now 2.0.0); train of 8 images (was 9), train[0:8] (was "
-        "train[0:9])"
+        "train[0:9]); restore them, or train anew in another folder"
     )
 
 
@@ -297,3 +307,12 @@ def test_begin_takes_names_that_are_no_text(tmp_path):
     directory.begin(Config(dataset="folder:\udce9"), ["cat", "dog"])
     assert b"--dataset=folder:\xe9\n" in directory.flags.read_bytes()
     assert directory.read_config().dataset == "folder:\udce9"
+
+
+def test_check_data_of_other_images_says_so_without_their_digests(tmp_path):
+    directory = RunDirectory(tmp_path)
+    before = {"splits": {"train": {"images": 3, "digest": "a"}}}
+    directory.begin(Config(), ["cat", "dog"], before)
+    save_nothing(directory)
+    with pytest.raises(RamError, match="found other: other images in train; restore"):
+        directory.check_data({"splits": {"train": {"images": 3, "digest": "b"}}})

@@ -113,7 +113,7 @@ class Source(abc.ABC):
                 order = np.argsort(counts, kind="stable")
                 parts = [f"{parts[order[0]]} to {parts[order[-1]]} a class"]
             lines.append(
-                f"  {name}: {len(labels):,} images ({', '.join(parts)}), "
+                f"  {name}: {counted(len(labels), 'image')} ({', '.join(parts)}), "
                 f"{shown(self.split_description[name])}"
             )
         for name in ("validation", "test"):
@@ -130,6 +130,11 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def _read(self, name: SplitName) -> ImageSet: ...
+
+
+def counted(count: int, thing: str) -> str:
+    """Returns "1 image" or "1,200 images"."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def validation_count(dataset: str, available: int, validation_size: int) -> int:

@@ -181,7 +181,10 @@ class FolderSource(Source):
                 n for label, n in enumerate(self.class_names) if not counts[label]
             ]
             if missing and self._files[split]:
-                lines.append(f"{split} has no image of {', '.join(missing[:5])}")
+                lines.append(
+                    f"warning: {split} has no image of {some(missing)}; folders train, "
+                    "validation and test of your own would mend that"
+                )
         single = [
             name
             for label, name in enumerate(self.class_names)
@@ -225,8 +228,8 @@ class FolderSource(Source):
         files = self._files["train"]
         end = len(files)
         start = _boundary(files, end - size, before)
-        self._set(split, files[start:], f"images {start + 1} to {end} by content")
-        self._set("train", files[:start], f"images 1 to {start} by content")
+        self._set(split, files[start:], _range(start + 1, end))
+        self._set("train", files[:start], _range(1, start))
         self._is_cut = self._is_cut or size > 0
 
     def _find_shape(self, image_size: int) -> None:
@@ -274,6 +277,12 @@ class FolderSource(Source):
         is_are = "is" if len(others) == 1 else "are"
         also = f"; {len(others)} more {is_are} broken: {more}" if others else ""
         return RamError(f"{path}: {error}{also}")
+
+
+def _range(first: int, last: int) -> str:
+    if first > last:
+        return "none"
+    return f"image{f' {first}' if first == last else f's {first} to {last}'} by content"
 
 
 def _span(sides: tuple[int, ...]) -> str:

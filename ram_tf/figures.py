@@ -106,7 +106,10 @@ def _of_preset(
 ) -> tuple[PathRecord, list[GlimpsePath], float | None]:
     """Returns what a preset did on the images, what is drawn, and its test accuracy."""
     if not arguments.model.startswith(PRESET):
-        raise RamError(f"--model={arguments.model}: expected preset:NAME")
+        raise RamError(
+            f"--model={arguments.model}: expected preset:NAME; of an export, "
+            "ram_tf.predict --figure draws paths"
+        )
     check_model(arguments.model)
     import_tensorflow()
     from ram_tf.models.presets import load_preset

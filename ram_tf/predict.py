@@ -143,7 +143,9 @@ def _find(words: tuple[str, ...]) -> tuple[list[str], bool]:
         paths += found
         if others:
             files = "1 other file is" if others == 1 else f"{others} other files are"
-            _note(f"{word}: {files} left out, {len(found)} taken")
+            _note(
+                f"{word}: {files} left out (hidden, or no picture), {len(found)} taken"
+            )
     return paths, missing
 
 

@@ -312,7 +312,7 @@ def test_predict_takes_folders_and_goes_on_after_errors(exported, pictures, caps
     assert len(found.out.splitlines()) == 5
     lines = found.err
     assert lines.count("\n") == 3
-    assert "1 other file is left out, 6 taken" in lines
+    assert "1 other file is left out (hidden, or no picture), 6 taken" in lines
     assert "9.png: expected an image" in lines
     assert f"{pictures / '*.jpg'}: expected files whose names match this" in lines
 

@@ -921,6 +921,7 @@ def test_train_writes_only_its_progress_to_standard_error(tmp_path):
         "--model=fc",
         "--fc_units=4",
         "--train_steps=20",
+        "--eval_every=20",
         "--jit_compile=off",
     )
     assert found.returncode == 0
@@ -933,8 +934,9 @@ def test_train_writes_only_its_progress_to_standard_error(tmp_path):
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
 def test_train_goes_on_where_progress_cannot_be_written(redirection, tmp_path):
-    flags = ["--model=fc", "--fc_units=4", "--train_steps=20", "--jit_compile=off"]
-    words = ["-m", "ram_tf.train", f"--run_dir={tmp_path / 'run'}", *flags]
+    flags = ["--model=fc", "--fc_units=4", "--train_steps=20", "--eval_every=20"]
+    run = f"--run_dir={tmp_path / 'run'}"
+    words = ["-m", "ram_tf.train", run, *flags, "--jit_compile=off"]
     found = run_python(*words, redirection=redirection)
     assert found.returncode == 0
     assert found.stdout.startswith("run, seed 0: test accuracy ")

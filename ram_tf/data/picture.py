@@ -57,7 +57,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _PNG = b"\x89PNG\r\n\x1a\n"
-_TIFF = (b"II", b"MM")
+_TIFF = (b"II", b"MM")  # How it begins, in either order of bytes.
 _PNG_CHECKED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")  # What pixels rest on.
 _TIFF_BITS, _TIFF_PHOTOMETRIC = 258, 262
 

@@ -66,7 +66,7 @@ class _Image:
 
     @property
     def content(self) -> str:
-        return self.digest.split()[0]
+        return self.digest.partition(" ")[0]
 
 
 def _images(splits: dict[str, Any]) -> Iterator[_Image]:

@@ -37,6 +37,13 @@ def did_you_mean(
     return f"{lead}did you mean {prefix}{near[0]}?" if near else ""
 
 
+def few_of(names: Iterable[str], count: int = 5, separator: str = ", ") -> str:
+    """Returns the first few names, and how many more there are."""
+    listed = list(names)
+    more = f" and {len(listed) - count} more" if len(listed) > count else ""
+    return separator.join(listed[:count]) + more
+
+
 class WorkerLost(RamError):
     """Another worker of the job is gone, and with it what TensorFlow had under way.
 

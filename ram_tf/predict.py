@@ -167,7 +167,9 @@ def _classify(
     kind = arguments.format
     names, known, right, broken = predictor.class_names, 0, 0, False
     hidden = len(paths) < _MANY
-    with progress_bar(len(paths), "files", "classified", False, hidden) as bar:
+    with progress_bar(
+        len(paths), "files", "classified", at_once=False, hidden=hidden
+    ) as bar:
         for file in files:
             # The bar is on the terminal that the lines may go to.
             with contextlib.nullcontext() if hidden else bar.external_write_mode():

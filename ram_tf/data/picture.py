@@ -162,19 +162,15 @@ def _without_warnings() -> Iterator[None]:
 @contextlib.contextmanager
 def _without_stderr() -> Iterator[None]:
     """Closes the process's standard error, where libtiff writes, to all its threads."""
-    kept = nowhere = None
-    with contextlib.suppress(OSError):  # Closed altogether.
-        kept = os.dup(2)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-    try:
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # Closed altogether.
+            kept = os.dup(2)
+            stack.callback(os.close, kept)
+            stack.callback(os.dup2, kept, 2)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            stack.callback(os.close, nowhere)
+            os.dup2(nowhere, 2)
         yield
-    finally:
-        if kept is not None:
-            os.dup2(kept, 2)
-        for descriptor in (kept, nowhere):
-            if descriptor is not None:
-                os.close(descriptor)
 
 
 _QUIET = _Shared(_without_warnings)

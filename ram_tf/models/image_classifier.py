@@ -100,8 +100,9 @@ class ImageClassifier(keras.Model):
     def _check(self, images: Any) -> None:
         check_images(images)
         if self.built:
-            check_channels(images, self.image_shape[-1])
-            _warn_of_size(images, self.image_shape)
+            built_for = self.image_shape
+            check_channels(images, built_for[-1])
+            _warn_of_size(images, built_for)
         _warn_of_range(images)
 
     @property

@@ -138,12 +138,12 @@ class RecurrentAttentionModel(ImageClassifier):
             try:
                 read_weights(model, folder, fresh)
             except RamError as error:
-                changed = [f"{name}={value!r}" for name, value in settings.items()]
-                if not changed:
+                if not settings:
                     raise
+                changed = ", ".join(f"{name}={settings[name]!r}" for name in settings)
                 raise RamError(
                     f"preset {str(preset)!r}: expected arguments that fit its weights, "
-                    f"found {', '.join(changed)} ({error})"
+                    f"found {changed} ({error})"
                 ) from None
         return model
 

@@ -5,6 +5,8 @@ import dataclasses
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
+from ram_tf.errors import few_of
+
 _FEW = 3  # Names that a message lists.
 _NAMES = "image_names"  # What files are called changes nothing.
 _DIGESTS = "image_digests"
@@ -104,7 +106,7 @@ def _image_changes(before: list[_Image], after: list[_Image]) -> list[str]:
             "now in another class",
             [f"{new.name}, was {old.name or 'elsewhere'}" for old, new in relabelled],
         ),
-        _line("now in another split", [""] * moved),
+        f"{moved} now in another split" if moved else "",
     ]
     return [line for line in lines if line]
 
@@ -124,8 +126,8 @@ def _paired(
             pairs.append((free[key(image)].pop(), image))
         else:
             come.append(image)
-    used = collections.Counter(id(old) for old, _ in pairs)
-    return pairs, [image for image in before if not used[id(image)]], come
+    used = {id(old) for old, _ in pairs}
+    return pairs, [image for image in before if id(image) not in used], come
 
 
 def _line(what: str, names: list[str]) -> str:
@@ -133,7 +135,4 @@ def _line(what: str, names: list[str]) -> str:
     if not names:
         return ""
     known = [name for name in names if name]
-    more = f" and {len(known) - _FEW} more" if len(known) > _FEW else ""
-    return f"{len(names)} {what}" + (
-        f" ({'; '.join(known[:_FEW])}{more})" if known else ""
-    )
+    return f"{len(names)} {what}" + (f" ({few_of(known, _FEW, '; ')})" if known else "")

@@ -61,8 +61,6 @@ def progress_bar(
     import tqdm  # Commands that only ask for a terminal start without it.
 
     shape: dict[str, Any] = {"mininterval": 1.0, "dynamic_ncols": True, "unit": things}
-    if _has_no_width():
-        shape |= {"dynamic_ncols": False, "ncols": _COLUMNS, "nrows": _ROWS}
     if not shows_bars():
         shape = {
             "mininterval": _SECONDS_PER_LINE,
@@ -73,6 +71,8 @@ def progress_bar(
             "file": _Lines(),
             "leave": False,  # Its last state would be one more line.
         }
+    elif _has_no_width():
+        shape |= {"dynamic_ncols": False, "ncols": _COLUMNS, "nrows": _ROWS}
     return tqdm.tqdm(
         total=total, initial=initial, desc=f"{desc}: ", disable=hidden, **shape
     )

@@ -8,7 +8,7 @@ is out of date.
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ram_tf.entry_point import entry_point, say
 from ram_tf.files import write_atomic
@@ -94,16 +94,17 @@ def outdated(
     if any(row.seeds for table in tables for row in table.rows):
         new[pathlib.Path(results_dir) / "tables.md"] = render(tables, sources)
     root = pathlib.Path(experiments_dir).parent
-    pages = {"README.md": headline, "docs/reproduction.md": whole}
-    for name, to_markdown in pages.items():
+    pages: dict[str, Callable[[str, pathlib.Path], str]] = {
+        "README.md": lambda text, page: with_tables(text, headline(tables), page),
+        "docs/reproduction.md": lambda text, page: with_tables(
+            text, whole(tables), page
+        ),
+        "docs/findings.md": lambda text, page: with_row_figures(text, tables, page),
+    }
+    for name, fill in pages.items():
         page = root / name
         if page.exists():
-            text = page.read_text(encoding="utf-8")
-            new[page] = with_tables(text, to_markdown(tables), page)
-    findings = root / "docs/findings.md"
-    if findings.exists():
-        text = findings.read_text(encoding="utf-8")
-        new[findings] = with_row_figures(text, tables, findings)
+            new[page] = fill(page.read_text(encoding="utf-8"), page)
     return {
         path: text
         for path, text in new.items()

@@ -574,8 +574,13 @@ def test_bound_of_the_images_size_needs_one_size():
     "settings", [{"core": "none"}, {"location_spread": 0.0}, {"core": "lstm"}]
 )
 def test_preset_s_weights_are_not_left_out(settings):
-    with pytest.raises(RamError, match="expected the weights of the model"):
+    with pytest.raises(RamError, match="expected the weights of the model") as caught:
         RecurrentAttentionModel.from_preset("demo", **settings)
+    ((name, value),) = settings.items()
+    assert f"preset 'demo': expected arguments that fit its weights, found {name}=" in (
+        str(caught.value)
+    )
+    assert repr(value) in str(caught.value)
 
 
 def test_presets_take_names_of_their_own():

@@ -22,8 +22,8 @@ from ram_tf.data.sources.base import (
     SplitRecord,
     validation_count,
 )
-from ram_tf.data.sources.folder_layout import Layout, some
-from ram_tf.errors import RamError
+from ram_tf.data.sources.folder_layout import Layout
+from ram_tf.errors import RamError, few_of
 from ram_tf.files import shown
 from ram_tf.runtime.cpu_affinity import usable_cores
 
@@ -182,8 +182,8 @@ class FolderSource(Source):
             ]
             if missing and self._files[split]:
                 lines.append(
-                    f"warning: {split} has no image of {some(missing)}; folders train, "
-                    "validation and test of your own would mend that"
+                    f"warning: {split} has no image of {few_of(missing)}; folders "
+                    "train, validation and test of your own would mend that"
                 )
         single = [
             name
@@ -273,7 +273,7 @@ class FolderSource(Source):
             file.path: file.error for file, _ in [*first, *self._all()] if file.error
         }
         (path, error), *others = broken.items()
-        more = some([shown(other) for other, _ in others], _MOST_BROKEN)
+        more = few_of([shown(other) for other, _ in others], _MOST_BROKEN)
         is_are = "is" if len(others) == 1 else "are"
         also = f"; {len(others)} more {is_are} broken: {more}" if others else ""
         return RamError(f"{path}: {error}{also}")
@@ -282,7 +282,9 @@ class FolderSource(Source):
 def _range(first: int, last: int) -> str:
     if first > last:
         return "none"
-    return f"image{f' {first}' if first == last else f's {first} to {last}'} by content"
+    if first == last:
+        return f"image {first} by content"
+    return f"images {first} to {last} by content"
 
 
 def _span(sides: tuple[int, ...]) -> str:

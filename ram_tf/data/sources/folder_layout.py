@@ -9,11 +9,10 @@ import collections
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterable
 
 from ram_tf.data.picture import SUFFIXES
 from ram_tf.data.sources.base import SPLITS
-from ram_tf.errors import RamError
+from ram_tf.errors import RamError, few_of
 from ram_tf.files import shown
 
 _SPLIT_NAMES = {
@@ -26,7 +25,6 @@ _DROPPINGS = frozenset(
     ("__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found")
     + ("system volume information", "__pycache__")
 )
-_FEW = 5  # Names that a message lists.
 
 Listing = list[tuple[pathlib.Path, int]]
 
@@ -212,20 +210,20 @@ class Layout:
             if len(names) > 1 or names[0].lower() in _SPLIT_NAMES:
                 raise self._error(
                     f"expected folders of classes in {train.path}, found {name} alone, "
-                    f"which holds folders itself ({some(names)}); "
+                    f"which holds folders itself ({few_of(names)}); "
                     f"give --dataset=folder:{train.folders[0].path}"
                 )
         for name, names in inner.items():
             if all(each.lower() in _SPLIT_NAMES for each in names):
                 raise self._error(
                     f"expected split folders above class folders ("
-                    f"{train.path}/train/{name}), found them in {name}: {some(names)}"
+                    f"{train.path}/train/{name}), found them in {name}: {few_of(names)}"
                 )
         shared = [set(names) for names in inner.values() if len(names) > 1]
         if len(shared) > 1 and all(names == shared[0] for names in shared):
             raise self._error(
                 f"expected images in the folders of {train.path}, found the same "
-                f"folders in each ({some(sorted(shared[0]))}): which are the classes?"
+                f"folders in each ({few_of(sorted(shared[0]))}): which are the classes?"
             )
 
     def _list(self, split: str, root: Folder) -> Listing:
@@ -239,7 +237,7 @@ class Layout:
                     continue
                 raise RamError(
                     f"{folder.path}: expected one of the classes of training, "
-                    f"{some(self.class_names, 20)}"
+                    f"{few_of(self.class_names, 20)}"
                 )
             if not images and split == "train":
                 raise RamError(
@@ -250,15 +248,8 @@ class Layout:
             if deeper:
                 self.notes.append(
                     f"{len(images) - len(folder.images):,} images in folders of "
-                    f"{folder.path} ({some(deeper)}) are read as {folder.name}"
+                    f"{folder.path} ({few_of(deeper)}) are read as {folder.name}"
                 )
             label = self.class_names.index(folder.name)
             listing += [(path, label) for path in images]
         return listing
-
-
-def some(names: Iterable[str], count: int = _FEW) -> str:
-    """Returns the first few names, and how many more there are."""
-    listed = list(names)
-    more = f" and {len(listed) - count} more" if len(listed) > count else ""
-    return ", ".join(listed[:count]) + more

@@ -11,7 +11,7 @@ from PIL import Image
 from ram_tf.evaluation.palette import glimpse_colours, ink_on
 from ram_tf.playground.looks import PolicyPrediction
 from ram_tf.serving.predictor import Path, Predictor
-from ram_tf.viz.geometry import centre_px, cut_patches, top_left_px
+from ram_tf.viz.geometry import centre_px, cut_patches, moved_apart_px, top_left_px
 
 MAX_CLASSES = 10  # Bars; of more classes the most likely are shown.
 
@@ -134,7 +134,6 @@ def _picture(
             f'stroke-width="{0.22 * unit:.2f}" stroke-opacity="{faint}"/>'
         )
     path = locations[0]
-    points = centre_px(path, (height, width)) + 0.5
     for at in range(step + 1):
         now = at == step
         for k in range(model.num_scales):
@@ -147,8 +146,10 @@ def _picture(
                 f'fill="none" stroke="{paint[at]}" stroke-width="{wide:.2f}" '
                 f'stroke-opacity="{opacity:.2f}" rx="{0.3 * unit:.2f}"/>'
             )
+    centres = centre_px(path, (height, width))
+    marks = moved_apart_px(centres, 1.8 * unit, (height, width))
     for at in range(step + 1):
-        (y, x), radius = points[at], (1.05 if at == step else 0.8) * unit
+        (y, x), radius = marks[at] + 0.5, (1.05 if at == step else 0.8) * unit
         ink = ink_on(paint[at])
         parts.append(
             f'<circle cx="{x:.2f}" cy="{y:.2f}" r="{radius:.2f}" fill="{paint[at]}" '

@@ -16,9 +16,11 @@ from ram_tf.viz.geometry import (
     PathRecord,
     centre_px,
     cut_patches,
+    moved_apart_px,
     top_left_px,
 )
 
+_MARK = 14  # Points, the width of the disc with a glimpse's number.
 _SMALL = 13  # Points; the README shows a figure at under half its size.
 MAX_CLASSES = 10  # Rows of the probability chart; more cannot be read.
 _UNKNOWN = "#2f6fde"  # Of a prediction, where the truth is not known.
@@ -27,14 +29,23 @@ _UNKNOWN = "#2f6fde"  # Of a prediction, where the truth is not known.
 def draw_image(
     axes: Any, path: GlimpsePath, record: PathRecord, colours: Sequence[str]
 ) -> None:
-    """The image with the outlines of the patches and the numbered path."""
+    """The image with the outlines of the patches and the numbered path.
+
+    Where numbers would hide each other they stand beside the path.
+    """
     from matplotlib.patches import Rectangle
 
     height, width = path.image.shape[:2]
     side = record.config.patch_size
     _show(axes, path.image)
     axes.set_facecolor(OUTSIDE)
-    points = centre_px(path.locations[: len(colours)], (height, width))
+    margin = side / 2
+    axes.set_xlim(-0.5 - margin, width - 0.5 + margin)
+    axes.set_ylim(height - 0.5 + margin, -0.5 - margin)
+    every_point = centre_px(path.locations, (height, width))
+    # Of all glimpses: in an animation a number stays where it is.
+    marks = moved_apart_px(every_point, _MARK * _px_per_point(axes), (height, width))
+    points = every_point[: len(colours)]
     axes.plot(points[:, 1], points[:, 0], color="white", lw=1.5, alpha=0.8, zorder=3)
     for step, (y, x) in enumerate(points):
         for k in range(record.config.num_scales):
@@ -51,15 +62,17 @@ def draw_image(
                     zorder=2,
                 )
             )
-        axes.plot(x, y, "o", ms=14, color=colours[step], mec="white", mew=1, zorder=4)
-        axes.text(
-            x, y, str(step + 1), size=9, weight="bold",
-            color=ink_on(colours[step]),
-            ha="center", va="center_baseline", zorder=5,
+        mark_y, mark_x = marks[step]
+        axes.plot([x, mark_x], [y, mark_y], color=colours[step], lw=2, zorder=4)
+        axes.plot(
+            mark_x, mark_y, "o", ms=_MARK, color=colours[step], mec="white", mew=1,
+            zorder=5,
         )  # fmt: skip
-    margin = side / 2
-    axes.set_xlim(-0.5 - margin, width - 0.5 + margin)
-    axes.set_ylim(height - 0.5 + margin, -0.5 - margin)
+        axes.text(
+            mark_x, mark_y, str(step + 1), size=9, weight="bold",
+            color=ink_on(colours[step]),
+            ha="center", va="center_baseline", zorder=6,
+        )  # fmt: skip
     said = "dark margin: outside the image"
     if record.config.num_scales > 1:
         said += "\nthin lines: larger scales"
@@ -125,6 +138,14 @@ def _shown_classes(path: GlimpsePath) -> list[int]:
     if path.label != UNKNOWN:
         best[path.label] = np.inf
     return sorted(int(label) for label in np.argsort(-best)[:MAX_CLASSES])
+
+
+def _px_per_point(axes: Any) -> float:
+    """How many pixels of the image are as long as a point of the page."""
+    (left, right), box = axes.get_xlim(), axes.get_window_extent()
+    (below, above) = axes.get_ylim()
+    per_inch = max((right - left) / box.width, abs(above - below) / box.height)
+    return float(per_inch * axes.figure.dpi / 72)
 
 
 def _show(axes: Any, image: np.ndarray) -> None:

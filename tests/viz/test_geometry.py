@@ -13,6 +13,7 @@ from ram_tf.viz.geometry import (
     GlimpsePath,
     choose_paths,
     cut_patches,
+    moved_apart_px,
     read_paths,
     top_left_px,
 )
@@ -97,3 +98,30 @@ def test_read_paths_names_the_fault(tmp_path):
     write_run(tmp_path, [0], [0], model="fc")
     with pytest.raises(RamError, match="expected a run of --model=ram"):
         read_paths(directory)
+
+
+def distances(points: np.ndarray) -> np.ndarray:
+    apart = points[:, None] - points[None]
+    return np.hypot(apart[..., 0], apart[..., 1])[np.triu_indices(len(points), 1)]
+
+
+@pytest.mark.parametrize("spot", [(0, 0), (27, 27), (13.5, 9), (0, 13)])
+def test_marks_on_one_spot_are_moved_apart_but_stay_in_the_image(spot):
+    moved = moved_apart_px(np.full((8, 2), spot), 2.0, (28, 28))
+    assert distances(moved).min() > 1.9
+    assert moved.min() >= 0 and moved.max() <= 27
+    assert np.abs(moved - spot).max() < 8
+
+
+def test_marks_move_no_more_than_it_takes():
+    points = np.array([[3, 3], [3, 3.5], [20, 20], [20, 8]], np.float32)
+    moved = moved_apart_px(points, 2.0, (28, 28))
+    np.testing.assert_array_equal(moved[2:], points[2:])
+    np.testing.assert_allclose(moved[:2].mean(0), points[:2].mean(0))
+    np.testing.assert_allclose(np.hypot(*(moved[0] - moved[1])), 2.0, rtol=0.02)
+    np.testing.assert_array_equal(points[0], [3, 3])  # The path itself stays.
+
+
+def test_marks_of_a_tiny_image_are_moved_as_far_as_it_reaches():
+    moved = moved_apart_px(np.zeros((3, 2)), 2.0, (1, 1))
+    np.testing.assert_array_equal(moved, np.zeros((3, 2)))

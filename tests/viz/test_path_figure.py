@@ -89,6 +89,25 @@ def test_figure_draws_the_path_at_its_pixels(tmp_path):
     np.testing.assert_allclose(line.get_xdata(), expected[:, 1], rtol=1e-5)
 
 
+@pytest.mark.parametrize("shown", [None, 3])
+def test_numbers_of_glimpses_at_one_spot_can_all_be_read(shown):
+    spots = np.array([[0, 0], [0.5, 0.5], [0.5, 0.5], [0, 0.02]], np.float32)
+    thoughts = np.full([4, 2], 0.5, np.float32)
+    path = GlimpsePath(np.zeros([28, 28, 1], np.uint8), 0, spots, thoughts)
+    record = PathRecord(Config(num_glimpses=4), [path], ["a", "b"])
+    axes = draw_paths([path], record, "title", shown=shown).axes[0]
+    places = {
+        text.get_text(): axes.transData.transform(text.get_position())
+        for text in axes.texts
+    }
+    assert sorted(places) == ["1", "2", "3", "4"][:shown]
+    inches = {
+        (one, other): np.hypot(*(places[one] - places[other])) / axes.figure.dpi
+        for one, other in itertools.combinations(places, 2)
+    }
+    assert min(inches.values()) > 13 / 72, inches  # Points of a disc.
+
+
 def test_figures_command_writes_equal_pngs_without_tensorflow(tmp_path):
     write_run(tmp_path, [0, 1, 2], [0, 1, 3])
     first, second = tmp_path / "a.png", tmp_path / "b.png"

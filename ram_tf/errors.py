@@ -1,8 +1,11 @@
-"""The exceptions that the package raises for what a user does or can put right."""
+"""The errors and warnings of what a user does or can put right."""
 
 import difflib
 import re
-from collections.abc import Iterable
+import sys
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class RamError(ValueError):
@@ -42,6 +45,19 @@ def few_of(names: Iterable[str], count: int = 5, separator: str = ", ") -> str:
     listed = list(names)
     more = f" and {len(listed) - count} more" if len(listed) > count else ""
     return separator.join(listed[:count]) + more
+
+
+def warn(text: str) -> None:
+    """Warns, at the line outside this package and Keras that the work came from."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and _is_library(frame.f_globals):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, stacklevel=level)
+
+
+def _is_library(variables: Mapping[str, Any]) -> bool:
+    name = str(variables.get("__name__", ""))
+    return name.split(".")[0] in ("ram_tf", "keras", "tensorflow")
 
 
 class WorkerLost(RamError):

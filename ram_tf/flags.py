@@ -124,9 +124,12 @@ def expand_flagfiles(
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "not a text file"
+            # A relative path says little where the reader is in another folder.
+            whole = str(path.absolute())
+            where = "" if value == whole else f" at {whole}"
             raise RamError(
-                f"{origin}--flagfile={value}: expected a text file of flags"
-                f"{f' at {path}' if origin else ''}, found: {reason}"
+                f"{origin}--flagfile={value}: expected a text file of flags{where}, "
+                f"found: {reason}"
             ) from None
         for number, line in enumerate(lines, start=1):
             text, where = line.strip(), f"{path}:{number}: "

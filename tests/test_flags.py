@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pathlib
 
 import pytest
 
@@ -237,6 +238,9 @@ def test_flagfile_that_cannot_be_read_is_named(tmp_path):
         f"--flagfile={missing}: expected a text file of flags, found: "
         "No such file or directory"
     )
+    relative = refusal(["--flagfile=missing.cfg"])
+    place = pathlib.Path.cwd() / "missing.cfg"
+    assert f"expected a text file of flags at {place}, found: " in relative
     assert "directory" in refusal([f"--flagfile={tmp_path}"])
     binary = tmp_path / "binary.cfg"
     binary.write_bytes(b"\xff\xfe\x00--seed=1")

@@ -8,7 +8,6 @@ Over 250 lines: Keras asks one class for all of this.
 
 import math
 import operator
-import warnings
 from typing import Any
 
 import keras
@@ -18,6 +17,14 @@ from keras.src.trainers.compile_utils import MetricsList
 
 from ram_tf.errors import RamError
 from ram_tf.layers.sensor import check_channels, check_images
+from ram_tf.models.given_arrays import (
+    check_labels,
+    check_lengths,
+    check_range_of_labels,
+    images_of,
+    warn_of_range,
+    warn_of_size,
+)
 
 _ROWS = 8
 _GROWING = ("accuracy", "reward")  # The higher the better; all other terms fall.
@@ -94,16 +101,18 @@ class ImageClassifier(keras.Model):
         if isinstance(images, (np.ndarray, tf.Tensor)):
             self._check(images)
         if isinstance(labels, (np.ndarray, tf.Tensor)):
-            _check_labels(labels)
-            _check_range_of_labels(labels, self.num_classes)
+            check_labels(labels)
+            check_range_of_labels(labels, self.num_classes)
+            if isinstance(images, (np.ndarray, tf.Tensor)):
+                check_lengths(images, labels)
 
     def _check(self, images: Any) -> None:
         check_images(images)
         if self.built:
             built_for = self.image_shape
             check_channels(images, built_for[-1])
-            _warn_of_size(images, built_for)
-        _warn_of_range(images)
+            warn_of_size(images, built_for)
+        warn_of_range(images)
 
     @property
     def image_shape(self) -> tuple[Any, ...]:
@@ -271,7 +280,7 @@ class ImageClassifier(keras.Model):
                 f"{type(self).__name__}: expected no sample_weight and no "
                 "class_weight: the model has its own loss"
             )
-        _check_labels(labels)
+        check_labels(labels)
         if not isinstance(inputs, dict):
             inputs = {"images": inputs}
         check_images(inputs["images"])
@@ -432,14 +441,6 @@ class ImageClassifier(keras.Model):
         return {name: self._trackers[name].result() for name in terms}
 
 
-def images_of(given: Any) -> Any:
-    """Returns the images of what a model is given, or their shape of its shape.
-
-    That is the images themselves, or a dict that names them and further inputs.
-    """
-    return given["images"] if isinstance(given, dict) else given
-
-
 def class_count(value: Any) -> int:
     """Returns a number of classes as int; NumPy's integers are numbers too."""
     try:
@@ -449,62 +450,6 @@ def class_count(value: Any) -> int:
     if count < 1:
         raise RamError(f"num_classes={value!r}: expected an integer of at least 1")
     return count
-
-
-def _check_labels(labels: Any) -> None:
-    """Raises RamError unless labels are class numbers [B] or [B, 1]."""
-    shape = None if labels is None else tf.TensorShape(labels.shape)
-    if shape is not None and (shape.rank in (None, 1) or shape[1:] == [1]):
-        return
-    found = "none" if shape is None else f"labels of shape {shape}"
-    raise RamError(
-        f"expected class numbers as labels [B], found {found}; of one-hot labels, "
-        "their argmax"
-    )
-
-
-def _check_range_of_labels(labels: Any, num_classes: int) -> None:
-    """Raises RamError for what is no class; TensorFlow would name its operations."""
-    expected = f"expected labels from 0 to {num_classes - 1}, as num_classes="
-    values = np.asarray(labels)
-    if values.dtype.kind not in "biuf":
-        raise RamError(f"{expected}{num_classes}, found {values.dtype} values")
-    wrong = values[~((values >= 0) & (values < num_classes))]  # NaN is wrong too.
-    if wrong.size:
-        raise RamError(f"{expected}{num_classes}, found {wrong[0]}")
-
-
-def _warn_of_size(images: Any, built_for: tuple[Any, ...]) -> None:
-    """Warns of images of other sides than those of training, as far as both are known.
-
-    A model looks at images of any size, but its patches then show more or less of them.
-    """
-    known = zip(images.shape[1:3], built_for[:2], strict=True)
-    if any(None not in sides and sides[0] != sides[1] for sides in known):
-        found, built = (
-            "x".join(map(str, s)) for s in (images.shape[1:3], built_for[:2])
-        )
-        warnings.warn(
-            f"images of {found}, where the model was built for {built}: its patches "
-            "keep their size, and show another share of an image; resize the images",
-            stacklevel=3,
-        )
-
-
-def _warn_of_range(images: Any) -> None:
-    """Warns of floating pixels, as far as they are known, that are not in [0, 1]."""
-    if not isinstance(images, (np.ndarray, tf.Tensor)) or tf.is_symbolic_tensor(images):
-        return
-    if not tf.as_dtype(images.dtype).is_floating or not np.size(images):
-        return
-    lowest, highest = float(np.min(images)), float(np.max(images))
-    if lowest < 0 or highest > 1:
-        warnings.warn(
-            f"images with pixels from {lowest:g} to {highest:g}: floats are expected "
-            "in [0, 1]; pass uint8, or divide by 255. Only a model trained with "
-            "pixel_range=byte takes 0..255 as it is",
-            stacklevel=3,
-        )
 
 
 def _global_norm(gradients: list[tf.Tensor]) -> tf.Tensor:

@@ -23,7 +23,8 @@ from ram_tf.layers import (
     LocationNetwork,
 )
 from ram_tf.layers.sensor import check_channels
-from ram_tf.models.image_classifier import ImageClassifier, class_count, images_of
+from ram_tf.models.given_arrays import images_of
+from ram_tf.models.image_classifier import ImageClassifier, class_count
 from ram_tf.models.losses import Losses, correct, glimpse_rewards, hybrid_loss
 from ram_tf.models.preset_files import (
     ShippedPresets,

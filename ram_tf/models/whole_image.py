@@ -8,7 +8,8 @@ import tensorflow as tf
 from ram_tf.config import check_setting
 from ram_tf.errors import RamError
 from ram_tf.layers.sensor import check_images
-from ram_tf.models.image_classifier import ImageClassifier, class_count, images_of
+from ram_tf.models.given_arrays import images_of
+from ram_tf.models.image_classifier import ImageClassifier, class_count
 from ram_tf.models.losses import correct, cross_entropy
 
 

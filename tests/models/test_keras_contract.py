@@ -415,8 +415,11 @@ def test_floats_beyond_one_are_warned_of(ask):
     asked = getattr(RecurrentAttentionModel.from_preset("demo"), ask)
     images = np.zeros([2, 28, 28, 1], "float32")
     images[0, 3, 3] = 255
-    with pytest.warns(UserWarning, match=r"from 0 to 255: floats are expected in"):
+    warned = r"from 0 to 255: floats are expected in"
+    with pytest.warns(UserWarning, match=warned) as warnings:
         asked(images)
+    # The line of the user, none of this package or of Keras.
+    assert {warning.filename for warning in warnings} == {__file__}
     for fine in (images.astype("uint8"), images / 255):
         asked(fine)
 
@@ -444,6 +447,16 @@ def test_floats_beyond_one_are_warned_of_in_training_too(ask):
     images, labels = data(4)
     with pytest.warns(UserWarning, match="floats are expected in"):
         getattr(model, ask)(255 * images, labels, verbose=0)
+
+
+@pytest.mark.parametrize("ask", ["fit", "evaluate"])
+def test_images_without_a_label_are_refused(ask):
+    model = whole_image()
+    model.compile()
+    images, labels = data(4)
+    expected = "expected a label for each image, found 4 images and 3 labels"
+    with pytest.raises(RamError, match=expected):
+        getattr(model, ask)(images, labels[:3], verbose=0)
 
 
 # --- Models that were not compiled, or are part of another ----------------------------

@@ -191,7 +191,7 @@ class FolderSource(Source):
             if sum(self._counts(split)[label] for split in SPLITS) == 1
         ]
         if single:
-            lines.append(f"one image only of {', '.join(single[:5])}")
+            lines.append(f"one image only of {few_of(single)}")
         return [line for line in [*lines, *self._copies()] if line]
 
     def _copies(self) -> list[str]:

@@ -8,7 +8,7 @@ is out of date.
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ram_tf.entry_point import entry_point, say
 from ram_tf.files import write_atomic
@@ -94,17 +94,13 @@ def outdated(
     if any(row.seeds for table in tables for row in table.rows):
         new[pathlib.Path(results_dir) / "tables.md"] = render(tables, sources)
     root = pathlib.Path(experiments_dir).parent
-    pages: dict[str, Callable[[str, pathlib.Path], str]] = {
-        "README.md": lambda text, page: with_tables(text, headline(tables), page),
-        "docs/reproduction.md": lambda text, page: with_tables(
-            text, whole(tables), page
-        ),
-        "docs/findings.md": lambda text, page: with_row_figures(text, tables, page),
-    }
-    for name, fill in pages.items():
-        page = root / name
+    sections = {"README.md": headline, "docs/reproduction.md": whole}
+    for page in [root / "README.md", *sorted((root / "docs").glob("*.md"))]:
         if page.exists():
-            new[page] = fill(page.read_text(encoding="utf-8"), page)
+            text = page.read_text(encoding="utf-8")
+            if written := sections.get(page.relative_to(root).as_posix()):
+                text = with_tables(text, written(tables), page)
+            new[page] = with_row_figures(text, tables, page)
     return {
         path: text
         for path, text in new.items()

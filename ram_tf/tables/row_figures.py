@@ -1,23 +1,72 @@
-"""Figures of rows in the tables of a page that is otherwise written by hand.
+"""Figures of rows in a page that is otherwise written by hand.
 
-A cell that begins with a comment that names a row, as `<!--table1/fc-->`, shows the
-row's test accuracy: the mean in percent and, of several seeds, the deviation. With
-`<!--table1/fc:2-->` it is that of seed 2, empty where the row has none, and with
-`<!--table1/fc:seeds-->` their number. `make headers` fills them, so that no figure of
-a row is typed by hand. Asterisks around a figure stay.
+A comment that says what it is stands before each, as in
+`<!--best/mnist_7g-->99.25 %`, and `make headers` fills it from the results: no figure
+of a row is typed by hand. A figure keeps its number of decimals. In a comment stands
+
+- the name of a row: its test accuracy in percent, the mean of its seeds. As the whole
+  cell of a table it comes with the deviation, or says that the row was not run yet;
+- a row and what of it: `<!--table1/fc:2-->` is that of seed 2 (an empty cell where the
+  row has none). `KINDS` and `NUMBERED` list what else there is;
+- the difference of two of these, in points: `<!--table1/ram - table1/fc:2-->`. Written
+  without a sign it must not be negative, as the sentence around it would be wrong;
+- before any of these, a word of `WORDS`.
 """
 
 import re
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 
 from ram_tf.errors import RamError
+from ram_tf.runs.curves import Curve, read_curve
 from ram_tf.tables.collect import Table, TableRow
 from ram_tf.tables.markdown import ours_text
+from ram_tf.tables.policy_worth import half_width
+from ram_tf.tables.seeds import SeedResult
 
+_TERM = r"\w+/\w+(?::\w+)?"
 _CELL = re.compile(
-    r"(?P<mark><!--(?P<row>\w+/\w+)(?::(?P<what>\d+|seeds))?-->)"
-    r"(?P<stars>\**)[^|*\n]*?(?P=stars)(?P<end> *\|)"
+    r"(?P<mark>\| *<!--(?P<row>\w+/\w+)(?::(?P<what>\d+|seeds))?-->)"
+    r"(?P<stars>\**)[^|*\n]*?(?P=stars)(?= *\|)"
 )
+_NUMBER = re.compile(
+    rf"(?P<mark><!--(?:(?P<word>\w+) )?(?P<term>{_TERM})(?: - (?P<less>{_TERM}))?-->)"
+    r"(?P<stars>\**)(?P<sign>[+-]?)\d+(?:\.(?P<decimals>\d+))?"
+)
+
+# What else a result says of a row, in percent.
+KINDS: dict[str, Callable[[SeedResult], float]] = {
+    "validation": lambda seed: 100 * seed.results["validation_accuracy"],
+    # Of the last steps that were logged.
+    "training": lambda seed: 100 * _curve(seed).training_accuracies[-1],
+    "error": lambda seed: 100 * (1 - seed.results["test_accuracy"]),
+    # Of ten sets of first locations: a rollout on average; their mean probabilities.
+    "rollout": lambda seed: 100 * seed.measures["accuracy_mean"],
+    "ensemble": lambda seed: 100 * seed.measures["accuracy_ensemble"],
+    # The same weights at other locations.
+    "random": lambda seed: _policy(seed, "random"),
+    "center": lambda seed: _policy(seed, "center"),
+    # Of the coordinates of test images.
+    "border": lambda seed: 100 * seed.measures["border_share"],
+}
+# With a number behind it: accuracy after this glimpse, on validation at this step.
+NUMBERED: dict[str, Callable[[SeedResult, int], float]] = {
+    "glimpse": lambda seed, number: (
+        100 * seed.measures["accuracy_by_glimpse"][number - 1]
+    ),
+    "step": lambda seed, number: (
+        100 * _curve(seed).accuracies[_curve(seed).steps.index(number)]
+    ),
+}
+# Of the seeds of a term. `low`, `high` and `half` are of the 95 % interval of a row,
+# or of a difference.
+WORDS: dict[str, Callable[[Sequence[float]], float]] = {
+    "least": min,
+    "most": max,
+    "range": lambda values: max(values) - min(values),
+    "deviation": statistics.stdev,
+}
+_OF_INTERVAL = ("low", "high", "half")
 
 
 def with_row_figures(page: str, tables: Sequence[Table], name: object) -> str:
@@ -29,27 +78,106 @@ def with_row_figures(page: str, tables: Sequence[Table], name: object) -> str:
       name: of the page, for the error.
 
     Raises:
-      RamError: when a comment names no row.
+      RamError: when a comment names no row, or nothing that it has, or the sign of a
+        difference has changed.
     """
     rows = {row.experiment.name: row for table in tables for row in table.rows}
 
-    def fill(cell: re.Match[str]) -> str:
-        if cell["row"] not in rows:
-            raise RamError(f"{name}: expected a row in {cell['mark']}, found none")
-        text = _text(rows[cell["row"]], cell["what"])
+    def fill_cell(cell: re.Match[str]) -> str:
+        row = _row(rows, cell["row"], cell["mark"].lstrip("| "), name)
+        text = _cell_text(row, cell["what"])
         stars = cell["stars"] if text else ""
-        return f"{cell['mark']}{stars}{text}{stars}{cell['end']}"
+        return f"{cell['mark']}{stars}{text}{stars}"
 
-    return _CELL.sub(fill, page)
+    def fill_number(found: re.Match[str]) -> str:
+        try:
+            value = _value(rows, found, name)
+        except RamError:
+            raise
+        except (KeyError, IndexError, ValueError):  # Also of no values at all.
+            raise RamError(
+                f"{name}: expected a figure for {found['mark']}, found none"
+            ) from None
+        sign = found["sign"]
+        if found["less"] and not sign and value < 0:
+            raise RamError(
+                f"{name}: {found['mark']}: expected a difference that is not negative, "
+                f"found {value:.2f}; mend the sentence"
+            )
+        decimals = len(found["decimals"] or "")
+        text = f"{value:{'+' if sign else ''}.{decimals}f}"
+        return f"{found['mark']}{found['stars']}{text}"
+
+    return _NUMBER.sub(fill_number, _CELL.sub(fill_cell, page))
 
 
-def _text(row: TableRow, what: str | None) -> str:
+def _row(rows: Mapping[str, TableRow], key: str, mark: str, name: object) -> TableRow:
+    if key not in rows:
+        raise RamError(f"{name}: expected a row in {mark}, found none")
+    return rows[key]
+
+
+def _cell_text(row: TableRow, what: str | None) -> str:
     if what is None:
         return ours_text(row)
     if row.status != "complete":
         return ""
     if what == "seeds":
         return str(len(row.seeds))
-    by_seed = zip(row.seeds, row.accuracies, strict=True)
-    found = [value for result, value in by_seed if result.seed == int(what)]
+    found = _of_seeds(row, what)
     return f"{found[0]:.2f}" if found else ""
+
+
+def _value(rows: Mapping[str, TableRow], found: re.Match[str], name: object) -> float:
+    word = found["word"]
+    terms = []
+    for term in (found["term"], found["less"]):
+        if term:
+            key, _, what = term.partition(":")
+            row = _row(rows, key, found["mark"], name)
+            terms.append((row, _of_seeds(row, what)))
+    row, values = terms[0]
+    if len(terms) == 1:
+        if word in _OF_INTERVAL:
+            if row.interval is None:
+                raise ValueError("no result")
+            low, high = row.interval
+            return {"low": low, "high": high, "half": (high - low) / 2}[word]
+        return WORDS[word](values) if word else statistics.fmean(values)
+    first, second = (statistics.fmean(values) for _, values in terms)
+    half = half_width(first, second, row.seeds[0].measures["num_images"])
+    difference = first - second
+    return {
+        None: difference,
+        "low": difference - half,
+        "high": difference + half,
+        "half": half,
+    }[word]
+
+
+def _of_seeds(row: TableRow, what: str) -> list[float]:
+    """Returns a value for each seed; none where the row has no result."""
+    if row.status != "complete":
+        return []
+    if not what:
+        return row.accuracies
+    if what == "seeds":
+        return [len(row.seeds)]
+    if what.isdigit():
+        by_seed = zip(row.seeds, row.accuracies, strict=True)
+        return [value for result, value in by_seed if result.seed == int(what)]
+    if numbered := re.fullmatch(r"(glimpse|step)(\d+)", what):
+        measure = NUMBERED[numbered[1]]
+        return [measure(seed, int(numbered[2])) for seed in row.seeds]
+    return [KINDS[what](seed) for seed in row.seeds]
+
+
+def _curve(seed: SeedResult) -> Curve:
+    curve = read_curve(seed.curve)
+    if curve is None:
+        raise ValueError("no curve")
+    return curve
+
+
+def _policy(seed: SeedResult, policy: str) -> float:
+    return float(100 * seed.results["evaluation"]["policies"][policy]["accuracy"])

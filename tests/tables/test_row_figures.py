@@ -1,4 +1,6 @@
-"""Figures in the tables of a page follow the results of the rows that they name."""
+"""Figures in a page follow the results of the rows that they name."""
+
+import json
 
 import pytest
 from helpers.result_files import write_experiments, write_result
@@ -31,8 +33,21 @@ def folders(tmp_path):
     """Returns experiments and results of two seeds of table1/ram."""
     experiments = write_experiments(tmp_path)
     results = tmp_path / "results"
-    write_result(experiments, results, "table1/ram", 0, 0.95)
-    write_result(experiments, results, "table1/ram", 1, 0.97)
+    for seed, accuracy in ((0, 0.95), (1, 0.97)):
+        path = write_result(experiments, results, "table1/ram", seed, accuracy)
+        result = json.loads(path.read_text())
+        result["validation_accuracy"] = accuracy + 0.01
+        policies = result["evaluation"]["policies"]
+        policies["random"] = policies["learned"] | {"accuracy": accuracy - 0.65}
+        policies["learned"] |= {
+            "accuracy_mean": accuracy - 0.02,
+            "accuracy_ensemble": accuracy + 0.02,
+            "accuracy_by_glimpse": [0.5, accuracy - 0.2, accuracy],
+            "border_share": 0.125,
+        }
+        path.write_text(json.dumps(result))
+        curve = "step,accuracy,validation_accuracy\n10,0.5,0.6\n20,0.99,0.9\n"
+        path.with_suffix(".curve.csv").write_text(curve)
     return experiments, results
 
 
@@ -40,6 +55,73 @@ def test_cells_that_name_a_row_are_filled_and_nothing_else(folders):
     tables = collect(*folders)
     assert with_row_figures(PAGE, tables, "x") == FILLED
     assert with_row_figures(FILLED, tables, "x") == FILLED
+
+
+@pytest.mark.parametrize(
+    "mark, before, after",
+    [
+        ("table1/ram", "0.00 %", "96.00 %"),
+        ("table1/ram", "1 %", "96 %"),
+        ("table1/ram", "**1.0** %", "**96.0** %"),
+        ("table1/ram:1", "1.0", "97.0"),
+        ("table1/ram:seeds", "7 seeds", "2 seeds"),
+        ("table1/ram:error", "1.00", "4.00"),
+        ("table1/ram:validation", "1.00", "97.00"),
+        ("table1/ram:rollout", "1.00", "94.00"),
+        ("table1/ram:ensemble", "1.00", "98.00"),
+        ("table1/ram:border", "1.0", "12.5"),
+        ("table1/ram:random", "1.00", "31.00"),
+        ("table1/ram:glimpse2", "1.00", "76.00"),
+        ("table1/ram:training", "1.00", "99.00"),
+        ("table1/ram:step10", "1.00", "60.00"),
+        ("least table1/ram", "1.0", "95.0"),
+        ("most table1/ram", "1.0", "97.0"),
+        ("range table1/ram", "1.0", "2.0"),
+        ("deviation table1/ram", "1.00", "1.41"),
+        # As it stands in the result of the first seed.
+        ("low table1/ram", "1.00", "94.00"),
+        ("high table1/ram", "1.00", "96.00"),
+        ("half table1/ram", "1.00", "1.00"),
+        ("table1/ram:1 - table1/ram:0", "1.0 points", "2.0 points"),
+        ("table1/ram:1 - table1/ram:0", "+1.0 points", "+2.0 points"),
+        ("table1/ram:0 - table1/ram:1", "-1.0 points", "-2.0 points"),
+        ("table1/ram:0 - table1/ram:1", "+1.0 points", "-2.0 points"),
+        ("table1/ram - table1/ram:random", "1", "65"),
+        # 1.96 sqrt((97 * 3 + 95 * 5) / 10,000).
+        ("half table1/ram:1 - table1/ram:0", "1.00", "0.54"),
+        ("low table1/ram:1 - table1/ram:0", "1.00", "1.46"),
+        ("high table1/ram:1 - table1/ram:0", "1.00", "2.54"),
+    ],
+)
+def test_figures_in_the_text_are_filled(folders, mark, before, after):
+    page = "In a sentence <!--{}-->{}, and | more 5.00.".format
+    filled = with_row_figures(page(mark, before), collect(*folders), "x")
+    assert filled == page(mark, after)
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "table1/extra",
+        "table1/ram:7",
+        "table1/ram:nothing",
+        "table1/ram:glimpse9",
+        "table1/ram:step15",
+        "most table1/extra",
+        "some table1/ram",
+        "half table1/extra",
+        "table1/ram - table1/extra",
+    ],
+)
+def test_a_figure_that_there_is_not_is_named(folders, mark):
+    with pytest.raises(RamError, match=f"x: expected a figure for <!--{mark}-->, fou"):
+        with_row_figures(f"<!--{mark}-->1.00 %", collect(*folders), "x")
+
+
+def test_a_difference_without_a_sign_that_became_negative_is_named(folders):
+    page = "ahead by <!--table1/ram:0 - table1/ram:1-->2.0 points"
+    with pytest.raises(RamError, match=r"not negative, found -2\.00; mend the senten"):
+        with_row_figures(page, collect(*folders), "x")
 
 
 def test_a_row_that_there_is_not_is_named(folders):

@@ -15,11 +15,14 @@ class Curve(NamedTuple):
       steps: training steps, rising.
       accuracies: on validation after these steps; fractions.
       training_accuracies: of the training steps before; fractions.
+      distances: mean distance between two glimpses of a validation image, in halves of
+        the image; None where it was not logged.
     """
 
     steps: list[int]
     accuracies: list[float]
     training_accuracies: list[float]
+    distances: list[float | None]
 
 
 def curve_text(curve: list[dict[str, float]]) -> str:
@@ -52,6 +55,7 @@ def read_curve(path: pathlib.Path) -> Curve | None:
         steps = [int(float(row["step"])) for row in rows]
         accuracies = [float(row["validation_accuracy"]) for row in rows]
         training = [float(row["accuracy"]) for row in rows]
+        distances = [_number(row.get("glimpse_distance")) for row in rows]
     except (
         OSError,
         KeyError,
@@ -66,4 +70,8 @@ def read_curve(path: pathlib.Path) -> Curve | None:
         ) from None
     if not all(0 <= accuracy <= 1 for accuracy in accuracies + training):
         raise RamError(f"{path}: expected accuracies from 0 to 1, found others")
-    return Curve(steps, accuracies, training) if steps else None
+    return Curve(steps, accuracies, training, distances) if steps else None
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text else None

@@ -7,7 +7,8 @@ of a row is typed by hand. A figure keeps its number of decimals. In a comment s
 - the name of a row: its test accuracy in percent, the mean of its seeds. As the whole
   cell of a table it comes with the deviation, or says that the row was not run yet;
 - a row and what of it: `<!--table1/fc:2-->` is that of seed 2 (an empty cell where the
-  row has none). `KINDS` and `NUMBERED` list what else there is;
+  row has none), `<!--table1/fc:printed-->` what was printed for it. `KINDS` and
+  `NUMBERED` list what else there is, `<!--table1/fc:2:training-->` is it of seed 2;
 - the difference of two of these, in points: `<!--table1/ram - table1/fc:2-->`. Written
   without a sign it must not be negative, as the sentence around it would be wrong;
 - before any of these, a word of `WORDS`.
@@ -24,7 +25,7 @@ from ram_tf.tables.markdown import ours_text
 from ram_tf.tables.policy_worth import half_width
 from ram_tf.tables.seeds import SeedResult
 
-_TERM = r"\w+/\w+(?::\w+)?"
+_TERM = r"\w+/\w+(?::\d+)?(?::\w+)?"
 _CELL = re.compile(
     r"(?P<mark>\| *<!--(?P<row>\w+/\w+)(?::(?P<what>\d+|seeds))?-->)"
     r"(?P<stars>\**)[^|*\n]*?(?P=stars)(?= *\|)"
@@ -36,10 +37,10 @@ _NUMBER = re.compile(
 
 # What else a result says of a row, in percent.
 KINDS: dict[str, Callable[[SeedResult], float]] = {
+    "": lambda seed: 100 * seed.results["test_accuracy"],
     "validation": lambda seed: 100 * seed.results["validation_accuracy"],
     # Of the last steps that were logged.
     "training": lambda seed: 100 * _curve(seed).training_accuracies[-1],
-    "error": lambda seed: 100 * (1 - seed.results["test_accuracy"]),
     # Of ten sets of first locations: a rollout on average; their mean probabilities.
     "rollout": lambda seed: 100 * seed.measures["accuracy_mean"],
     "ensemble": lambda seed: 100 * seed.measures["accuracy_ensemble"],
@@ -48,23 +49,30 @@ KINDS: dict[str, Callable[[SeedResult], float]] = {
     "center": lambda seed: _policy(seed, "center"),
     # Of the coordinates of test images.
     "border": lambda seed: 100 * seed.measures["border_share"],
+    # Between two glimpses of a validation image, at the end; in halves of the image.
+    "distance": lambda seed: _distance(seed, _curve(seed).steps[-1]),
 }
-# With a number behind it: accuracy after this glimpse, on validation at this step.
+# With a number behind it: after this glimpse, or in the learning curve at this step.
 NUMBERED: dict[str, Callable[[SeedResult, int], float]] = {
     "glimpse": lambda seed, number: (
         100 * seed.measures["accuracy_by_glimpse"][number - 1]
     ),
-    "step": lambda seed, number: (
-        100 * _curve(seed).accuracies[_curve(seed).steps.index(number)]
-    ),
+    # On validation: at this step, and the lowest and the highest from it on.
+    "step": lambda seed, number: 100 * _from(seed, number).accuracies[0],
+    "lowest": lambda seed, number: 100 * min(_from(seed, number).accuracies),
+    "highest": lambda seed, number: 100 * max(_from(seed, number).accuracies),
+    "training": lambda seed, number: 100 * _from(seed, number).training_accuracies[0],
+    "distance": lambda seed, number: _distance(seed, number),
 }
 # Of the seeds of a term. `low`, `high` and `half` are of the 95 % interval of a row,
 # or of a difference.
 WORDS: dict[str, Callable[[Sequence[float]], float]] = {
+    "mean": statistics.fmean,  # Alone, in a cell too.
     "least": min,
     "most": max,
     "range": lambda values: max(values) - min(values),
     "deviation": statistics.stdev,
+    "error": lambda values: 100 - statistics.fmean(values),
 }
 _OF_INTERVAL = ("low", "high", "half")
 
@@ -139,8 +147,8 @@ def _value(rows: Mapping[str, TableRow], found: re.Match[str], name: object) -> 
     row, values = terms[0]
     if len(terms) == 1:
         if word in _OF_INTERVAL:
-            if row.interval is None:
-                raise ValueError("no result")
+            if row.interval is None or ":" in found["term"]:
+                raise ValueError("no interval")
             low, high = row.interval
             return {"low": low, "high": high, "half": (high - low) / 2}[word]
         return WORDS[word](values) if word else statistics.fmean(values)
@@ -159,17 +167,20 @@ def _of_seeds(row: TableRow, what: str) -> list[float]:
     """Returns a value for each seed; none where the row has no result."""
     if row.status != "complete":
         return []
-    if not what:
-        return row.accuracies
     if what == "seeds":
         return [len(row.seeds)]
-    if what.isdigit():
-        by_seed = zip(row.seeds, row.accuracies, strict=True)
-        return [value for result, value in by_seed if result.seed == int(what)]
-    if numbered := re.fullmatch(r"(glimpse|step)(\d+)", what):
+    if what == "printed":
+        figure = row.figure
+        return [] if figure is None or figure.accuracy is None else [figure.accuracy]
+    seeds: Sequence[SeedResult] = row.seeds
+    number, _, rest = what.partition(":")
+    if number.isdigit():
+        seeds = [seed for seed in seeds if seed.seed == int(number)]
+        what = rest
+    if numbered := re.fullmatch(r"([a-z]+)(\d+)", what):
         measure = NUMBERED[numbered[1]]
-        return [measure(seed, int(numbered[2])) for seed in row.seeds]
-    return [KINDS[what](seed) for seed in row.seeds]
+        return [measure(seed, int(numbered[2])) for seed in seeds]
+    return [KINDS[what](seed) for seed in seeds]
 
 
 def _curve(seed: SeedResult) -> Curve:
@@ -177,6 +188,25 @@ def _curve(seed: SeedResult) -> Curve:
     if curve is None:
         raise ValueError("no curve")
     return curve
+
+
+def _from(seed: SeedResult, step: int) -> Curve:
+    """Returns the learning curve from this step on."""
+    curve = _curve(seed)
+    start = curve.steps.index(step)
+    return Curve(
+        curve.steps[start:],
+        curve.accuracies[start:],
+        curve.training_accuracies[start:],
+        curve.distances[start:],
+    )
+
+
+def _distance(seed: SeedResult, step: int) -> float:
+    distance = _from(seed, step).distances[0]
+    if distance is None:
+        raise ValueError("not logged")
+    return distance
 
 
 def _policy(seed: SeedResult, policy: str) -> float:

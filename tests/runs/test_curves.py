@@ -5,20 +5,22 @@ import pytest
 from ram_tf.errors import RamError
 from ram_tf.runs.curves import curve_text, read_curve
 
+NEW = "glimpse_distance"  # A column that earlier versions did not write.
+
 
 def test_curve_is_read_as_it_was_written(tmp_path):
     path = tmp_path / "seed0.curve.csv"
     rows = [
         {"step": 10, "accuracy": 0.1, "validation_accuracy": 0.3},
         # Of a newer version, which resumed the run.
-        {"step": 20, "accuracy": 1 / 3, "validation_accuracy": 0.5, "new": 0.7},
+        {"step": 20, "accuracy": 1 / 3, "validation_accuracy": 0.5, NEW: 0.7},
     ]
     path.write_text(curve_text(rows))
     assert path.read_text().splitlines()[:2] == [
-        "step,accuracy,validation_accuracy,new",
+        f"step,accuracy,validation_accuracy,{NEW}",
         "10,0.1,0.3,",
     ]
-    assert read_curve(path) == ([10, 20], [0.3, 0.5], [0.1, 1 / 3])
+    assert read_curve(path) == ([10, 20], [0.3, 0.5], [0.1, 1 / 3], [None, 0.7])
 
 
 def test_curve_without_an_evaluation_is_none(tmp_path):

@@ -17,6 +17,7 @@ PAGE = """Text | with <!--table1/ram--> a comment in no cell.
 | by hand 1.23 | <!--table1/ram-->**0** | <!--table1/ram:seeds-->9 |
 | x | <!--table1/ram:0-->0 | <!--table1/ram:7-->1.00 |
 | x | <!--table1/extra-->0 |
+| x | <!--mean table1/ram-->**0.00** (<!--table1/ram:seeds-->1 seeds) |
 """
 FILLED = """Text | with <!--table1/ram--> a comment in no cell.
 
@@ -25,6 +26,7 @@ FILLED = """Text | with <!--table1/ram--> a comment in no cell.
 | by hand 1.23 | <!--table1/ram-->**96.00 ± 1.41** | <!--table1/ram:seeds-->2 |
 | x | <!--table1/ram:0-->95.00 | <!--table1/ram:7--> |
 | x | <!--table1/extra-->not run yet |
+| x | <!--mean table1/ram-->**96.00** (<!--table1/ram:seeds-->2 seeds) |
 """
 
 
@@ -46,7 +48,10 @@ def folders(tmp_path):
             "border_share": 0.125,
         }
         path.write_text(json.dumps(result))
-        curve = "step,accuracy,validation_accuracy\n10,0.5,0.6\n20,0.99,0.9\n"
+        curve = (
+            "step,accuracy,validation_accuracy,glimpse_distance\n"
+            "10,0.5,0.6,\n20,0.9,0.95,0.25\n30,0.99,0.9,0.5\n"
+        )
         path.with_suffix(".curve.csv").write_text(curve)
     return experiments, results
 
@@ -65,7 +70,8 @@ def test_cells_that_name_a_row_are_filled_and_nothing_else(folders):
         ("table1/ram", "**1.0** %", "**96.0** %"),
         ("table1/ram:1", "1.0", "97.0"),
         ("table1/ram:seeds", "7 seeds", "2 seeds"),
-        ("table1/ram:error", "1.00", "4.00"),
+        ("table1/ram:printed", "1.00", "93.79"),
+        ("table1/ram:1:validation", "1.00", "98.00"),
         ("table1/ram:validation", "1.00", "97.00"),
         ("table1/ram:rollout", "1.00", "94.00"),
         ("table1/ram:ensemble", "1.00", "98.00"),
@@ -74,6 +80,14 @@ def test_cells_that_name_a_row_are_filled_and_nothing_else(folders):
         ("table1/ram:glimpse2", "1.00", "76.00"),
         ("table1/ram:training", "1.00", "99.00"),
         ("table1/ram:step10", "1.00", "60.00"),
+        ("table1/ram:0:glimpse2", "1.00", "75.00"),
+        ("table1/ram:lowest20", "1.00", "90.00"),
+        ("table1/ram:highest10", "1.00", "95.00"),
+        ("table1/ram:training20", "1.00", "90.00"),
+        ("table1/ram:distance20", "1.00", "0.25"),
+        ("table1/ram:distance", "1.0", "0.5"),
+        ("error table1/ram", "1.00", "4.00"),
+        ("error table1/ram:0:ensemble", "1.00", "3.00"),
         ("least table1/ram", "1.0", "95.0"),
         ("most table1/ram", "1.0", "97.0"),
         ("range table1/ram", "1.0", "2.0"),
@@ -87,6 +101,7 @@ def test_cells_that_name_a_row_are_filled_and_nothing_else(folders):
         ("table1/ram:0 - table1/ram:1", "-1.0 points", "-2.0 points"),
         ("table1/ram:0 - table1/ram:1", "+1.0 points", "-2.0 points"),
         ("table1/ram - table1/ram:random", "1", "65"),
+        ("table1/ram - table1/ram:printed", "1.00", "2.21"),
         # 1.96 sqrt((97 * 3 + 95 * 5) / 10,000).
         ("half table1/ram:1 - table1/ram:0", "1.00", "0.54"),
         ("low table1/ram:1 - table1/ram:0", "1.00", "1.46"),
@@ -107,6 +122,10 @@ def test_figures_in_the_text_are_filled(folders, mark, before, after):
         "table1/ram:nothing",
         "table1/ram:glimpse9",
         "table1/ram:step15",
+        "table1/ram:distance10",
+        "table1/extra:printed",
+        "low table1/ram:1",
+        "low table1/ram:training",
         "most table1/extra",
         "some table1/ram",
         "half table1/extra",

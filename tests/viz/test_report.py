@@ -411,7 +411,7 @@ def test_examples_of_other_shapes_are_refused(tmp_path):
 
 
 def test_curve_chart_stays_in_its_frame_and_stretches_towards_100():
-    curves = [[Curve([100, 200, 300], [0.1, 0.9, 0.999], [0.1, 0.8, 0.9])], []]
+    curves = [[Curve([100, 200, 300], [0.1, 0.9, 0.999], [0.1, 0.8, 0.9], [])], []]
     chart, nothing = curve_charts(curves, ["a", "b"])
     assert nothing is None
     points = [

@@ -284,6 +284,12 @@ def test_shell_stands_in_fences_where_it_is_checked(page):
     assert languages <= {"python", "sh", "text", ""}
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_no_line_begins_with_the_mark_of_a_figure(page):
+    # A comment at the beginning of a line ends the paragraph.
+    assert not re.findall(r"^[ >*-]*<!--(?:\w+ )?\w+/\w.*", text_of(page), re.MULTILINE)
+
+
 def test_readme_is_short_and_maps_the_paper_to_files():
     text = text_of("README.md")
     assert len(text.splitlines()) < 150

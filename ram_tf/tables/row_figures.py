@@ -2,7 +2,8 @@
 
 A comment that says what it is stands before each, as in
 `<!--best/mnist_7g-->99.25 %`, and `make headers` fills it from the results: no figure
-of a row is typed by hand. A figure keeps its number of decimals. In a comment stands
+of a row is typed by hand. A figure keeps its number of decimals. No line begins with
+such a comment: in Markdown that ends the paragraph. In a comment stands
 
 - the name of a row: its test accuracy in percent, the mean of its seeds. As the whole
   cell of a table it comes with the deviation, or says that the row was not run yet;

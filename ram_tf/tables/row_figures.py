@@ -12,70 +12,27 @@ such a comment: in Markdown that ends the paragraph. In a comment stands
   `NUMBERED` list what else there is, `<!--table1/fc:2:training-->` is it of seed 2;
 - the difference of two of these, in points: `<!--table1/ram - table1/fc:2-->`. Written
   without a sign it must not be negative, as the sentence around it would be wrong;
-- before any of these, a word of `WORDS`.
+- before any of these, a word of `row_values`, as `least` for the worst seed.
 """
 
 import re
-import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ram_tf.errors import RamError
-from ram_tf.runs.curves import Curve, read_curve
 from ram_tf.tables.collect import Table, TableRow
 from ram_tf.tables.markdown import ours_text
-from ram_tf.tables.policy_worth import half_width
-from ram_tf.tables.seeds import SeedResult
+from ram_tf.tables.row_values import of_difference, of_row, of_seeds
 
 _TERM = r"\w+/\w+(?::\d+)?(?::\w+)?"
 _CELL = re.compile(
     r"(?P<mark>\| *<!--(?P<row>\w+/\w+)(?::(?P<what>\d+|seeds))?-->)"
     r"(?P<stars>\**)[^|*\n]*?(?P=stars)(?= *\|)"
 )
+_MARK = re.compile(r"<!--\w[^>]*/[^>]*-->")
 _NUMBER = re.compile(
     rf"(?P<mark><!--(?:(?P<word>\w+) )?(?P<term>{_TERM})(?: - (?P<less>{_TERM}))?-->)"
     r"(?P<stars>\**)(?P<sign>[+-]?)\d+(?:\.(?P<decimals>\d+))?"
 )
-
-# What else a result says of a row, in percent.
-KINDS: dict[str, Callable[[SeedResult], float]] = {
-    "": lambda seed: 100 * seed.results["test_accuracy"],
-    "validation": lambda seed: 100 * seed.results["validation_accuracy"],
-    # Of the last steps that were logged.
-    "training": lambda seed: 100 * _curve(seed).training_accuracies[-1],
-    # Of ten sets of first locations: a rollout on average; their mean probabilities.
-    "rollout": lambda seed: 100 * seed.measures["accuracy_mean"],
-    "ensemble": lambda seed: 100 * seed.measures["accuracy_ensemble"],
-    # The same weights at other locations.
-    "random": lambda seed: _policy(seed, "random"),
-    "center": lambda seed: _policy(seed, "center"),
-    # Of the coordinates of test images.
-    "border": lambda seed: 100 * seed.measures["border_share"],
-    # Between two glimpses of a validation image, at the end; in halves of the image.
-    "distance": lambda seed: _distance(seed, _curve(seed).steps[-1]),
-}
-# With a number behind it: after this glimpse, or in the learning curve at this step.
-NUMBERED: dict[str, Callable[[SeedResult, int], float]] = {
-    "glimpse": lambda seed, number: (
-        100 * seed.measures["accuracy_by_glimpse"][number - 1]
-    ),
-    # On validation: at this step, and the lowest and the highest from it on.
-    "step": lambda seed, number: 100 * _from(seed, number).accuracies[0],
-    "lowest": lambda seed, number: 100 * min(_from(seed, number).accuracies),
-    "highest": lambda seed, number: 100 * max(_from(seed, number).accuracies),
-    "training": lambda seed, number: 100 * _from(seed, number).training_accuracies[0],
-    "distance": lambda seed, number: _distance(seed, number),
-}
-# Of the seeds of a term. `low`, `high` and `half` are of the 95 % interval of a row,
-# or of a difference.
-WORDS: dict[str, Callable[[Sequence[float]], float]] = {
-    "mean": statistics.fmean,  # Alone, in a cell too.
-    "least": min,
-    "most": max,
-    "range": lambda values: max(values) - min(values),
-    "deviation": statistics.stdev,
-    "error": lambda values: 100 - statistics.fmean(values),
-}
-_OF_INTERVAL = ("low", "high", "half")
 
 
 def with_row_figures(page: str, tables: Sequence[Table], name: object) -> str:
@@ -87,8 +44,8 @@ def with_row_figures(page: str, tables: Sequence[Table], name: object) -> str:
       name: of the page, for the error.
 
     Raises:
-      RamError: when a comment names no row, or nothing that it has, or the sign of a
-        difference has changed.
+      RamError: when a comment names no row, or nothing that it has, or no figure is
+        behind it, or the sign of a difference has changed.
     """
     rows = {row.experiment.name: row for table in tables for row in table.rows}
 
@@ -117,7 +74,23 @@ def with_row_figures(page: str, tables: Sequence[Table], name: object) -> str:
         text = f"{value:{'+' if sign else ''}.{decimals}f}"
         return f"{found['mark']}{found['stars']}{text}"
 
+    _require_known(page, name)
     return _NUMBER.sub(fill_number, _CELL.sub(fill_cell, page))
+
+
+def _require_known(page: str, name: object) -> None:
+    """Raises RamError for a mark that would be passed over: misspelt, or no figure."""
+    known = {
+        found.end("mark")
+        for pattern in (_CELL, _NUMBER)
+        for found in pattern.finditer(page)
+    }
+    for mark in _MARK.finditer(page):
+        if mark.end() not in known:
+            raise RamError(
+                f"{name}: expected a row and a figure behind it, as "
+                f"<!--table1/fc-->95.47, found {mark[0]}"
+            )
 
 
 def _row(rows: Mapping[str, TableRow], key: str, mark: str, name: object) -> TableRow:
@@ -133,82 +106,15 @@ def _cell_text(row: TableRow, what: str | None) -> str:
         return ""
     if what == "seeds":
         return str(len(row.seeds))
-    found = _of_seeds(row, what)
+    found = of_seeds(row, what)
     return f"{found[0]:.2f}" if found else ""
 
 
-def _value(rows: Mapping[str, TableRow], found: re.Match[str], name: object) -> float:
-    word = found["word"]
-    terms = []
-    for term in (found["term"], found["less"]):
-        if term:
-            key, _, what = term.partition(":")
-            row = _row(rows, key, found["mark"], name)
-            terms.append((row, _of_seeds(row, what)))
-    row, values = terms[0]
-    if len(terms) == 1:
-        if word in _OF_INTERVAL:
-            if row.interval is None or ":" in found["term"]:
-                raise ValueError("no interval")
-            low, high = row.interval
-            return {"low": low, "high": high, "half": (high - low) / 2}[word]
-        return WORDS[word](values) if word else statistics.fmean(values)
-    first, second = (statistics.fmean(values) for _, values in terms)
-    half = half_width(first, second, row.seeds[0].measures["num_images"])
-    difference = first - second
-    return {
-        None: difference,
-        "low": difference - half,
-        "high": difference + half,
-        "half": half,
-    }[word]
+def _value(rows: Mapping[str, TableRow], mark: re.Match[str], name: object) -> float:
+    def parts(term: str) -> tuple[TableRow, str]:
+        key, _, what = term.partition(":")
+        return _row(rows, key, mark["mark"], name), what
 
-
-def _of_seeds(row: TableRow, what: str) -> list[float]:
-    """Returns a value for each seed; none where the row has no result."""
-    if row.status != "complete":
-        return []
-    if what == "seeds":
-        return [len(row.seeds)]
-    if what == "printed":
-        figure = row.figure
-        return [] if figure is None or figure.accuracy is None else [figure.accuracy]
-    seeds: Sequence[SeedResult] = row.seeds
-    number, _, rest = what.partition(":")
-    if number.isdigit():
-        seeds = [seed for seed in seeds if seed.seed == int(number)]
-        what = rest
-    if numbered := re.fullmatch(r"([a-z]+)(\d+)", what):
-        measure = NUMBERED[numbered[1]]
-        return [measure(seed, int(numbered[2])) for seed in seeds]
-    return [KINDS[what](seed) for seed in seeds]
-
-
-def _curve(seed: SeedResult) -> Curve:
-    curve = read_curve(seed.curve)
-    if curve is None:
-        raise ValueError("no curve")
-    return curve
-
-
-def _from(seed: SeedResult, step: int) -> Curve:
-    """Returns the learning curve from this step on."""
-    curve = _curve(seed)
-    start = curve.steps.index(step)
-    return Curve(
-        curve.steps[start:],
-        curve.accuracies[start:],
-        curve.training_accuracies[start:],
-        curve.distances[start:],
-    )
-
-
-def _distance(seed: SeedResult, step: int) -> float:
-    distance = _from(seed, step).distances[0]
-    if distance is None:
-        raise ValueError("not logged")
-    return distance
-
-
-def _policy(seed: SeedResult, policy: str) -> float:
-    return float(100 * seed.results["evaluation"]["policies"][policy]["accuracy"])
+    if mark["less"]:
+        return of_difference(parts(mark["term"]), parts(mark["less"]), mark["word"])
+    return of_row(*parts(mark["term"]), mark["word"])

@@ -10,7 +10,7 @@ from ram_tf.tables.collect import collect
 from ram_tf.tables.headers import outdated
 from ram_tf.tables.row_figures import with_row_figures
 
-PAGE = """Text | with <!--table1/ram--> a comment in no cell.
+PAGE = """Text | with <!-- not/run --> a comment of another kind.
 
 | Row | a | b |
 | --- | --- | ---: |
@@ -19,7 +19,7 @@ PAGE = """Text | with <!--table1/ram--> a comment in no cell.
 | x | <!--table1/extra-->0 |
 | x | <!--mean table1/ram-->**0.00** (<!--table1/ram:seeds-->1 seeds) |
 """
-FILLED = """Text | with <!--table1/ram--> a comment in no cell.
+FILLED = """Text | with <!-- not/run --> a comment of another kind.
 
 | Row | a | b |
 | --- | --- | ---: |
@@ -135,6 +135,23 @@ def test_figures_in_the_text_are_filled(folders, mark, before, after):
 def test_a_figure_that_there_is_not_is_named(folders, mark):
     with pytest.raises(RamError, match=f"x: expected a figure for <!--{mark}-->, fou"):
         with_row_figures(f"<!--{mark}-->1.00 %", collect(*folders), "x")
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "<!--table1/ram--> 96.00",
+        "<!--table1/ram-->about 96.00",
+        "<!--table1/ram -table1/fc-->1.00",
+        "<!--the mean table1/ram-->96.00",
+        "<!--table1/ram:seed 1-->96.00",
+    ],
+)
+def test_a_mark_that_would_be_passed_over_is_named(folders, mark):
+    page = f"Known <!--table1/ram-->96.00, and {mark}"
+    expected = f"expected a row and a figure.*found {mark.partition('>')[0]}"
+    with pytest.raises(RamError, match=expected):
+        with_row_figures(page, collect(*folders), "x")
 
 
 def test_a_difference_without_a_sign_that_became_negative_is_named(folders):

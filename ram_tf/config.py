@@ -319,6 +319,12 @@ class Config:
     reinforce_weight: float = _setting(
         0.01, "Weight of the REINFORCE term, summed over decisions.", low=0
     )
+    initial_weights: str = _setting(
+        "",
+        "Trained weights to begin with: the folder of a finished run, or preset:NAME. "
+        "The model must have the same shape; on other classes its action network "
+        "begins with random weights. Empty: all weights are random.",
+    )
     seed: int = _setting(
         0, "Seed of all random numbers of training.", low=0, high=2**31 - 1
     )
@@ -395,6 +401,11 @@ class Config:
             object.__setattr__(self, "decay_steps", self.train_steps)
         if self.model == "ram":
             check_model(self.to_dict())
+        elif self.initial_weights:
+            raise RamError(
+                f"--initial_weights={self.initial_weights}: expected --model=ram, "
+                f"found --model={self.model}"
+            )
         check_background(self.background)
         if self.dataset in ("", "folder:"):
             raise RamError(

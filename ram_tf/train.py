@@ -11,9 +11,16 @@ import pathlib
 import sys
 from typing import Any
 
+from ram_tf.config import Config
 from ram_tf.entry_point import entry_point, note, say
 from ram_tf.errors import RamError, WorkerLost
-from ram_tf.flags import Arguments, config_settings, experiment_name, is_shared
+from ram_tf.flags import (
+    Arguments,
+    config_settings,
+    experiment_name,
+    is_shared,
+    parse,
+)
 from ram_tf.runtime.stop_signals import StopRequest, answering
 from ram_tf.training.run import train
 
@@ -40,11 +47,21 @@ def summary(results: dict[str, Any]) -> str:
     return "\n".join([first, *summary_lines(results["evaluation"])])
 
 
-def run_name(flagfile: pathlib.Path | None, run_dir: str) -> str:
-    """Returns what a run is called: after its row, or else its folder."""
+def run_name(flagfile: pathlib.Path | None, config: Config) -> str:
+    """Returns what a run is called: as it asks, or after its row, or its folder.
+
+    With other settings than its flagfile's it is no run of that row.
+    """
+    folder = pathlib.Path(config.run_dir).name
     if flagfile is None or is_shared(flagfile):
-        return pathlib.Path(run_dir).name
-    return experiment_name(flagfile)
+        return config.experiment or folder
+    words = [f"--flagfile={flagfile}", f"--seed={config.seed}"]
+    row = parse(config_settings(), words).config()
+    if config.experiment not in ("", row.experiment):
+        return config.experiment
+    if row.digest() != config.digest():
+        return folder
+    return row.experiment or experiment_name(flagfile)
 
 
 def give_up(error: RamError) -> None:
@@ -55,9 +72,8 @@ def give_up(error: RamError) -> None:
 
 def _command(arguments: Arguments) -> None:
     config = arguments.config()
-    if not config.experiment:
-        name = run_name(arguments.flagfile, config.run_dir)
-        config = dataclasses.replace(config, experiment=name)
+    name = run_name(arguments.flagfile, config)
+    config = dataclasses.replace(config, experiment=name)
     stop = StopRequest()
     try:
         with answering(stop):

@@ -589,16 +589,30 @@ def test_broken_test_image_is_told_before_the_training(folder_run, refused):
 
 
 @pytest.mark.parametrize(
-    ("flagfile", "name"),
+    ("words", "name"),
     [
-        ("experiments/table1/fc.cfg", "table1/fc"),
-        ("experiments/shared/credit.cfg", "pets"),
-        (None, "pets"),
+        (["--flagfile=experiments/table1/fc.cfg"], "table1/fc"),
+        (["--flagfile=experiments/table1/fc.cfg", "--seed=3"], "table1/fc"),
+        (["--flagfile=experiments/table1/fc.cfg", "--train_steps=5"], "pets"),
+        (["--flagfile=experiments/table1/fc.cfg", "--experiment=mine"], "mine"),
+        (["--flagfile=experiments/shared/credit.cfg"], "pets"),
+        ([], "pets"),
+        (["--experiment=mine"], "mine"),
     ],
 )
-def test_run_is_named_by_its_row_or_its_folder(flagfile, name):
-    path = None if flagfile is None else pathlib.Path(flagfile)
-    assert train.run_name(path, "runs/pets") == name
+def test_run_is_named_by_its_row_or_its_folder(words, name):
+    arguments = parse(config_settings(), [*words, "--run_dir=runs/pets"])
+    assert train.run_name(arguments.flagfile, arguments.config()) == name
+
+
+def test_run_by_the_flags_of_another_run_is_named_by_its_folder(tmp_path):
+    flags = tmp_path / "flags.cfg"
+    flags.write_text("--core=rnn\n--experiment=first\n--run_dir=runs/first\n")
+    words = [f"--flagfile={flags}"]
+    same = parse(config_settings(), words)
+    assert train.run_name(same.flagfile, same.config()) == "first"
+    other = parse(config_settings(), [*words, "--core=lstm", "--run_dir=runs/next"])
+    assert train.run_name(other.flagfile, other.config()) == "next"
 
 
 def test_folder_run_is_named_by_its_run_dir(folder_run):

@@ -172,6 +172,8 @@ def _training(metadata: dict[str, Any], config: Config) -> str:
         f"config_digest `{metadata['config_digest']}`: {results['train_steps']:,} "
         f"steps of {config.batch_size} images, {minutes:.0f} minutes.",
     ]
+    if config.initial_weights:
+        lines.append(f"- It began with the weights of `{config.initial_weights}`.")
     lines.append(f"- Again: `{metadata['command']}`.")
     if versions:
         lines.append(f"- Versions: {versions}.")

@@ -40,6 +40,28 @@ def data_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return changes + of_images + said
 
 
+def seen_before(trained: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Says which images that are to measure a training were trained on before.
+
+    Args:
+      trained: the record of the data of the earlier training.
+      now: of the data of the training that goes on from its weights.
+    """
+    known = {
+        image.content for image in _images(trained["splits"]) if image.split == "train"
+    }
+    lines = []
+    for split in ("validation", "test"):
+        images = [image for image in _images(now["splits"]) if image.split == split]
+        seen = [image.name for image in images if image.content in known]
+        cuts = [each["splits"].get(split, {}).get("cut") for each in (trained, now)]
+        if seen:
+            lines.append(f"{len(seen)} of the {len(images)} images of {split}")
+        elif trained["dataset"] == now["dataset"] and cuts[0] != cuts[1]:
+            lines.append(f"perhaps some images of {split}, {cuts[1]} (was {cuts[0]})")
+    return lines
+
+
 def _without_names(record: Any) -> Any:
     if not isinstance(record, dict):
         return record

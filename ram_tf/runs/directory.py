@@ -94,7 +94,7 @@ class RunDirectory:
         Raises:
           RamError: when it holds a run of another Config; the message names the fields.
         """
-        if not self._holds_run():
+        if not self.holds_run():
             return
         before = self.read_config()
         names = config.differences(before)
@@ -117,7 +117,7 @@ class RunDirectory:
         Raises:
           RamError: when they differ; the message names the first that does.
         """
-        if not self._holds_run() or not self.class_names.exists():
+        if not self.holds_run() or not self.class_names.exists():
             return
         before = read_json(self.class_names)
         if before == class_names:
@@ -137,7 +137,7 @@ class RunDirectory:
         Raises:
           RamError: when they differ; the message names what did.
         """
-        if not self._holds_run() or not self.data.exists():
+        if not self.holds_run() or not self.data.exists():
             return
         before = read_json(self.data)
         if not isinstance(before, dict) or not isinstance(before.get("splits"), dict):
@@ -163,7 +163,7 @@ class RunDirectory:
           class_names: of its data, in the order of their labels.
           records: what its source says of its data.
         """
-        if self._holds_run():
+        if self.holds_run():
             return
         values = config.to_dict()
         write_atomic(self.class_names, to_json(class_names))
@@ -176,7 +176,8 @@ class RunDirectory:
         write_atomic(self.flags, os.fsencode("\n".join(lines) + "\n"))
         write_atomic(self.config, to_json(values))
 
-    def _holds_run(self) -> bool:
+    def holds_run(self) -> bool:
+        """Returns whether a run is in it that has something to lose."""
         saved = self.results.exists() or any(self.checkpoints.glob("*.npz"))
         return saved and self.config.exists()
 

@@ -121,7 +121,7 @@ def load_run(path: str | pathlib.Path, data_dir: str = "") -> Experiment:
         config = dataclasses.replace(config, data_dir=data_dir)
     experiment = assemble(config)
     check_source(experiment.source, directory)
-    select_weights(experiment, directory)
+    select_weights(experiment.model, config, directory)
     return experiment
 
 
@@ -147,13 +147,19 @@ def check_source(source: Source, directory: RunDirectory) -> dict[str, Any]:
     return records
 
 
-def select_weights(experiment: Experiment, directory: RunDirectory) -> None:
+def select_weights(
+    model: ImageClassifier, config: Config, directory: RunDirectory
+) -> None:
     """Restores the weights that config.select names: the ones for evaluation.
+
+    Args:
+      model: built and compiled, of `config`.
+      config: the run's.
+      directory: the run's.
 
     Raises:
       RamError: when their checkpoint is missing or damaged.
     """
-    config, model = experiment.config, experiment.model
     checkpoints = checkpoint_folder(config, directory)
     variables = named_variables(model)
     if config.select == "best":

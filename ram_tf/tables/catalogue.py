@@ -68,7 +68,8 @@ class ExperimentRow:
 
     def flags(self, seed: int, quick: bool = False) -> list[str]:
         """Returns the flags of a run of this row, run_dir and data_dir left out."""
-        budget = QUICK_FLAGS if quick else ()
+        # With another budget it would not be called after its row.
+        budget = [*QUICK_FLAGS, f"--experiment={self.name}"] if quick else []
         return [f"--flagfile={self.flagfile}", *budget, f"--seed={seed}"]
 
     def config(self, seed: int = 0, quick: bool = False) -> Config:

@@ -6,6 +6,7 @@ from typing import Any
 from ram_tf.config import Config
 from ram_tf.errors import RamError
 from ram_tf.runs.directory import RunDirectory
+from ram_tf.runs.initial_weights import check_initial_weights, load_initial_weights
 from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.cluster import Cluster
 from ram_tf.runtime.quiet_import import import_tensorflow
@@ -54,6 +55,8 @@ def train(
                 "--validation_size=0: expected at least 1 image, or -1 for the usual "
                 "number: training measures itself on validation"
             )
+        if config.initial_weights and not directory.holds_run():
+            check_initial_weights(config.initial_weights)
         return _train(
             config, directory, cluster, stop or StopRequest(), report, give_up
         )
@@ -99,6 +102,10 @@ def _train(
         records = check_source(source, directory)
         # Reads all splits: a broken image is better reported before the training.
         lines = [*source.summary_lines(), *cautions(config)]
+        # A run that is taken up again has its own by now.
+        if config.initial_weights and not checkpoints.newest():
+            names = source.class_names
+            lines += load_initial_weights(model, config, names, records)
         check_batch_size(config.batch_size, len(source.split("train").labels))
         # Only now: a Config whose data or model fails must not take the folder.
         directory.begin(config, source.class_names, records)
@@ -143,7 +150,7 @@ def _train(
     try:
         trainer.run(callbacks)
         if is_chief:
-            select_weights(experiment, directory)
+            select_weights(model, config, directory)
             chosen = trainer.best if config.select == "best" else trainer.curve[-1]
             with CallbackBar("batches", "test") as bar:
                 results = write_results(

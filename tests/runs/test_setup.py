@@ -5,11 +5,10 @@ import pytest
 import tensorflow as tf
 
 from ram_tf.config import Config
-from ram_tf.data.tasks import Task
 from ram_tf.models.factory import build_model
 from ram_tf.models.variables import named_variables
 from ram_tf.runs.directory import RunDirectory
-from ram_tf.runs.setup import Experiment, checkpoint_folder, select_weights
+from ram_tf.runs.setup import checkpoint_folder, select_weights
 
 SHAPE, STEPS = (8, 8, 1), 12
 
@@ -43,6 +42,6 @@ def test_selected_weights_are_those_of_the_config(select, average, expected, tmp
     fill(variables, 7.0)
     checkpoints.save(STEPS, variables, {"step": STEPS})
     fill(variables, 0.0)
-    select_weights(Experiment(config, None, Task(), SHAPE, model), directory)
+    select_weights(model, config, directory)
     for weight in model.get_weights():
         np.testing.assert_array_equal(weight, np.full(weight.shape, expected))

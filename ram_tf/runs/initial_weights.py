@@ -1,0 +1,192 @@
+"""Trained weights that a training begins with, in place of random ones.
+
+They come from a finished run or from a preset. Of a preset or a run on other classes
+the action network is left out, whose outputs are the classes.
+"""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from ram_tf.config import Config
+from ram_tf.errors import RamError
+from ram_tf.files import read_json
+from ram_tf.flags import flag
+from ram_tf.models.preset_files import PRESET, find_preset, shipped_names
+from ram_tf.runs.data_changes import seen_before
+from ram_tf.runs.directory import RunDirectory
+from ram_tf.runs.results_json import read_results
+from ram_tf.runtime.replicas import local_copies
+
+if TYPE_CHECKING:
+    from ram_tf.models.recurrent_attention import RecurrentAttentionModel
+
+# Fields of Config that give the weights their shapes.
+_SHAPES = (
+    "patch_size",
+    "num_scales",
+    "glimpse_network",
+    "glimpse_units",
+    "glimpse_modules",
+    "core",
+    "core_units",
+    "location_hidden_units",
+    "location_maps",
+)
+# And that change what the weights mean.
+_MEANINGS = (
+    "pixel_range",
+    "task",
+    "num_glimpses",
+    "policy",
+    "location_bound",
+    "location_spread",
+    "location_input_scale",
+    "initial_location",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Trained:
+    """A trained model.
+
+    Attributes:
+      model: with the weights that its run chose.
+      config: of its run.
+      class_names: what its outputs are.
+      records: of its data; empty where they are not known.
+    """
+
+    model: "RecurrentAttentionModel"
+    config: Config
+    class_names: list[str]
+    records: dict[str, Any]
+
+
+def check_initial_weights(given: str) -> None:
+    """Checks that there are such weights, before anything slow is done.
+
+    Args:
+      given: `Config.initial_weights`.
+
+    Raises:
+      RamError: when there is no such preset, or no finished run.
+    """
+    try:
+        if given.startswith(PRESET):
+            find_preset(given.removeprefix(PRESET))
+        else:
+            _read_run(given)
+    except RamError as error:
+        raise _refusal(given, error) from None
+
+
+def load_initial_weights(
+    model: "RecurrentAttentionModel",
+    config: Config,
+    class_names: list[str],
+    records: dict[str, Any],
+) -> list[str]:
+    """Gives a model the weights that its Config names.
+
+    Args:
+      model: built, of `config`.
+      config: with `initial_weights`.
+      class_names: of the data, in the order of their labels.
+      records: what the source says of the data.
+
+    Returns:
+      Lines on where the weights are from, what is not as it was there, and which
+      images of validation and test they were trained on.
+
+    Raises:
+      RamError: when there are none, or they do not fit the model; nothing of the model
+        has changed then.
+    """
+    given = config.initial_weights
+    try:
+        trained = _trained(given)
+    except RamError as error:
+        raise _refusal(given, error) from None
+    same_classes = trained.class_names == class_names
+    fresh = [] if same_classes else model.action_network.weights
+    names = {id(variable) for variable in fresh}
+    pairs = [
+        (mine, theirs)
+        for mine, theirs in zip(model.weights, trained.model.weights, strict=False)
+        if id(mine) not in names
+    ]
+    fits = len(model.weights) == len(trained.model.weights)
+    if not fits or any(mine.shape != theirs.shape for mine, theirs in pairs):
+        raise RamError(f"--initial_weights={given}: {_misfit(config, trained, model)}")
+    for mine, theirs in pairs:
+        for copy in local_copies(mine):
+            copy.assign(theirs.numpy())
+    lines = [f"begins with the weights of {given}"]
+    if not same_classes:
+        lines.append(
+            "its classes are others, so the action network begins with random weights"
+        )
+    changed = _changed(config, trained.config, _MEANINGS)
+    if changed:
+        theirs = " ".join(flag(name, getattr(trained.config, name)) for name in changed)
+        lines.append(f"the weights were trained with {theirs}")
+    seen = seen_before(trained.records, records) if trained.records else []
+    if seen:
+        lines.append(
+            f"warning: {given} was trained on {' and on '.join(seen)}: accuracy there "
+            "says nothing of new images"
+        )
+    return lines
+
+
+def _trained(given: str) -> _Trained:
+    # Here, so that a mistyped name needs no TensorFlow.
+    from ram_tf.models.factory import build_model
+    from ram_tf.models.presets import load_preset
+    from ram_tf.runs.setup import select_weights
+
+    if given.startswith(PRESET):
+        preset = load_preset(given.removeprefix(PRESET))
+        return _Trained(preset.model, preset.config, preset.class_names, {})
+    directory, config = _read_run(given)
+    results = read_results(directory.results)
+    class_names = results["evaluation"]["class_names"]
+    model = build_model(config, len(class_names), results["image_shape"])
+    select_weights(model, config, directory)
+    # A run of an earlier version has no record of its data.
+    records = read_json(directory.data) if directory.data.exists() else {}
+    return _Trained(model, config, class_names, records)
+
+
+def _read_run(given: str) -> tuple[RunDirectory, Config]:
+    directory = RunDirectory(given)
+    config = directory.read_finished_config()
+    if config.model != "ram":
+        raise RamError(f"expected a run of --model=ram, found --model={config.model}")
+    return directory, config
+
+
+def _misfit(config: Config, trained: _Trained, model: "RecurrentAttentionModel") -> str:
+    names = _changed(config, trained.config, _SHAPES)
+    if names:
+        expected, found = (
+            " ".join(flag(name, getattr(each, name)) for name in names)
+            for each in (trained.config, config)
+        )
+        return f"expected a model of the same shape, {expected}, found {found}"
+    mine, theirs = model.image_shape[-1], trained.model.image_shape[-1]
+    if mine != theirs:
+        return f"expected images of {theirs} channels, as there, found {mine}"
+    names = _changed(config, trained.config, ("location_spread", "num_glimpses"))
+    expected = " ".join(flag(name, getattr(trained.config, name)) for name in names)
+    return f"expected {expected} as there, since each decision has offsets"
+
+
+def _changed(mine: Config, theirs: Config, names: tuple[str, ...]) -> list[str]:
+    return [name for name in names if getattr(mine, name) != getattr(theirs, name)]
+
+
+def _refusal(given: str, error: RamError) -> RamError:
+    said = str(error).removeprefix(f"--run_dir={given}: ")
+    hint = f"; did you mean {PRESET}{given}?" if given in shipped_names() else ""
+    return RamError(f"--initial_weights={given}: {said}{hint}")

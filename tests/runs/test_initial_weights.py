@@ -1,0 +1,227 @@
+"""Trained weights that a training begins with."""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+import signal
+
+import numpy as np
+import pytest
+from helpers.data_files import write_images
+
+from ram_tf.config import Config
+from ram_tf.errors import Interrupted, RamError
+from ram_tf.evaluation.evaluator import Evaluator
+from ram_tf.models.factory import build_model
+from ram_tf.models.presets import load_preset
+from ram_tf.runs.data_changes import seen_before
+from ram_tf.runs.initial_weights import check_initial_weights, load_initial_weights
+from ram_tf.train import main
+from ram_tf.training.run import train
+
+DEMO = "preset:demo"
+DIGITS = [str(digit) for digit in range(10)]
+PETS = ["cat", "dog"]
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory):
+    """A folder of two classes, and the settings of a tiny model of it."""
+    folder = tmp_path_factory.mktemp("data") / "pets"
+    for seed, name in enumerate(PETS):
+        write_images(folder / name, 30, (8, 8, 1), seed)
+    return {
+        "dataset": f"folder:{folder}",
+        "patch_size": 3,
+        "num_glimpses": 2,
+        "core": "rnn",
+        "core_units": 8,
+        "glimpse_units": 8,
+        "batch_size": 8,
+        "train_steps": 4,
+        "eval_every": 4,
+        "eval_rollouts": 1,
+        "jit_compile": "off",
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(pets, tmp_path_factory):
+    """The folder of a finished run, and its results."""
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    return folder, train(Config(**pets, run_dir=str(folder), weight_average=0.5))
+
+
+def demo_config(**changes) -> Config:
+    config = load_preset("demo").config
+    return dataclasses.replace(config, initial_weights=DEMO, **changes)
+
+
+def test_weights_of_a_preset_are_taken_over():
+    config = demo_config(seed=7)
+    model = build_model(config, 10, (28, 28, 1))
+    lines = load_initial_weights(model, config, DIGITS, {})
+    assert lines == ["begins with the weights of preset:demo"]
+    expected = load_preset("demo").model.get_weights()
+    for mine, theirs in zip(model.get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("names", [PETS, DIGITS[::-1]])
+def test_other_classes_leave_the_action_network_as_it_was(names):
+    config = demo_config(seed=7)
+    model = build_model(config, len(names), (40, 28, 1))
+    before = model.action_network.get_weights()
+    lines = load_initial_weights(model, config, names, {})
+    assert "the action network begins with random weights" in lines[1]
+    for mine, theirs in zip(model.action_network.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    trained = load_preset("demo").model
+    for part in ("glimpse_network", "core", "location_network", "baseline_network"):
+        mine, theirs = getattr(model, part), getattr(trained, part)
+        assert mine.weights
+        for one, other in zip(mine.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_what_the_weights_were_trained_with_is_said_where_it_differs():
+    trained = load_preset("demo").config
+    config = demo_config(pixel_range="byte", task="translated")
+    lines = load_initial_weights(
+        build_model(config, 10, (60, 60, 1)), config, DIGITS, {}
+    )
+    assert trained.task == "plain"
+    assert lines[-1] == (
+        "the weights were trained with --pixel_range=unit --task=plain"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "channels", "expected"),
+    [
+        (
+            {"core_units": 8, "patch_size": 5},
+            1,
+            "expected a model of the same shape, --patch_size=8 --core_units=256, "
+            "found --patch_size=5 --core_units=8",
+        ),
+        ({"core": "none", "core_units": 256}, 1, "--core=rnn, found --core=none"),
+        ({}, 3, "expected images of 1 channels, as there, found 3"),
+        ({"location_spread": 0.0}, 1, "expected --location_spread=0.5 as there, since"),
+        ({"num_glimpses": 4}, 1, "expected --num_glimpses=8 as there, since each deci"),
+    ],
+)
+def test_weights_of_another_shape_are_refused(changes, channels, expected):
+    config = demo_config(**changes)
+    model = build_model(config, 10, (28, 28, channels))
+    before = model.get_weights()
+    with pytest.raises(RamError, match="^--initial_weights=preset:demo: ") as error:
+        load_initial_weights(model, config, DIGITS, {})
+    assert expected in str(error.value)
+    for mine, theirs in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_training_begins_with_the_weights_that_a_run_chose(pets, finished, tmp_path):
+    folder, results = finished
+    still = {**pets, "learning_rate": 0.0, "seed": 3}
+    config = Config(**still, run_dir=str(tmp_path), initial_weights=str(folder))
+    said = []
+    again = train(config, report=said.append)
+    assert f"begins with the weights of {folder}" in said[0]
+    assert "warning" not in said[0]
+    assert again["config"]["initial_weights"] == str(folder)
+    # The same model of the same images: a rate of 0 leaves it as it was.
+    for name in ("test_accuracy", "validation_accuracy"):
+        assert again[name] == results[name]
+    confusion = "confusion_matrix"
+    mine, theirs = (
+        each["evaluation"]["policies"]["learned"][confusion]
+        for each in (again, results)
+    )
+    assert mine == theirs
+    other = Config(**still, run_dir=str(tmp_path))
+    with pytest.raises(RamError, match="initial_weights="):
+        train(other)
+
+
+def test_a_run_that_is_taken_up_again_does_not_ask_for_them(pets, finished, tmp_path):
+    first = tmp_path / "first"
+    shutil.copytree(finished[0], first)
+    settings = {**pets, "train_steps": 8, "initial_weights": str(first)}
+    config = Config(**settings, run_dir=str(tmp_path / "next"))
+    whole = train(dataclasses.replace(config, run_dir=str(tmp_path / "whole")))
+
+    def stopped(self, sample=False):
+        raise Interrupted(signal.SIGTERM)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(Evaluator, "accuracy", stopped)  # After four steps of eight.
+        train(config)
+    assert list((tmp_path / "next" / "checkpoints").glob("step_*4.npz"))
+    shutil.rmtree(first)
+    resumed = train(config)
+    assert resumed["test_accuracy"] == whole["test_accuracy"]
+    assert resumed["validation_accuracy"] == whole["validation_accuracy"]
+
+
+def test_images_that_the_weights_were_trained_on_are_said(pets, finished, tmp_path):
+    source = pathlib.Path(pets["dataset"].removeprefix("folder:"))
+    # The same images, cut by hand: some of test were of training before.
+    for name in PETS:
+        files = sorted((source / name).iterdir())
+        for split, part in {"train": files[:10], "test": files[10:]}.items():
+            (tmp_path / "cut" / split / name).mkdir(parents=True)
+            for file in part:
+                shutil.copy(file, tmp_path / "cut" / split / name)
+    record = json.loads((finished[0] / "data.json").read_text())
+    trained = {each.split()[0] for each in record["splits"]["train"]["image_digests"]}
+    said = []
+    settings = {**pets, "dataset": f"folder:{tmp_path / 'cut'}", "train_steps": 1}
+    initial = {"initial_weights": str(finished[0]), "run_dir": str(tmp_path / "run")}
+    train(Config(**settings, **initial), report=said.append)
+    splits = json.loads((tmp_path / "run" / "data.json").read_text())["splits"]
+    seen = [each.split()[0] in trained for each in splits["test"]["image_digests"]]
+    assert 0 < sum(seen) < 40 == len(seen)
+    assert f"{sum(seen)} of the 40 images of test: accuracy there says" in said[0]
+
+
+def test_another_cut_of_the_same_data_is_said():
+    def record(validation, test="test[:100]", dataset="mnist"):
+        cuts = {"train": "train", "validation": validation, "test": test}
+        splits = {split: {"images": 9, "cut": cut} for split, cut in cuts.items()}
+        return {"dataset": dataset, "splits": splits}
+
+    before = record("train[90:]")
+    assert seen_before(before, before) == []
+    assert seen_before(before, record("train[80:]", dataset="cifar10")) == []
+    assert seen_before(before, record("train[80:]")) == [
+        "perhaps some images of validation, train[80:] (was train[90:])"
+    ]
+
+
+def test_weights_that_there_are_not_are_named(pets, finished, tmp_path, capsys):
+    for given, expected in {
+        str(tmp_path / "none"): "expected a run of ram_tf.train, found none; there is",
+        "demo": "expected a run of .*; did you mean preset:demo?",
+        "preset:dmeo": "preset 'dmeo': expected one of .*did you mean demo",
+    }.items():
+        with pytest.raises(RamError, match=expected) as error:
+            check_initial_weights(given)
+        assert str(error.value).startswith(f"--initial_weights={given}: ")
+        run_dir = tmp_path / "run"
+        words = [f"--{name}={value}" for name, value in pets.items()]
+        words += [f"--initial_weights={given}", f"--run_dir={run_dir}"]
+        assert main(words) == 1
+        assert capsys.readouterr().err.count("\n") == 1 and not run_dir.exists()
+    unfinished = tmp_path / "unfinished"
+    shutil.copytree(finished[0], unfinished)
+    (unfinished / "results.json").unlink()
+    with pytest.raises(RamError, match=r"unfinished: expected a finished run, found"):
+        check_initial_weights(str(unfinished))
+
+
+def test_only_a_recurrent_attention_model_takes_them():
+    with pytest.raises(RamError, match="expected --model=ram, found --model=fc"):
+        Config(model="fc", initial_weights=DEMO)

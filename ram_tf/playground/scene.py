@@ -129,10 +129,13 @@ def _picture(
         points = centre_px(path, (height, width)) + 0.5
         line = " ".join(f"{x:.2f},{y:.2f}" for y, x in points)
         faint = 0.85 if index == 0 else 0.3
-        parts.append(
-            f'<polyline points="{line}" fill="none" stroke="white" '
-            f'stroke-width="{0.22 * unit:.2f}" stroke-opacity="{faint}"/>'
-        )
+        # White on black: seen on bright and on dark pixels.
+        for colour, wide, opacity in (("black", 0.5, 0.6), ("white", 0.22, 1)):
+            parts.append(
+                f'<polyline points="{line}" fill="none" stroke="{colour}" '
+                f'stroke-width="{wide * unit:.2f}" '
+                f'stroke-opacity="{faint * opacity:.2f}"/>'
+            )
     path = locations[0]
     for at in range(step + 1):
         now = at == step

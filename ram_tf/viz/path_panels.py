@@ -46,7 +46,11 @@ def draw_image(
     # Of all glimpses: in an animation a number stays where it is.
     marks = moved_apart_px(every_point, _MARK * _px_per_point(axes), (height, width))
     points = every_point[: len(colours)]
-    axes.plot(points[:, 1], points[:, 0], color="white", lw=1.5, alpha=0.8, zorder=3)
+    # White on black: seen on bright and on dark pixels.
+    for colour, width_pt, alpha in (("black", 3.5, 0.55), ("white", 1.5, 0.9)):
+        axes.plot(
+            points[:, 1], points[:, 0], color=colour, lw=width_pt, alpha=alpha, zorder=3
+        )
     for step, (y, x) in enumerate(points):
         for k in range(record.config.num_scales):
             top, left = top_left_px(path.locations[step], (height, width), side * 2**k)

@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import html.parser
 import json
 import math
@@ -27,7 +28,7 @@ from ram_tf.viz.html.charts import (
 )
 from ram_tf.viz.html.details import view_confusion
 from ram_tf.viz.html.glimpses import _letter
-from ram_tf.viz.html.packing import PathStore, pack
+from ram_tf.viz.html.packing import PathStore, corners_px, marks_px, pack
 
 VOID = {"meta", "link", "br"}
 ROOT = pathlib.Path(__file__).parents[2]
@@ -383,6 +384,22 @@ def test_pack_keeps_every_bit(dtype):
     content = zlib.decompress(base64.b64decode(packed["data"]))
     found = np.frombuffer(content, np.dtype(packed["type"]).newbyteorder("<"))
     np.testing.assert_array_equal(found.reshape(packed["shape"]), array)
+
+
+def test_numbers_of_glimpses_at_one_spot_stand_beside_each_other():
+    config = dataclasses.replace(config_of("table1/ram"), patch_size=4)
+    examples = Examples(
+        images=np.zeros([1, 20, 20, 1], np.uint8),
+        labels=np.zeros([1], np.int64),
+        locations=np.array([[[0, 0], [0, 0], [0.8, -0.8]]], np.float32),
+        probabilities=np.full([1, 3, 2], 0.5, np.float32),
+        class_names=["a", "b"],
+    )
+    marks = marks_px(examples, config)[0] / 64
+    assert np.hypot(*(marks[0] - marks[1])) > 0.99 * 0.06 * 20
+    corners = corners_px(examples, config)[0, :, 0]
+    np.testing.assert_allclose(marks[:2].mean(0), corners[0] + 2, atol=1 / 64)
+    np.testing.assert_array_equal(marks[2], corners[2] + 2)
 
 
 def test_packed_probabilities_round_to_16_bits():

@@ -9,7 +9,7 @@ from helpers.chromium import addresses_asked
 from helpers.report_files import write_all
 
 from ram_tf.report import make_report
-from ram_tf.viz.geometry import top_left_px
+from ram_tf.viz.geometry import moved_apart_px, top_left_px
 
 pytestmark = pytest.mark.browser
 
@@ -196,7 +196,8 @@ def test_paths_arrive_as_they_were_written(page, report):
       const done = arguments[0];
       RamReport.openPaths("table5-ram_colour").then((record) => {
         const shown = record.at(7);
-        done([[...shown.pixels], shown.label, shown.corners, shown.probabilities]);
+        done([[...shown.pixels], shown.label, shown.corners, shown.probabilities,
+          shown.marks]);
       });""")
     with np.load(path) as arrays:
         np.testing.assert_array_equal(found[0], arrays["images"][7].ravel())
@@ -207,6 +208,9 @@ def test_paths_arrive_as_they_were_written(page, report):
     corners = [top_left_px(locations, (32, 32), side) for side in sides]
     np.testing.assert_array_equal(found[2], np.stack(corners, axis=1))
     np.testing.assert_allclose(found[3], probabilities, atol=1e-5)
+    middles = corners[0] + 3
+    marks = moved_apart_px(middles, 0.06 * 32, (33, 33))
+    np.testing.assert_allclose(found[4], marks, atol=1 / 64)
 
 
 def test_tables_sort_by_any_heading_and_keep_unmeasured_rows_last(page):

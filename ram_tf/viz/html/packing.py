@@ -10,7 +10,9 @@ import numpy as np
 
 from ram_tf.config import Config
 from ram_tf.runs.examples import Examples
-from ram_tf.viz.geometry import top_left_px
+from ram_tf.viz.geometry import moved_apart_px, top_left_px
+
+_MARK = 0.06  # Width of the disc with a number, in sides of the image.
 
 
 def pack(array: np.ndarray) -> dict[str, Any]:
@@ -35,6 +37,21 @@ def corners_px(examples: Examples, config: Config) -> np.ndarray:
     sides = [config.patch_size * 2**k for k in range(config.num_scales)]
     corners = [top_left_px(examples.locations, size_px, side) for side in sides]
     return np.stack(corners, axis=2)
+
+
+def marks_px(examples: Examples, config: Config) -> np.ndarray:
+    """Returns where the numbers of glimpses stand, int32 [n, T, 2], in 1/64 pixels.
+
+    That is the middle of what was cut, or beside it where they would hide each other.
+    """
+    height, width = examples.images.shape[1:3]
+    corners = top_left_px(examples.locations, (height, width), config.patch_size)
+    middles = corners + config.patch_size / 2
+    least = _MARK * max(height, width)
+    # Edges of pixels, not their middles: one more than there are pixels.
+    size_px = height + 1, width + 1
+    marks = [moved_apart_px(path, least, size_px) for path in middles]
+    return np.rint(64 * np.stack(marks)).astype(np.int32)
 
 
 class PathStore:
@@ -69,6 +86,7 @@ class PathStore:
             "class_names": examples.class_names,
             "labels": examples.labels.tolist(),
             "corners": pack(corners_px(examples, config)),
+            "marks": pack(marks_px(examples, config)),
             "probabilities": pack(levels.astype(np.uint16)),
         }
 

@@ -58,13 +58,13 @@
       marks += rect("under", shown.corners[now][k], side);
       marks += rect(k ? "patch coarse" : "patch", shown.corners[now][k], side);
     }
-    // Marks stand on the middle of the finest patch: what was cut, not what was meant.
+    // The path is that of the finest patches: what was cut, not what was meant.
     const spots = shown.corners.slice(0, now + 1).map(([finest]) =>
       finest.map((first) => first + record.patch_size / 2));
     const line = spots.map(([y, x]) => `${x},${y}`).join(" ");
     marks += `<polyline class="under" ${STROKE} points="${line}"/>`;
     marks += `<polyline class="path" ${STROKE} points="${line}"/>`;
-    spots.forEach(([y, x], t) => {
+    shown.marks.slice(0, now + 1).forEach(([y, x], t) => {
       const radius = (t === now ? 3.3 : 2.5) * unit;
       marks += `<circle class="spot${t === now ? " now" : ""}" ${STROKE} cx="${x}" cy="${y}" r="${radius}"/>`;
       marks += `<text x="${x}" y="${y + 0.36 * 1.3 * radius}" font-size="${1.3 * radius}">${t + 1}</text>`;

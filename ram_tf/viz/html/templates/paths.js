@@ -17,11 +17,12 @@ RamReport.openPaths = (() => {
   };
 
   // One row's paths: `at(i)` gives picture i, its class, its patches' corners by
-  // glimpse and scale, and the probabilities after each glimpse.
+  // glimpse and scale, where the numbers of glimpses stand, and the probabilities
+  // after each glimpse.
   const openPaths = async (key) => {
     const path = paths[key];
-    const [images, corners, predictions] = await Promise.all(
-      [pictures[path.pictures], path.corners, path.probabilities].map(open));
+    const [images, corners, marks, predictions] = await Promise.all(
+      [pictures[path.pictures], path.corners, path.marks, path.probabilities].map(open));
     const shape = images.shape.slice(1);
     const size = shape[0] * shape[1] * shape[2];
     const [, steps, scales] = corners.shape;
@@ -32,6 +33,8 @@ RamReport.openPaths = (() => {
       label: path.labels[i],
       corners: Array.from({ length: steps }, (_, t) =>
         Array.from({ length: scales }, (_, k) => corner((i * steps + t) * scales + k))),
+      marks: Array.from({ length: steps }, (_, t) =>
+        [0, 1].map((axis) => marks.values[2 * (i * steps + t) + axis] / 64)),
       probabilities: Array.from({ length: steps }, (_, t) => {
         const start = (i * steps + t) * classes;
         return [...predictions.values.subarray(start, start + classes)].map((p) => p / 65535);

@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import pathlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -431,8 +432,16 @@ class Config:
         return cls(**values)
 
     def without_places(self) -> "Config":
-        """Returns it without run_dir and data_dir, which are of one machine alone."""
-        return dataclasses.replace(self, run_dir="", data_dir="")
+        """Returns it without run_dir and data_dir, which are of one machine alone.
+
+        Of `initial_weights` the last part of the path is left.
+        """
+        return dataclasses.replace(
+            self,
+            run_dir="",
+            data_dir="",
+            initial_weights=short_name(self.initial_weights),
+        )
 
     def identity(self) -> dict[str, Any]:
         """Returns the fields that change the numbers and differ from their default.
@@ -467,6 +476,14 @@ class Config:
         if all(each.decay_steps == each.train_steps for each in (self, other)):
             names = [name for name in names if name != "decay_steps"]
         return [name for name in names if mine.get(name) != theirs.get(name)]
+
+
+def short_name(initial_weights: str) -> str:
+    """Returns trained weights' name without the place where one machine has them."""
+    if "hf://" in initial_weights:  # An address of the Hub is the same for all.
+        return initial_weights
+    prefix, colon, path = initial_weights.rpartition(":")
+    return prefix + colon + pathlib.PurePath(path).name
 
 
 def check_model(settings: Mapping[str, Any], prefix: str = "--") -> None:

@@ -73,7 +73,8 @@ def _command(arguments: Arguments) -> None:
         f"{experiment.config.experiment or 'run'} on {arguments.split}, {num_images:,} "
         "images"
     )
-    say("\n".join(summary_lines(found)))
+    warnings = RunDirectory(arguments.run_dir).read_warnings()
+    say("\n".join([*summary_lines(found), *warnings]))
     # Last: somebody else's run may not be writable, and the figures are there.
     write_atomic(RunDirectory(arguments.run_dir).evaluation, to_json(found))
 

@@ -106,7 +106,8 @@ def _command(arguments: Arguments) -> None:
         whose = "the run"
         experiment = load_run(arguments.run_dir, arguments.data_dir)
         stated = read_results(RunDirectory(arguments.run_dir).results)
-        start = experiment.config.initial_location
+        config = experiment.config
+        start = "center" if config.policy == "center" else config.initial_location
     with ended_by_signal(), CallbackBar("batches", "validation, test") as bar:
         metadata = export(
             experiment,
@@ -119,7 +120,7 @@ def _command(arguments: Arguments) -> None:
         )
     accuracy = f"{100 * stated['test_accuracy']:.2f} %"
     before = f"{whose}, from {_START[start]}, has {accuracy}"
-    print("\n".join(_lines(path, metadata, before)))
+    print("\n".join([*_lines(path, metadata, before), *stated.get("warnings", [])]))
 
 
 def _lines(path: pathlib.Path, metadata: dict[str, Any], before: str) -> list[str]:

@@ -29,9 +29,10 @@ USAGE = """Trains a recurrent attention model or a whole-image classifier.
   python -m ram_tf.train --flagfile=experiments/table1/ram_6g_1s.cfg --run_dir=runs/x
 
 Leaves in run_dir: flags.cfg, config.json, class_names.json, data.json, checkpoints,
-logs, curve.csv, examples.npz, evaluation.json and, last, results.json. The same command
-resumes an unfinished run. In the flags, "paper 5" is section 5 of Jatakia, Rane and
-Rao, and "Mnih" is Mnih et al. 2014."""
+logs, curve.csv, examples.npz, evaluation.json and, last, results.json; and with
+--initial_weights initial_weights.json. The same command resumes an unfinished run. In
+the flags, "paper 5" is section 5 of Jatakia, Rane and Rao, and "Mnih" is Mnih et al.
+2014."""
 
 
 def summary(results: dict[str, Any]) -> str:
@@ -44,7 +45,8 @@ def summary(results: dict[str, Any]) -> str:
         f"{100 * results['validation_accuracy']:.2f} %, "
         f"{results['wall_seconds']:.0f} s of training"
     )
-    return "\n".join([first, *summary_lines(results["evaluation"])])
+    lines = [first, *summary_lines(results["evaluation"])]
+    return "\n".join([*lines, *results.get("warnings", [])])
 
 
 def run_name(flagfile: pathlib.Path | None, config: Config) -> str:

@@ -152,6 +152,8 @@ def write_results(
         "versions": versions(),
         "commit": commit(),
     }
+    if config.initial_weights:
+        results["warnings"] = directory.read_warnings()
     write_atomic(directory.results, to_json(results))
     return results
 

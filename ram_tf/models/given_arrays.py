@@ -19,6 +19,15 @@ def images_of(given: Any) -> Any:
     return given["images"] if isinstance(given, dict) else given
 
 
+def check_no_list(images: Any) -> None:
+    """Raises RamError for a list of images, which Keras takes for many inputs."""
+    if isinstance(images, (list, tuple)) and images and np.ndim(images[0]) < 4:
+        raise RamError(
+            f"expected images as one array [B, H, W, C], found a "
+            f"{type(images).__name__}; np.stack makes one of a list"
+        )
+
+
 def check_labels(labels: Any) -> None:
     """Raises RamError unless labels are class numbers [B] or [B, 1]."""
     shape = None if labels is None else tf.TensorShape(labels.shape)
@@ -74,7 +83,7 @@ def warn_of_range(images: Any) -> None:
     if not tf.as_dtype(images.dtype).is_floating or not np.size(images):
         return
     lowest, highest = float(np.min(images)), float(np.max(images))
-    if lowest < 0 or highest > 1:
+    if not (lowest >= 0 and highest <= 1):  # NaN is no such number either.
         warn(
             f"images with pixels from {lowest:g} to {highest:g}: floats are expected "
             "in [0, 1]; pass uint8, or divide by 255. Only a model trained with "

@@ -20,6 +20,7 @@ from ram_tf.layers.sensor import check_channels, check_images
 from ram_tf.models.given_arrays import (
     check_labels,
     check_lengths,
+    check_no_list,
     check_range_of_labels,
     images_of,
     warn_of_range,
@@ -97,6 +98,7 @@ class ImageClassifier(keras.Model):
         return super().evaluate(x, y, *args, **kwargs)
 
     def _check_arrays(self, x: Any, labels: Any = None) -> None:
+        check_no_list(x)
         images = images_of(x)
         if isinstance(images, (np.ndarray, tf.Tensor)):
             self._check(images)

@@ -70,7 +70,8 @@ def find_preset(preset: str | pathlib.Path) -> pathlib.Path:
         found = f"a folder without {WEIGHTS}"
     raise RamError(
         f"preset {given!r}: expected one of {', '.join(names)}, the folder of a "
-        f"preset, or {HUB_PREFIX}USER/NAME, found {found}" + did_you_mean(given, names)
+        f"preset, or {HUB_PREFIX}USER/NAME, found {found}"
+        + did_you_mean(given.removeprefix(PRESET), names)
     )
 
 

@@ -119,7 +119,11 @@ on the Hugging Face Hub, `hf://user/name`."""
 
 def _data(metadata: dict[str, Any], config: Config) -> str:
     data, splits = data_of(config), metadata["results"]["splits"]
-    first = "the centre" if config.initial_location == "center" else "a random location"
+    at_centre = "center" in (config.initial_location, config.policy)
+    first = "the centre" if at_centre else "a random location"
+    warnings = "".join(
+        f"\n- {line[:1].upper()}{line[1:]}." for line in metadata.get("warnings", [])
+    )
     select = "was best on validation" if config.select == "best" else "was the last"
     return f"""## Data and protocol
 
@@ -128,7 +132,7 @@ def _data(metadata: dict[str, Any], config: Config) -> str:
 - Test: {splits["test"]}.
 - The weights are the checkpoint that {select}; test chose nothing.
 - Accuracy of results: one rollout at the means of the policy, its first glimpse
-  at {first}. Intervals are Wilson's, 95 %."""
+  at {first}. Intervals are Wilson's, 95 %.{warnings}"""
 
 
 def _limits(metadata: dict[str, Any], config: Config) -> str:

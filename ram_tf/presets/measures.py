@@ -88,6 +88,7 @@ def stated(experiment: Experiment, results: dict[str, Any]) -> dict[str, Any]:
         },
         "command": train_command(config),
         "config": config.to_dict(),
+        **({"warnings": results["warnings"]} if results.get("warnings") else {}),
     }
 
 

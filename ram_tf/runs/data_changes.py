@@ -40,16 +40,23 @@ def data_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return changes + of_images + said
 
 
-def seen_before(trained: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def trained_contents(record: dict[str, Any]) -> set[str]:
+    """Returns what names the contents of the training images of a record of data."""
+    return {
+        image.content for image in _images(record["splits"]) if image.split == "train"
+    }
+
+
+def seen_before(
+    trained: dict[str, Any], known: set[str], now: dict[str, Any]
+) -> list[str]:
     """Says which images that are to measure a training were trained on before.
 
     Args:
       trained: the record of the data of the earlier training.
-      now: of the data of the training that goes on from its weights.
+      known: contents of the images that its weights were trained on.
+      now: the record of the data of the training that goes on from these weights.
     """
-    known = {
-        image.content for image in _images(trained["splits"]) if image.split == "train"
-    }
     lines = []
     for split in ("validation", "test"):
         images = [image for image in _images(now["splits"]) if image.split == split]

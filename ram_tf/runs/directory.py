@@ -32,6 +32,7 @@ class RunDirectory:
         self.config = self.path / "config.json"
         self.class_names = self.path / "class_names.json"
         self.data = self.path / "data.json"
+        self.beginning = self.path / "initial_weights.json"
         self.checkpoints = self.path / "checkpoints"
         self.logs = self.path / "logs"
         self.curve = self.path / "curve.csv"
@@ -155,6 +156,7 @@ class RunDirectory:
         config: Config,
         class_names: list[str],
         records: dict[str, Any] | None = None,
+        beginning: dict[str, Any] | None = None,
     ) -> None:
         """Writes the run's Config and classes, unless the folder holds its run already.
 
@@ -162,6 +164,7 @@ class RunDirectory:
           config: the run's.
           class_names: of its data, in the order of their labels.
           records: what its source says of its data.
+          beginning: what is known of the weights that it begins with.
         """
         if self.holds_run():
             return
@@ -169,12 +172,22 @@ class RunDirectory:
         write_atomic(self.class_names, to_json(class_names))
         if records is not None:
             write_atomic(self.data, to_json(records))
+        self.beginning.unlink(missing_ok=True)  # Of a run that never saved anything.
+        if beginning is not None:
+            write_atomic(self.beginning, to_json(beginning))
         lines = [
             flagfile_line(name, flag_text(value)) for name, value in values.items()
         ]
         # Names of files may be bytes that are no text.
         write_atomic(self.flags, os.fsencode("\n".join(lines) + "\n"))
         write_atomic(self.config, to_json(values))
+
+    def read_warnings(self) -> list[str]:
+        """Reads what stands against the run's accuracy, in lines; mostly nothing."""
+        if not self.beginning.exists():
+            return []
+        warnings: list[str] = read_json(self.beginning)["warnings"]
+        return warnings
 
     def holds_run(self) -> bool:
         """Returns whether a run is in it that has something to lose."""
@@ -191,7 +204,7 @@ class RunDirectory:
         if not self.results.exists():
             raise RamError(
                 f"--run_dir={self.path}: expected a finished run, found no "
-                "results.json; the same train command resumes it"
+                "results.json; the train command that began it resumes it"
             )
         return config
 
@@ -215,10 +228,15 @@ class RunDirectory:
             raise RamError(f"{self.config}: {error}") from None
 
 
+def first_other_class(before: list[str], now: list[str]) -> tuple[str, str]:
+    """Returns the first class that is not as before: what it was, and what it is."""
+    pairs = itertools.zip_longest(before, now, fillvalue="none")
+    return next(pair for pair in pairs if pair[0] != pair[1])
+
+
 def other_classes(where: str, before: list[str], now: list[str]) -> RamError:
     """Returns the error of data whose classes are not those of a model's training."""
-    pairs = itertools.zip_longest(before, now, fillvalue="none")
-    old, new = next(pair for pair in pairs if pair[0] != pair[1])
+    old, new = first_other_class(before, now)
     return RamError(
         f"{where}: expected data of the {len(before)} classes of its training, found "
         f"{len(now)}, with {new} where {old} was"

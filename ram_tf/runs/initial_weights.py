@@ -7,13 +7,14 @@ the action network is left out, whose outputs are the classes.
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from ram_tf.config import Config
+from ram_tf.config import Config, short_name
+from ram_tf.data.sources.base import FOLDER_PREFIX
 from ram_tf.errors import RamError
 from ram_tf.files import read_json
 from ram_tf.flags import flag
 from ram_tf.models.preset_files import PRESET, find_preset, shipped_names
-from ram_tf.runs.data_changes import seen_before
-from ram_tf.runs.directory import RunDirectory
+from ram_tf.runs.data_changes import seen_before, trained_contents
+from ram_tf.runs.directory import RunDirectory, first_other_class
 from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.replicas import local_copies
 
@@ -35,7 +36,11 @@ _SHAPES = (
 # And that change what the weights mean.
 _MEANINGS = (
     "pixel_range",
+    "grayscale",
+    "background",
+    "image_size",
     "task",
+    "canvas_size",
     "num_glimpses",
     "policy",
     "location_bound",
@@ -43,6 +48,26 @@ _MEANINGS = (
     "location_input_scale",
     "initial_location",
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class Beginning:
+    """What is known of the weights that a training begins with.
+
+    Attributes:
+      lines: where they are from, and what is not as it was there.
+      warnings: on images of validation and test that they were trained on; the run's
+        results keep them.
+      trained_on: contents of the images that they were trained on, as far as known.
+    """
+
+    lines: list[str]
+    warnings: list[str]
+    trained_on: set[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what a run keeps of it, for itself and for those that follow it."""
+        return {"warnings": self.warnings, "trained_on": sorted(self.trained_on)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,12 +79,14 @@ class _Trained:
       config: of its run.
       class_names: what its outputs are.
       records: of its data; empty where they are not known.
+      trained_on: as of `Beginning`.
     """
 
     model: "RecurrentAttentionModel"
     config: Config
     class_names: list[str]
     records: dict[str, Any]
+    trained_on: set[str]
 
 
 def check_initial_weights(given: str) -> None:
@@ -85,7 +112,7 @@ def load_initial_weights(
     config: Config,
     class_names: list[str],
     records: dict[str, Any],
-) -> list[str]:
+) -> Beginning:
     """Gives a model the weights that its Config names.
 
     Args:
@@ -93,10 +120,6 @@ def load_initial_weights(
       config: with `initial_weights`.
       class_names: of the data, in the order of their labels.
       records: what the source says of the data.
-
-    Returns:
-      Lines on where the weights are from, what is not as it was there, and which
-      images of validation and test they were trained on.
 
     Raises:
       RamError: when there are none, or they do not fit the model; nothing of the model
@@ -123,20 +146,37 @@ def load_initial_weights(
             copy.assign(theirs.numpy())
     lines = [f"begins with the weights of {given}"]
     if not same_classes:
+        old, new = first_other_class(trained.class_names, class_names)
         lines.append(
-            "its classes are others, so the action network begins with random weights"
+            f"the classes are others than those of {given}, {new} where {old} was: the "
+            "action network begins with random weights"
         )
     changed = _changed(config, trained.config, _MEANINGS)
     if changed:
         theirs = " ".join(flag(name, getattr(trained.config, name)) for name in changed)
         lines.append(f"the weights were trained with {theirs}")
-    seen = seen_before(trained.records, records) if trained.records else []
-    if seen:
-        lines.append(
-            f"warning: {given} was trained on {' and on '.join(seen)}: accuracy there "
-            "says nothing of new images"
-        )
-    return lines
+    return Beginning(lines, _warnings(config, trained, records), trained.trained_on)
+
+
+def _warnings(config: Config, trained: _Trained, records: dict[str, Any]) -> list[str]:
+    name = short_name(config.initial_weights)
+    if trained.records:
+        seen = seen_before(trained.records, trained.trained_on, records)
+    elif trained.config.dataset.startswith(FOLDER_PREFIX):
+        return [
+            f"warning: which images {name} was trained on is not recorded: accuracy "
+            "counts only if none of them is in validation and test"
+        ]
+    else:  # A data set that everybody has alike.
+        same = trained.config.dataset == config.dataset
+        other_cut = trained.config.validation_size != config.validation_size
+        seen = ["perhaps some images of validation"] if same and other_cut else []
+    if not seen:
+        return []
+    return [
+        f"warning: {name} was trained on {' and on '.join(seen)}: accuracy there says "
+        "nothing of new images"
+    ]
 
 
 def _trained(given: str) -> _Trained:
@@ -147,7 +187,7 @@ def _trained(given: str) -> _Trained:
 
     if given.startswith(PRESET):
         preset = load_preset(given.removeprefix(PRESET))
-        return _Trained(preset.model, preset.config, preset.class_names, {})
+        return _Trained(preset.model, preset.config, preset.class_names, {}, set())
     directory, config = _read_run(given)
     results = read_results(directory.results)
     class_names = results["evaluation"]["class_names"]
@@ -155,7 +195,10 @@ def _trained(given: str) -> _Trained:
     select_weights(model, config, directory)
     # A run of an earlier version has no record of its data.
     records = read_json(directory.data) if directory.data.exists() else {}
-    return _Trained(model, config, class_names, records)
+    trained_on = trained_contents(records) if records else set()
+    if directory.beginning.exists():
+        trained_on |= set(read_json(directory.beginning)["trained_on"])
+    return _Trained(model, config, class_names, records, trained_on)
 
 
 def _read_run(given: str) -> tuple[RunDirectory, Config]:
@@ -176,7 +219,9 @@ def _misfit(config: Config, trained: _Trained, model: "RecurrentAttentionModel")
         return f"expected a model of the same shape, {expected}, found {found}"
     mine, theirs = model.image_shape[-1], trained.model.image_shape[-1]
     if mine != theirs:
-        return f"expected images of {theirs} channels, as there, found {mine}"
+        if theirs == 1:
+            return f"expected gray images as there (--grayscale), found {mine} channels"
+        return f"expected images of {theirs} channels as there, found {mine}"
     names = _changed(config, trained.config, ("location_spread", "num_glimpses"))
     expected = " ".join(flag(name, getattr(trained.config, name)) for name in names)
     return f"expected {expected} as there, since each decision has offsets"

@@ -80,6 +80,9 @@ def draw_image(
     said = "dark margin: outside the image"
     if record.config.num_scales > 1:
         said += "\nthin lines: larger scales"
+    # By less, a mark still stands over its spot.
+    if np.hypot(*(marks - every_point).T).max() > 0.3 * _MARK * _px_per_point(axes):
+        said += "\noverlapping numbers moved apart"
     axes.set_xlabel(said, size=_SMALL, color=FAINT, loc="left")
 
 

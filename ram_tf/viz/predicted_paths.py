@@ -3,6 +3,7 @@
 import functools
 import itertools
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,17 @@ from ram_tf.viz.path_animation import animate_paths
 from ram_tf.viz.path_figure import draw_paths, title_of, to_png
 
 MOST = 6  # Images of a picture.
+
+
+def distinct_names(paths: Sequence[str]) -> list[str]:
+    """Returns the names of files, with their folder where two have the same name."""
+    names = [os.path.basename(path) for path in paths]
+    if len(set(names)) == len(names):
+        return names
+    return [
+        os.path.join(os.path.basename(os.path.dirname(path)), name)
+        for path, name in zip(paths, names, strict=True)
+    ]
 
 
 class PredictedPaths:
@@ -53,9 +65,12 @@ class PredictedPaths:
         images = np.stack([image for image, _ in self._kept])
         starts = np.tile(predictor.first_location, [len(images), 1])
         found = predictor.path(images, starts)
-        rows = zip(self._kept, found.locations, found.probabilities, strict=True)
+        titles = distinct_names([prediction.name for _, prediction in self._kept])
+        rows = zip(
+            self._kept, titles, found.locations, found.probabilities, strict=True
+        )
         paths = []
-        for (image, prediction), locations, probabilities in rows:
+        for (image, prediction), title, locations, probabilities in rows:
             # An export with a threshold stops by itself.
             taken = int(prediction.values.get("glimpses", len(locations)))
             path = GlimpsePath(
@@ -63,7 +78,7 @@ class PredictedPaths:
                 UNKNOWN if prediction.truth is None else prediction.truth,
                 locations[:taken],
                 probabilities[:taken],
-                shown(os.path.basename(prediction.name)),
+                shown(title),
             )
             paths.append(path)
         settings = ("num_glimpses", "patch_size", "num_scales")

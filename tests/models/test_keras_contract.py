@@ -424,6 +424,23 @@ def test_floats_beyond_one_are_warned_of(ask):
         asked(fine)
 
 
+def test_pixels_that_are_no_numbers_are_warned_of():
+    images = data(2)[0]
+    images[0, 3, 3] = np.nan
+    with pytest.warns(UserWarning, match="pixels from nan to nan"):
+        whole_image()(images)
+
+
+@pytest.mark.parametrize("ask", ["fit", "evaluate", "predict"])
+def test_a_list_of_images_is_refused(ask):
+    model = whole_image()
+    model.compile()
+    images, labels = data(4)
+    given = [list(images)] if ask == "predict" else [list(images), list(labels)]
+    with pytest.raises(RamError, match="found a list; np.stack makes one"):
+        getattr(model, ask)(*given, verbose=0)
+
+
 def test_negative_floats_are_warned_of():
     images = data(2)[0]
     images[0, 3, 3] = -0.5

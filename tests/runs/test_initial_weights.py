@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from helpers.data_files import write_images
 
-from ram_tf.config import Config
+from ram_tf import evaluate
+from ram_tf.config import Config, short_name
 from ram_tf.errors import Interrupted, RamError
 from ram_tf.evaluation.evaluator import Evaluator
 from ram_tf.models.factory import build_model
 from ram_tf.models.presets import load_preset
+from ram_tf.presets.saving import save_preset
 from ram_tf.runs.data_changes import seen_before
 from ram_tf.runs.initial_weights import check_initial_weights, load_initial_weights
-from ram_tf.train import main
+from ram_tf.train import main, summary
 from ram_tf.training.run import train
 
 DEMO = "preset:demo"
@@ -61,8 +63,9 @@ def demo_config(**changes) -> Config:
 def test_weights_of_a_preset_are_taken_over():
     config = demo_config(seed=7)
     model = build_model(config, 10, (28, 28, 1))
-    lines = load_initial_weights(model, config, DIGITS, {})
-    assert lines == ["begins with the weights of preset:demo"]
+    found = load_initial_weights(model, config, DIGITS, {})
+    assert found.lines == ["begins with the weights of preset:demo"]
+    assert found.warnings == [] and found.trained_on == set()
     expected = load_preset("demo").model.get_weights()
     for mine, theirs in zip(model.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -73,8 +76,11 @@ def test_other_classes_leave_the_action_network_as_it_was(names):
     config = demo_config(seed=7)
     model = build_model(config, len(names), (40, 28, 1))
     before = model.action_network.get_weights()
-    lines = load_initial_weights(model, config, names, {})
-    assert "the action network begins with random weights" in lines[1]
+    found = load_initial_weights(model, config, names, {})
+    assert found.lines[1] == (
+        f"the classes are others than those of preset:demo, {names[0]} where 0 was: "
+        "the action network begins with random weights"
+    )
     for mine, theirs in zip(model.action_network.get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     trained = load_preset("demo").model
@@ -87,13 +93,13 @@ def test_other_classes_leave_the_action_network_as_it_was(names):
 
 def test_what_the_weights_were_trained_with_is_said_where_it_differs():
     trained = load_preset("demo").config
-    config = demo_config(pixel_range="byte", task="translated")
-    lines = load_initial_weights(
+    config = demo_config(pixel_range="byte", task="translated", image_size=20)
+    found = load_initial_weights(
         build_model(config, 10, (60, 60, 1)), config, DIGITS, {}
     )
     assert trained.task == "plain"
-    assert lines[-1] == (
-        "the weights were trained with --pixel_range=unit --task=plain"
+    assert found.lines[-1] == (
+        "the weights were trained with --pixel_range=unit --image_size=0 --task=plain"
     )
 
 
@@ -107,7 +113,7 @@ def test_what_the_weights_were_trained_with_is_said_where_it_differs():
             "found --patch_size=5 --core_units=8",
         ),
         ({"core": "none", "core_units": 256}, 1, "--core=rnn, found --core=none"),
-        ({}, 3, "expected images of 1 channels, as there, found 3"),
+        ({}, 3, "expected gray images as there (--grayscale), found 3 channels"),
         ({"location_spread": 0.0}, 1, "expected --location_spread=0.5 as there, since"),
         ({"num_glimpses": 4}, 1, "expected --num_glimpses=8 as there, since each deci"),
     ],
@@ -131,7 +137,7 @@ def test_a_training_begins_with_the_weights_that_a_run_chose(pets, finished, tmp
     again = train(config, report=said.append)
     assert f"begins with the weights of {folder}" in said[0]
     assert "warning" not in said[0]
-    assert again["config"]["initial_weights"] == str(folder)
+    assert again["config"]["initial_weights"] == folder.name
     # The same model of the same images: a rate of 0 leaves it as it was.
     for name in ("test_accuracy", "validation_accuracy"):
         assert again[name] == results[name]
@@ -166,25 +172,114 @@ def test_a_run_that_is_taken_up_again_does_not_ask_for_them(pets, finished, tmp_
     assert resumed["validation_accuracy"] == whole["validation_accuracy"]
 
 
-def test_images_that_the_weights_were_trained_on_are_said(pets, finished, tmp_path):
+@pytest.fixture(scope="module")
+def cut(pets, tmp_path_factory):
+    """The images of `pets`, cut by hand: most of test were of training before."""
     source = pathlib.Path(pets["dataset"].removeprefix("folder:"))
-    # The same images, cut by hand: some of test were of training before.
+    root = tmp_path_factory.mktemp("cut") / "pets"
     for name in PETS:
         files = sorted((source / name).iterdir())
         for split, part in {"train": files[:10], "test": files[10:]}.items():
-            (tmp_path / "cut" / split / name).mkdir(parents=True)
+            (root / split / name).mkdir(parents=True)
             for file in part:
-                shutil.copy(file, tmp_path / "cut" / split / name)
-    record = json.loads((finished[0] / "data.json").read_text())
-    trained = {each.split()[0] for each in record["splits"]["train"]["image_digests"]}
+                shutil.copy(file, root / split / name)
+    return root
+
+
+def known_images(run: pathlib.Path, test: pathlib.Path) -> int:
+    """How many test images of a run another run was trained on."""
+
+    def contents(folder, split):
+        splits = json.loads((folder / "data.json").read_text())["splits"]
+        return [each.split()[0] for each in splits[split]["image_digests"]]
+
+    return sum(each in set(contents(run, "train")) for each in contents(test, "test"))
+
+
+def test_images_that_the_weights_were_trained_on_are_said(
+    pets, finished, cut, tmp_path, capsys
+):
     said = []
-    settings = {**pets, "dataset": f"folder:{tmp_path / 'cut'}", "train_steps": 1}
-    initial = {"initial_weights": str(finished[0]), "run_dir": str(tmp_path / "run")}
-    train(Config(**settings, **initial), report=said.append)
-    splits = json.loads((tmp_path / "run" / "data.json").read_text())["splits"]
-    seen = [each.split()[0] in trained for each in splits["test"]["image_digests"]]
-    assert 0 < sum(seen) < 40 == len(seen)
-    assert f"{sum(seen)} of the 40 images of test: accuracy there says" in said[0]
+    settings = {**pets, "dataset": f"folder:{cut}", "train_steps": 1}
+    run = tmp_path / "run"
+    config = Config(**settings, initial_weights=str(finished[0]), run_dir=str(run))
+    results = train(config, report=said.append)
+    count = known_images(finished[0], run)
+    assert 0 < count < 40
+    (warning,) = results["warnings"]
+    assert warning.startswith("warning: first was trained on ") and warning in said[0]
+    assert f"{count} of the 40 images of test: accuracy there says nothing" in warning
+    # It stays with the figures, and no path of this machine does.
+    assert results["config"]["initial_weights"] == "first"
+    assert summary(results).endswith(warning)
+    assert evaluate.main([f"--run_dir={run}", "--jit_compile=off"]) == 0
+    assert warning in capsys.readouterr().out
+    metadata = save_preset(run, tmp_path / "preset")
+    text = (tmp_path / "preset" / "README.md").read_text()
+    assert f"- W{warning[1:]}." in text and str(tmp_path) not in text
+    assert str(finished[0]) not in text + json.dumps(metadata)
+
+
+def test_images_that_an_earlier_run_was_trained_on_are_remembered(
+    pets, finished, cut, tmp_path
+):
+    other = tmp_path / "other"
+    for seed, name in enumerate(PETS):
+        write_images(other / name, 30, (8, 8, 1), 50 + seed)
+    settings = {**pets, "train_steps": 1}
+    first, between, last = (str(path) for path in (finished[0], tmp_path, tmp_path))
+    between, last = f"{between}/between", f"{last}/last"
+    found = train(
+        Config(
+            **{**settings, "dataset": f"folder:{other}"},
+            initial_weights=first,
+            run_dir=between,
+        )
+    )
+    assert found["warnings"] == []
+    found = train(
+        Config(
+            **{**settings, "dataset": f"folder:{cut}"},
+            initial_weights=between,
+            run_dir=last,
+        )
+    )
+    count = known_images(finished[0], pathlib.Path(last))
+    (warning,) = found["warnings"]
+    assert f"{count} of the 40 images of test: accuracy there says" in warning
+
+
+def test_a_preset_of_own_images_does_not_say_which(pets, finished, tmp_path):
+    folder = tmp_path / "mine"
+    save_preset(finished[0], folder)
+    config = Config(**pets, initial_weights=f"preset:{folder}")
+    model = build_model(config, 2, (8, 8, 1))
+    found = load_initial_weights(model, config, PETS, {"splits": {}})
+    assert found.warnings == [
+        "warning: which images preset:mine was trained on is not recorded: accuracy "
+        "counts only if none of them is in validation and test"
+    ]
+
+
+def test_a_preset_of_public_data_with_another_validation_is_said():
+    config = demo_config(validation_size=20)
+    model = build_model(config, 10, (28, 28, 1))
+    (warning,) = load_initial_weights(model, config, DIGITS, {}).warnings
+    assert "preset:demo was trained on perhaps some images of validation" in warning
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("", ""),
+        ("/home/me/runs/pets", "pets"),
+        ("preset:demo", "preset:demo"),
+        ("preset:/home/me/mine", "preset:mine"),
+        ("preset:hf://me/mine", "preset:hf://me/mine"),
+    ],
+)
+def test_short_name_has_no_place_of_a_machine(given, expected):
+    assert short_name(given) == expected
 
 
 def test_another_cut_of_the_same_data_is_said():
@@ -194,9 +289,10 @@ def test_another_cut_of_the_same_data_is_said():
         return {"dataset": dataset, "splits": splits}
 
     before = record("train[90:]")
-    assert seen_before(before, before) == []
-    assert seen_before(before, record("train[80:]", dataset="cifar10")) == []
-    assert seen_before(before, record("train[80:]")) == [
+    assert seen_before(before, set(), before) == []
+    other = record("train[80:]", dataset="cifar10")
+    assert seen_before(before, set(), other) == []
+    assert seen_before(before, set(), record("train[80:]")) == [
         "perhaps some images of validation, train[80:] (was train[90:])"
     ]
 

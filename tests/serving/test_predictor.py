@@ -24,7 +24,7 @@ from ram_tf.serving.model_folder import check_model
 from ram_tf.serving.predictions import Prediction, line
 from ram_tf.serving.predictor import load_predictor
 from ram_tf.serving.signatures import first_locations
-from ram_tf.viz.predicted_paths import PredictedPaths
+from ram_tf.viz.predicted_paths import PredictedPaths, distinct_names
 
 
 @pytest.fixture(scope="module")
@@ -589,3 +589,9 @@ def test_the_early_check_leaves_the_hub_alone(monkeypatch):
     check_model("preset:hf://user/name")
     with pytest.raises(RamError, match="expected one of"):
         check_model("preset:wanting")
+
+
+def test_files_of_one_name_are_told_apart_by_their_folder():
+    assert distinct_names(["pets/cat/1.png", "2.png"]) == ["1.png", "2.png"]
+    found = distinct_names(["pets/cat/1.png", "pets/dog/1.png", "2.png"])
+    assert found == ["cat/1.png", "dog/1.png", "2.png"]

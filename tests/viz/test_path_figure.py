@@ -106,6 +106,10 @@ def test_numbers_of_glimpses_at_one_spot_can_all_be_read(shown):
         for one, other in itertools.combinations(places, 2)
     }
     assert min(inches.values()) > 13 / 72, inches  # Points of a disc.
+    assert "numbers moved apart" in axes.xaxis.label.get_text()
+    spots[:, 1] = [-1, -0.5, 0.5, 1]
+    axes = draw_paths([path], record, "title", shown=shown).axes[0]
+    assert "moved" not in axes.xaxis.label.get_text()
 
 
 def test_figures_command_writes_equal_pngs_without_tensorflow(tmp_path):

@@ -7,7 +7,7 @@ import collections
 import hashlib
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -199,18 +199,25 @@ class FolderSource(Source):
         places = collections.defaultdict(list)
         for split in SPLITS:
             for file, label in self._files[split]:
-                places[file.digest].append((split, label))
+                name = shown(os.path.relpath(file.path, self._path))
+                places[file.digest].append((split, label, name))
         again = [found for found in places.values() if len(found) > 1]
+
+        def in_several(what: str, of: Sequence[Sequence[tuple[str, int, str]]]) -> str:
+            images = "image lies" if len(of) == 1 else "images lie"
+            pairs = [" and ".join(name for *_, name in found[:2]) for found in of]
+            return f"{len(of):,} {images} in more than one {what} ({few_of(pairs, 3)})"
+
         lines = []
         if again:
             copies = sum(len(found) - 1 for found in again)
             lines.append(f"copies of other images: {copies:,}")
-        torn = sum(len({label for _, label in found}) > 1 for found in again)
+        torn = [found for found in again if len({label for _, label, _ in found}) > 1]
         if torn:
-            lines.append(f"{torn:,} images lie in more than one class")
-        shared = sum(len({split for split, _ in found}) > 1 for found in again)
+            lines.append(in_several("class", torn))
+        shared = [found for found in again if len({split for split, *_ in found}) > 1]
         if shared:
-            lines.append(f"{shared:,} images lie in more than one split")
+            lines.append(in_several("split", shared))
         return lines
 
     def _all(self) -> _Files:

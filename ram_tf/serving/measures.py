@@ -116,7 +116,8 @@ def measure(
       `num_images` is of each split.
     """
     rollouts = len(served.starts)
-    numbers = sorted({*ROLLOUTS, rollouts}) if served.is_ram else [rollouts]
+    many = served.is_ram and experiment.config.policy != "center"
+    numbers = sorted({*ROLLOUTS, rollouts}) if many else [rollouts]
     sizes = {name: len(experiment.source.split(name).labels) for name in SPLITS}
     total = sum(-(-size // _batch_size(numbers)) for size in sizes.values())
     done = itertools.count()

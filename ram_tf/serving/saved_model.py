@@ -64,9 +64,9 @@ def export(
     Raises:
       RamError: when export_dir exists or cannot be written; when the run's policy is
         random: its predictions would be too; when rollouts or a threshold are asked of
-        a whole-image classifier; and when the format's converter is not installed, has
-        not the run's precision, refuses the model, or writes one that outputs
-        otherwise.
+        a whole-image classifier, or rollouts from elsewhere of a center policy; and
+        when the format's converter is not installed, has not the run's precision,
+        refuses the model, or writes one that outputs otherwise.
     """
     config = experiment.config
     if config.model == "ram" and config.policy == "random":
@@ -79,6 +79,16 @@ def export(
         raise RamError(
             f"{flag}: expected a run of --model=ram, found --model={config.model}"
         )
+    if config.model == "ram" and config.policy == "center":
+        # All of its glimpses are at the centre, so all rollouts are alike.
+        flag = f"--rollouts={rollouts}"
+        if initial_location != "center":
+            flag = f"--initial_location={initial_location}"
+        if rollouts > 1 or initial_location != "center":
+            raise RamError(
+                f"{flag}: expected one rollout from the centre, as the run of "
+                "--policy=center takes"
+            )
     require_absent(export_dir, f"--export_dir={export_dir}")
     require_converter(model_format)
     if model_format != "saved_model" and config.precision != "float32":

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ram_tf.config import Config
 from ram_tf.data.sources.base import FEW_IMAGES, ImageSet
 from ram_tf.data.tasks import Task
 from ram_tf.serving import measures
@@ -46,7 +47,9 @@ def test_no_threshold_is_suggested_of_few_images(count, suggested, monkeypatch):
     images = np.zeros([count, 2, 2, 1], np.uint8)
     split = ImageSet(images, np.zeros(count, np.int32))
     experiment = types.SimpleNamespace(
-        source=types.SimpleNamespace(split=lambda name: split), task=Task()
+        config=Config(),
+        source=types.SimpleNamespace(split=lambda name: split),
+        task=Task(),
     )
     served = types.SimpleNamespace(starts=np.zeros([1, 2]), threshold=0.0, is_ram=True)
     found = measures.measure(experiment, served, "center")

@@ -15,6 +15,7 @@ from ram_tf.evaluation.calibration import expected_calibration_error
 from ram_tf.export import main
 from ram_tf.models.factory import build_model
 from ram_tf.runs.setup import load_run
+from ram_tf.serving.measures import measure
 from ram_tf.serving.saved_model import default_rollouts, export
 from ram_tf.serving.signatures import ServedModel, first_locations
 
@@ -385,3 +386,19 @@ def test_export_states_the_accuracy_of_a_model_of_byte_pixels(
     found = loaded.signatures["serving_uint8"](images=tf.constant(digits.images))
     accuracy = np.mean(found["label"] == digits.labels)
     assert metadata["test_accuracy"] == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flag"),
+    [(("center", 4), "--rollouts=4"), (("random", 1), "--initial_location=random")],
+)
+def test_a_model_of_the_centre_is_exported_as_it_looks(
+    experiment, tmp_path, arguments, flag
+):
+    other = of_model(experiment, policy="center")
+    assert default_rollouts(other.config) == 1
+    with pytest.raises(RamError, match=f"^{flag}: expected one rollout from the cent"):
+        export(other, tmp_path / "model", *arguments)
+    served = ServedModel(other, first_locations("center", 1))
+    found = measure(other, served, "center")
+    assert [row["rollouts"] for row in found["by_rollouts"]] == [1]

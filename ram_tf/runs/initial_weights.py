@@ -59,15 +59,21 @@ class Beginning:
       warnings: on images of validation and test that they were trained on; the run's
         results keep them.
       trained_on: contents of the images that they were trained on, as far as known.
+      unrecorded: names of trained weights before them of which that is not known.
     """
 
     lines: list[str]
     warnings: list[str]
     trained_on: set[str]
+    unrecorded: list[str]
 
     def to_json(self) -> dict[str, Any]:
         """Returns what a run keeps of it, for itself and for those that follow it."""
-        return {"warnings": self.warnings, "trained_on": sorted(self.trained_on)}
+        return {
+            "warnings": self.warnings,
+            "unrecorded": self.unrecorded,
+            "trained_on": sorted(self.trained_on),
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +86,7 @@ class _Trained:
       class_names: what its outputs are.
       records: of its data; empty where they are not known.
       trained_on: as of `Beginning`.
+      unrecorded: as of `Beginning`.
     """
 
     model: "RecurrentAttentionModel"
@@ -87,6 +94,7 @@ class _Trained:
     class_names: list[str]
     records: dict[str, Any]
     trained_on: set[str]
+    unrecorded: list[str]
 
 
 def check_initial_weights(given: str) -> None:
@@ -132,11 +140,11 @@ def load_initial_weights(
         raise _refusal(given, error) from None
     same_classes = trained.class_names == class_names
     fresh = [] if same_classes else model.action_network.weights
-    names = {id(variable) for variable in fresh}
+    skipped = {id(variable) for variable in fresh}
     pairs = [
         (mine, theirs)
         for mine, theirs in zip(model.weights, trained.model.weights, strict=False)
-        if id(mine) not in names
+        if id(mine) not in skipped
     ]
     fits = len(model.weights) == len(trained.model.weights)
     if not fits or any(mine.shape != theirs.shape for mine, theirs in pairs):
@@ -155,28 +163,28 @@ def load_initial_weights(
     if changed:
         theirs = " ".join(flag(name, getattr(trained.config, name)) for name in changed)
         lines.append(f"the weights were trained with {theirs}")
-    return Beginning(lines, _warnings(config, trained, records), trained.trained_on)
+    warnings = _warnings(config, trained, records)
+    return Beginning(lines, warnings, trained.trained_on, trained.unrecorded)
 
 
 def _warnings(config: Config, trained: _Trained, records: dict[str, Any]) -> list[str]:
-    name = short_name(config.initial_weights)
+    lines = [
+        f"warning: which images {name} was trained on is not recorded: accuracy counts "
+        "only if none of them is in validation and test"
+        for name in trained.unrecorded
+    ]
     if trained.records:
         seen = seen_before(trained.records, trained.trained_on, records)
-    elif trained.config.dataset.startswith(FOLDER_PREFIX):
-        return [
-            f"warning: which images {name} was trained on is not recorded: accuracy "
-            "counts only if none of them is in validation and test"
-        ]
-    else:  # A data set that everybody has alike.
+    else:  # Of a preset: its data, or data that everybody has alike.
         same = trained.config.dataset == config.dataset
         other_cut = trained.config.validation_size != config.validation_size
         seen = ["perhaps some images of validation"] if same and other_cut else []
-    if not seen:
-        return []
-    return [
-        f"warning: {name} was trained on {' and on '.join(seen)}: accuracy there says "
-        "nothing of new images"
-    ]
+    if seen:
+        lines.append(
+            f"warning: {short_name(config.initial_weights)} was trained on "
+            f"{' and on '.join(seen)}: accuracy there says nothing of new images"
+        )
+    return lines
 
 
 def _trained(given: str) -> _Trained:
@@ -187,7 +195,11 @@ def _trained(given: str) -> _Trained:
 
     if given.startswith(PRESET):
         preset = load_preset(given.removeprefix(PRESET))
-        return _Trained(preset.model, preset.config, preset.class_names, {}, set())
+        own = preset.config.dataset.startswith(FOLDER_PREFIX)
+        unrecorded = [short_name(given)] if own else []
+        return _Trained(
+            preset.model, preset.config, preset.class_names, {}, set(), unrecorded
+        )
     directory, config = _read_run(given)
     results = read_results(directory.results)
     class_names = results["evaluation"]["class_names"]
@@ -196,9 +208,12 @@ def _trained(given: str) -> _Trained:
     # A run of an earlier version has no record of its data.
     records = read_json(directory.data) if directory.data.exists() else {}
     trained_on = trained_contents(records) if records else set()
+    unrecorded = [] if records else [short_name(given)]
     if directory.beginning.exists():
-        trained_on |= set(read_json(directory.beginning)["trained_on"])
-    return _Trained(model, config, class_names, records, trained_on)
+        before = read_json(directory.beginning)
+        trained_on |= set(before["trained_on"])
+        unrecorded += before["unrecorded"]
+    return _Trained(model, config, class_names, records, trained_on, unrecorded)
 
 
 def _read_run(given: str) -> tuple[RunDirectory, Config]:

@@ -250,15 +250,21 @@ def test_images_that_an_earlier_run_was_trained_on_are_remembered(
 
 
 def test_a_preset_of_own_images_does_not_say_which(pets, finished, tmp_path):
-    folder = tmp_path / "mine"
+    folder, run = tmp_path / "mine", tmp_path / "run"
     save_preset(finished[0], folder)
-    config = Config(**pets, initial_weights=f"preset:{folder}")
-    model = build_model(config, 2, (8, 8, 1))
-    found = load_initial_weights(model, config, PETS, {"splits": {}})
-    assert found.warnings == [
+    settings = {**pets, "train_steps": 1}
+    config = Config(**settings, initial_weights=f"preset:{folder}", run_dir=str(run))
+    expected = (
         "warning: which images preset:mine was trained on is not recorded: accuracy "
         "counts only if none of them is in validation and test"
-    ]
+    )
+    assert train(config)["warnings"] == [expected]
+    # Nor does a run that goes on from that run.
+    config = Config(**settings, initial_weights=str(run))
+    model = build_model(config, 2, (8, 8, 1))
+    records = json.loads((run / "data.json").read_text())
+    found = load_initial_weights(model, config, PETS, records)
+    assert found.warnings == [expected]
 
 
 def test_a_preset_of_public_data_with_another_validation_is_said():

@@ -74,7 +74,9 @@ def read_grid(text: str) -> list[Combination]:
     axes: dict[str, list[Any]] = {}
     for word in text.split():
         name, equals, values = word.partition("=")
-        if not equals or not all(values.split(",")):
+        # Nothing is a value too where it is the default, as of initial_weights.
+        may_be_empty = name in fields and fields[name].default == ""
+        if not equals or not (may_be_empty or all(values.split(","))):
             raise RamError(
                 f"--grid: expected name=value,value, as learning_rate=1e-3,3e-3, "
                 f"found {word!r}"

@@ -109,6 +109,7 @@ def test_fit_on_two_devices_takes_an_uneven_last_batch():
         np.testing.assert_allclose(its, mine, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:images with pixels from nan")
 def test_fit_shows_pixels_that_are_not_numbers_in_its_loss(make_model):
     model = make_model()
     model.compile()
@@ -302,6 +303,7 @@ def test_mean_norm_leaves_out_steps_that_only_tried_a_scale(monkeypatch):
     assert history["gradient_norm"] == [6.0]
 
 
+@pytest.mark.filterwarnings("ignore:images with pixels from nan")
 @pytest.mark.parametrize("jit_update", [False, True])
 def test_step_that_is_not_finite_moves_no_state_of_the_optimizer(
     jit_update, make_model

@@ -55,6 +55,13 @@ def test_every_field_that_changes_numbers_can_be_swept():
             assert found.values == {field.name: field.default}
 
 
+def test_nothing_is_a_value_where_it_is_the_default():
+    without, from_demo = read_grid("initial_weights=,preset:demo")
+    assert without.values == {"initial_weights": ""}
+    assert from_demo.values == {"initial_weights": "preset:demo"}
+    assert without.folder != from_demo.folder
+
+
 @pytest.mark.parametrize(
     "grid, message",
     [

@@ -19,6 +19,9 @@ from typing import Any
 
 from ram_tf.errors import RamError
 
+# Before the path in Config.dataset, of images in folders.
+FOLDER_PREFIX = "folder:"
+
 
 def _setting(
     default: Any,
@@ -408,7 +411,7 @@ class Config:
                 f"found --model={self.model}"
             )
         check_background(self.background)
-        if self.dataset in ("", "folder:"):
+        if self.dataset in ("", FOLDER_PREFIX):
             raise RamError(
                 f"--dataset={self.dataset}: expected a TFDS name, mnist_sample or "
                 "folder:PATH"

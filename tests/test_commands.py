@@ -882,10 +882,23 @@ def test_help_is_quick_and_does_not_wait_for_tensorflow():
     assert seconds < 1.5
 
 
+def test_train_imports_nothing_that_starts_threads_before_it_takes_signals():
+    """A thread that NumPy started would take SIGTERM first, and end the process."""
+    script = (
+        "import sys\n"
+        "from ram_tf import train\n"
+        "assert not {'numpy', 'tensorflow', 'PIL'} & set(sys.modules)\n"
+    )
+    found = run_python("-c", script)
+    assert found.returncode == 0, found.stderr
+
+
 @pytest.mark.parametrize(
     "name, flags",
     [
         ("predict", ["--model=wanting", "a.png"]),
+        ("train", ["--initial_weights=wanting", "--run_dir=b"]),
+        ("train", ["--initial_weights=preset:wanting", "--run_dir=b"]),
         ("predict", ["--model=preset:wanting", "a.png"]),
         ("figures", ["--model=preset:wanting", "--out=a.png"]),
         ("app", ["--model=wanting"]),

@@ -6,8 +6,7 @@ Its front matter is as the Hugging Face Hub reads it.
 import json
 from typing import Any
 
-from ram_tf.config import Config
-from ram_tf.data.sources.base import FOLDER_PREFIX
+from ram_tf.config import FOLDER_PREFIX, Config
 from ram_tf.evaluation.pixel_budget import PixelBudget
 from ram_tf.markdown import table_text
 from ram_tf.presets.card_accuracy import accuracy_text, stopping_texts

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ram_tf.config import Config
-from ram_tf.data.sources.base import FOLDER_PREFIX, SplitName
+from ram_tf.config import FOLDER_PREFIX, Config
+from ram_tf.data.sources.base import SplitName
 from ram_tf.data.sources.open import open_source
 from ram_tf.evaluation.anytime import curve_of_probabilities, suggest_threshold
 from ram_tf.evaluation.calibration import (

@@ -4,8 +4,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ram_tf.config import Config
-from ram_tf.data.sources.base import FOLDER_PREFIX
+from ram_tf.config import FOLDER_PREFIX, Config
 
 
 class Data(NamedTuple):

@@ -7,8 +7,7 @@ the action network is left out, whose outputs are the classes.
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from ram_tf.config import Config, short_name
-from ram_tf.data.sources.base import FOLDER_PREFIX
+from ram_tf.config import FOLDER_PREFIX, Config, short_name
 from ram_tf.errors import RamError
 from ram_tf.files import read_json
 from ram_tf.flags import flag

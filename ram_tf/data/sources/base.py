@@ -13,7 +13,6 @@ from ram_tf.errors import RamError
 from ram_tf.files import shown
 
 SPLITS: tuple["SplitName", ...] = ("train", "validation", "test")
-FOLDER_PREFIX = "folder:"
 LARGE_SET = 50_000  # Training images from which validation is a fixed number.
 LARGE_VALIDATION = 5_000
 

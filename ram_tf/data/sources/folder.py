@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ram_tf.config import FOLDER_PREFIX
 from ram_tf.data.picture import background_color
 from ram_tf.data.picture_files import PictureFile, read_files
 from ram_tf.data.sources.base import (
-    FOLDER_PREFIX,
     SPLITS,
     ImageSet,
     Source,

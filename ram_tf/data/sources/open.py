@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from ram_tf.data.sources.base import FOLDER_PREFIX, Source
+from ram_tf.config import FOLDER_PREFIX
+from ram_tf.data.sources.base import Source
 
 
 def open_source(

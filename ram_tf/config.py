@@ -446,6 +446,11 @@ class Config:
             initial_weights=short_name(self.initial_weights),
         )
 
+    @property
+    def first_glimpse(self) -> str:
+        """Where the first glimpse is: center, of a center policy too, or random."""
+        return "center" if self.policy == "center" else self.initial_location
+
     def identity(self) -> dict[str, Any]:
         """Returns the fields that change the numbers and differ from their default.
 

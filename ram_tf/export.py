@@ -106,8 +106,7 @@ def _command(arguments: Arguments) -> None:
         whose = "the run"
         experiment = load_run(arguments.run_dir, arguments.data_dir)
         stated = read_results(RunDirectory(arguments.run_dir).results)
-        config = experiment.config
-        start = "center" if config.policy == "center" else config.initial_location
+        start = experiment.config.first_glimpse
     with ended_by_signal(), CallbackBar("batches", "validation, test") as bar:
         metadata = export(
             experiment,

@@ -118,8 +118,7 @@ on the Hugging Face Hub, `hf://user/name`."""
 
 def _data(metadata: dict[str, Any], config: Config) -> str:
     data, splits = data_of(config), metadata["results"]["splits"]
-    at_centre = "center" in (config.initial_location, config.policy)
-    first = "the centre" if at_centre else "a random location"
+    first = "the centre" if config.first_glimpse == "center" else "a random location"
     warnings = "".join(
         f"\n- {line[:1].upper()}{line[1:]}." for line in metadata.get("warnings", [])
     )

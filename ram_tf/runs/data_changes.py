@@ -60,10 +60,10 @@ def seen_before(
     lines = []
     for split in ("validation", "test"):
         images = [image for image in _images(now["splits"]) if image.split == split]
-        seen = [image.name for image in images if image.content in known]
+        seen = sum(image.content in known for image in images)
         cuts = [each["splits"].get(split, {}).get("cut") for each in (trained, now)]
         if seen:
-            lines.append(f"{len(seen)} of the {len(images)} images of {split}")
+            lines.append(f"{seen} of the {len(images)} images of {split}")
         elif trained["dataset"] == now["dataset"] and cuts[0] != cuts[1]:
             lines.append(f"perhaps some images of {split}, {cuts[1]} (was {cuts[0]})")
     return lines

@@ -32,8 +32,8 @@ def default_rollouts(config: Config) -> int:
     Measured on validation, see docs/serving.md. Only a model that has learned to begin
     anywhere gains by beginning at several places.
     """
-    starts_anywhere = config.initial_location == "random" and config.policy != "center"
-    return _ROLLOUTS if config.model == "ram" and starts_anywhere else 1
+    starts_anywhere = config.model == "ram" and config.first_glimpse == "random"
+    return _ROLLOUTS if starts_anywhere else 1
 
 
 def export(
@@ -79,16 +79,16 @@ def export(
         raise RamError(
             f"{flag}: expected a run of --model=ram, found --model={config.model}"
         )
-    if config.model == "ram" and config.policy == "center":
-        # All of its glimpses are at the centre, so all rollouts are alike.
+    stays_at_centre = config.model == "ram" and config.policy == "center"
+    elsewhere = initial_location != "center"
+    if stays_at_centre and (elsewhere or rollouts > 1):  # Its rollouts are all alike.
         flag = f"--rollouts={rollouts}"
-        if initial_location != "center":
+        if elsewhere:
             flag = f"--initial_location={initial_location}"
-        if rollouts > 1 or initial_location != "center":
-            raise RamError(
-                f"{flag}: expected one rollout from the centre, as the run of "
-                "--policy=center takes"
-            )
+        raise RamError(
+            f"{flag}: expected one rollout from the centre, as the run of "
+            "--policy=center takes"
+        )
     require_absent(export_dir, f"--export_dir={export_dir}")
     require_converter(model_format)
     if model_format != "saved_model" and config.precision != "float32":

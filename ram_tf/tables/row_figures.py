@@ -8,8 +8,8 @@ such a comment: in Markdown that ends the paragraph. In a comment stands
 - the name of a row: its test accuracy in percent, the mean of its seeds. As the whole
   cell of a table it comes with the deviation, or says that the row was not run yet;
 - a row and what of it: `<!--table1/fc:2-->` is that of seed 2 (an empty cell where the
-  row has none), `<!--table1/fc:printed-->` what was printed for it. `KINDS` and
-  `NUMBERED` list what else there is, `<!--table1/fc:2:training-->` is it of seed 2;
+  row has none), `<!--table1/fc:printed-->` what was printed for it. `row_values`
+  lists what else there is; `<!--table1/fc:2:training-->` is one of these, of seed 2;
 - the difference of two of these, in points: `<!--table1/ram - table1/fc:2-->`. Written
   without a sign it must not be negative, as the sentence around it would be wrong;
 - before any of these, a word of `row_values`, as `least` for the worst seed.

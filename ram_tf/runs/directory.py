@@ -32,7 +32,7 @@ class RunDirectory:
         self.config = self.path / "config.json"
         self.class_names = self.path / "class_names.json"
         self.data = self.path / "data.json"
-        self.beginning = self.path / "initial_weights.json"
+        self.initial_weights = self.path / "initial_weights.json"
         self.checkpoints = self.path / "checkpoints"
         self.logs = self.path / "logs"
         self.curve = self.path / "curve.csv"
@@ -156,7 +156,7 @@ class RunDirectory:
         config: Config,
         class_names: list[str],
         records: dict[str, Any] | None = None,
-        beginning: dict[str, Any] | None = None,
+        initial_weights: dict[str, Any] | None = None,
     ) -> None:
         """Writes the run's Config and classes, unless the folder holds its run already.
 
@@ -164,7 +164,7 @@ class RunDirectory:
           config: the run's.
           class_names: of its data, in the order of their labels.
           records: what its source says of its data.
-          beginning: what is known of the weights that it begins with.
+          initial_weights: what is known of the weights that it begins with.
         """
         if self.holds_run():
             return
@@ -172,9 +172,10 @@ class RunDirectory:
         write_atomic(self.class_names, to_json(class_names))
         if records is not None:
             write_atomic(self.data, to_json(records))
-        self.beginning.unlink(missing_ok=True)  # Of a run that never saved anything.
-        if beginning is not None:
-            write_atomic(self.beginning, to_json(beginning))
+        # Of an earlier run that never saved anything.
+        self.initial_weights.unlink(missing_ok=True)
+        if initial_weights is not None:
+            write_atomic(self.initial_weights, to_json(initial_weights))
         lines = [
             flagfile_line(name, flag_text(value)) for name, value in values.items()
         ]
@@ -184,9 +185,9 @@ class RunDirectory:
 
     def read_warnings(self) -> list[str]:
         """Reads what stands against the run's accuracy, in lines; mostly nothing."""
-        if not self.beginning.exists():
+        if not self.initial_weights.exists():
             return []
-        warnings: list[str] = read_json(self.beginning)["warnings"]
+        warnings: list[str] = read_json(self.initial_weights)["warnings"]
         return warnings
 
     def holds_run(self) -> bool:

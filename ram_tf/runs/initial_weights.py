@@ -50,7 +50,7 @@ _MEANINGS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Beginning:
+class InitialWeights:
     """What is known of the weights that a training begins with.
 
     Attributes:
@@ -84,8 +84,8 @@ class _Trained:
       config: of its run.
       class_names: what its outputs are.
       records: of its data; empty where they are not known.
-      trained_on: as of `Beginning`.
-      unrecorded: as of `Beginning`.
+      trained_on: as of `InitialWeights`.
+      unrecorded: as of `InitialWeights`.
     """
 
     model: "RecurrentAttentionModel"
@@ -119,7 +119,7 @@ def load_initial_weights(
     config: Config,
     class_names: list[str],
     records: dict[str, Any],
-) -> Beginning:
+) -> InitialWeights:
     """Gives a model the weights that its Config names.
 
     Args:
@@ -163,7 +163,7 @@ def load_initial_weights(
         theirs = " ".join(flag(name, getattr(trained.config, name)) for name in changed)
         lines.append(f"the weights were trained with {theirs}")
     warnings = _warnings(config, trained, records)
-    return Beginning(lines, warnings, trained.trained_on, trained.unrecorded)
+    return InitialWeights(lines, warnings, trained.trained_on, trained.unrecorded)
 
 
 def _warnings(config: Config, trained: _Trained, records: dict[str, Any]) -> list[str]:
@@ -208,8 +208,8 @@ def _trained(given: str) -> _Trained:
     records = read_json(directory.data) if directory.data.exists() else {}
     trained_on = trained_contents(records) if records else set()
     unrecorded = [] if records else [short_name(given)]
-    if directory.beginning.exists():
-        before = read_json(directory.beginning)
+    if directory.initial_weights.exists():
+        before = read_json(directory.initial_weights)
         trained_on |= set(before["trained_on"])
         unrecorded += before["unrecorded"]
     return _Trained(model, config, class_names, records, trained_on, unrecorded)

@@ -102,16 +102,16 @@ def _train(
         records = check_source(source, directory)
         # Reads all splits: a broken image is better reported before the training.
         lines = [*source.summary_lines(), *cautions(config)]
-        beginning = None
+        initial_weights = None
         # A run that is taken up again has its own by now.
         if config.initial_weights and not checkpoints.newest():
             names = source.class_names
             loaded = load_initial_weights(model, config, names, records)
             lines += [*loaded.lines, *loaded.warnings]
-            beginning = loaded.to_json()
+            initial_weights = loaded.to_json()
         check_batch_size(config.batch_size, len(source.split("train").labels))
         # Only now: a Config whose data or model fails must not take the folder.
-        directory.begin(config, source.class_names, records, beginning)
+        directory.begin(config, source.class_names, records, initial_weights)
     validation = Evaluator(
         model,
         source.split("validation"),

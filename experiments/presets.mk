@@ -7,4 +7,5 @@ presets: $(INSTALLED)  ## Make the package's presets again from the runs in RUNS
 		'--results_dir=$(RESULTS_DIR)' $(IN_DATA_DIR)
 
 measure-presets: $(INSTALLED)  ## Measure the package's presets again on DATA_DIR, without runs.
-	$(PY) -m ram_tf.presets --measure=shipped $(IN_DATA_DIR)
+	$(PY) -m ram_tf.presets --measure=shipped \
+		'--results_dir=$(RESULTS_DIR)' $(IN_DATA_DIR)

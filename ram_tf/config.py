@@ -380,7 +380,8 @@ class Config:
     experiment: str = _setting(
         "",
         "Name in the results; if empty, the flagfile's folder and name, or without a "
-        "flagfile the name of run_dir.",
+        "flagfile the name of run_dir, which also stands for a name from a flagfile "
+        "whose settings other flags change.",
         changes_numbers=False,
     )
 
@@ -389,20 +390,15 @@ class Config:
             object.__setattr__(
                 self, field.name, check_value(field, getattr(self, field.name))
             )
-        if self.glimpse_units == 0:
-            units = {"inception": 24}.get(self.glimpse_network, 256)
-            object.__setattr__(self, "glimpse_units", units)
-        if self.core_units == 0:
-            units = {"conv_lstm": 24}.get(self.core, 256)
-            object.__setattr__(self, "core_units", units)
-        if self.decay_steps == 0:
-            if self.lr_schedule == "exponential":
-                # One drop after the last step would be none.
-                raise RamError(
-                    "--lr_schedule=exponential: expected --decay_steps of at least 1, "
-                    "found --decay_steps=0"
-                )
-            object.__setattr__(self, "decay_steps", self.train_steps)
+        if self.decay_steps == 0 and self.lr_schedule == "exponential":
+            # One drop after the last step would be none.
+            raise RamError(
+                "--lr_schedule=exponential: expected --decay_steps of at least 1, "
+                "found --decay_steps=0"
+            )
+        for name, value in self._meanings_of_zero().items():
+            if getattr(self, name) == 0:
+                object.__setattr__(self, name, value)
         if self.model == "ram":
             check_model(self.to_dict())
         elif self.initial_weights:
@@ -416,6 +412,27 @@ class Config:
                 f"--dataset={self.dataset}: expected a TFDS name, mnist_sample or "
                 "folder:PATH"
             )
+
+    def _meanings_of_zero(self) -> dict[str, int]:
+        """Returns what 0 stands for in fields whose default hangs on other fields."""
+        meanings = {
+            "glimpse_units": {"inception": 24}.get(self.glimpse_network, 256),
+            "core_units": {"conv_lstm": 24}.get(self.core, 256),
+        }
+        if self.lr_schedule != "exponential":
+            meanings["decay_steps"] = self.train_steps
+        return meanings
+
+    def as_given(self) -> dict[str, Any]:
+        """Returns the fields with 0 where it says the same: what a flagfile holds.
+
+        With other flags behind it, the flagfile then means what it would have meant.
+        """
+        values = self.to_dict()
+        for name, value in self._meanings_of_zero().items():
+            if values[name] == value:
+                values[name] = 0
+        return values
 
     def to_dict(self) -> dict[str, Any]:
         """Returns every field by name, resolved, ready for JSON."""

@@ -121,7 +121,8 @@ def expand_flagfiles(
         if depth == _MAX_DEPTH:
             raise RamError(f"{origin}--flagfile={value}: flagfiles include each other")
         try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            # As bytes: the name of a folder may hold what else ends a line.
+            lines = path.read_bytes().decode("utf-8-sig").split("\n")
         except (OSError, UnicodeDecodeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "not a text file"
             # A relative path says little where the reader is in another folder.
@@ -154,10 +155,17 @@ def flag(name: str, value: Any) -> str:
 
 
 def flagfile_line(name: str, text: str) -> str:
-    """Returns the line of a flagfile that `expand_flagfiles` reads as this value."""
+    """Returns the line of a flagfile that `expand_flagfiles` reads as this value.
+
+    Raises:
+      RamError: for a text of several lines.
+    """
+    if "\n" in text:
+        raise RamError(f"--{name}={text!r}: expected one line")
     line = f"--{name}={text}"
-    # What looks like a comment there, or like quotes.
-    return f'--{name}="{text}"' if " #" in line or _unquoted(line) != line else line
+    # What looks like a comment there, like quotes, or like space around a line.
+    plain = " #" not in line and _unquoted(line) == line and line.strip() == line
+    return line if plain else f'--{name}="{text}"'
 
 
 def _unquoted(text: str) -> str:
@@ -201,6 +209,11 @@ def parse(
                 if not words or words[0][1] != origin:
                     raise RamError(f"--{name}: a value is required, as --{name}=...")
                 value = words.pop(0)[0]
+                if value.startswith("--"):
+                    raise RamError(
+                        f"--{name}: a value is required, found the flag {value}; a "
+                        f"value like that is given as --{name}={value}"
+                    )
             elif "=" not in word and words and words[0][0] in ("true", "false"):
                 raise RamError(
                     f"--{name} {words[0][0]}: expected --{name}={words[0][0]}"

@@ -83,6 +83,9 @@ def _command(arguments: Arguments) -> None:
     best = ranking[0]
     if best.mean is not None and not best.errors:
         say(f"best: {best.combination.name}: validation {100 * best.mean:.2f} %")
+    for ranked in ranking:
+        for seed, warning in ranked.warnings.items():
+            say(f"{ranked.combination.name} seed {seed}: {warning}")
     if errors:
         named = "; ".join(f"{run}: {error}" for run, error in errors.items())
         raise RamError(f"{len(errors)} of {len(runs)} runs failed: {named}")

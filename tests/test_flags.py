@@ -146,6 +146,12 @@ def test_flag_without_its_value_is_named(tmp_path):
     path = tmp_path / "a.cfg"
     path.write_text("--seed\n--core=rnn\n")
     assert refusal([f"--flagfile={path}"]) == f"{path}:1: {expected}"
+    # As of an empty variable of the shell.
+    assert refusal(["--run_dir", "--train_steps=5"]) == (
+        "--run_dir: a value is required, found the flag --train_steps=5; a value like "
+        "that is given as --run_dir=--train_steps=5"
+    )
+    assert parse(CONFIG, ["--run_dir=--x"]).run_dir == "--x"
 
 
 def test_words_that_are_no_flags_are_refused_unless_wanted():
@@ -268,6 +274,46 @@ def test_flags_file_of_a_run_quotes_what_looks_like_a_comment(tmp_path):
     RunDirectory(tmp_path).begin(config, ["a", "b"], None)
     found = parse(CONFIG, [f"--flagfile={tmp_path / 'flags.cfg'}"])
     assert found.config() == config
+
+
+@pytest.mark.parametrize("name", ["my pets ", " pets", "a\x0cb", "a\u2028b", "a\rb"])
+def test_flags_file_of_a_run_keeps_space_around_and_in_a_name(tmp_path, name):
+    config = Config(dataset=f"folder:{name}", experiment=name, run_dir=str(tmp_path))
+    RunDirectory(tmp_path).begin(config, ["a", "b"], None)
+    found = parse(CONFIG, [f"--flagfile={tmp_path / 'flags.cfg'}"])
+    assert found.config() == config
+
+
+def test_flags_file_has_no_value_of_two_lines(tmp_path):
+    config = Config(dataset="folder:a\nb", run_dir=str(tmp_path))
+    with pytest.raises(RamError, match="--dataset='folder:a.*': expected one line"):
+        RunDirectory(tmp_path).begin(config, ["a", "b"], None)
+
+
+def test_flags_file_of_a_run_leaves_other_flags_their_meaning(tmp_path):
+    """A longer run, or one of another core, decays and is as wide as without it."""
+    config = Config(train_steps=200, lr_schedule="cosine", core="rnn")
+    RunDirectory(tmp_path).begin(config, ["a", "b"], None)
+    flagfile = f"--flagfile={tmp_path / 'flags.cfg'}"
+    assert parse(CONFIG, [flagfile]).config() == config
+    longer = parse(CONFIG, [flagfile, "--train_steps=300"]).config()
+    assert longer.decay_steps == 300
+    words = ["--core=conv_lstm", "--glimpse_network=inception"]
+    maps = parse(CONFIG, [flagfile, *words, "--location_hidden_units=0"]).config()
+    assert (maps.core_units, maps.glimpse_units) == (24, 24)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"core_units": 7, "glimpse_units": 9, "decay_steps": 3},
+        {"lr_schedule": "exponential", "train_steps": 50, "decay_steps": 50},
+        {"core": "conv_lstm", "glimpse_network": "inception"},
+    ],
+)
+def test_fields_as_given_are_the_same_config(fields):
+    config = Config(**fields)
+    assert Config(**config.as_given()) == config
 
 
 def test_flags_file_of_a_run_gives_its_config_back(tmp_path):

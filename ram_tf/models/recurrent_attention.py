@@ -134,6 +134,15 @@ class RecurrentAttentionModel(ImageClassifier):
             raise RamError(f"preset {str(preset)!r}: {error}") from None
         model.build((None, *image_shape))
         if load_weights:
+            for argument in ("patch_size", "num_scales"):
+                expected = saved[argument]
+                found = settings.get(argument, expected)
+                if found != expected:
+                    # Arrays of patches of as many pixels would fit, and mean others.
+                    raise RamError(
+                        f"preset {str(preset)!r}: expected {argument}={expected} as "
+                        f"its weights, found {found}"
+                    )
             same_classes = model.num_classes == saved["num_classes"]
             fresh = () if same_classes else (model.action_network,)
             try:

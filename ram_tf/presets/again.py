@@ -3,16 +3,22 @@
 import pathlib
 from typing import Any
 
+from ram_tf.config import Config
 from ram_tf.errors import RamError
 from ram_tf.files import read_json, to_json, write_atomic
 from ram_tf.models.preset_files import CARD, METADATA, find_preset
 from ram_tf.presets.card import card
 from ram_tf.presets.measures import measured
 from ram_tf.presets.saving import require_same
+from ram_tf.presets.seeds import seed_accuracies
 from ram_tf.serving.preset_run import load_preset_run
 
 
-def measure_again(preset: str | pathlib.Path, data_dir: str = "") -> dict[str, Any]:
+def measure_again(
+    preset: str | pathlib.Path,
+    data_dir: str = "",
+    results_dir: str | pathlib.Path = "",
+) -> dict[str, Any]:
     """Measures the stored weights of a preset, and writes its metadata and card anew.
 
     What its run left stays: its results, and what was measured of the float32 weights.
@@ -20,6 +26,7 @@ def measure_again(preset: str | pathlib.Path, data_dir: str = "") -> dict[str, A
     Args:
       preset: a name of the package's own, or a folder.
       data_dir: where its data are.
+      results_dir: where results of other seeds of the experiment are; "" is nowhere.
 
     Returns:
       The metadata.
@@ -43,7 +50,10 @@ def measure_again(preset: str | pathlib.Path, data_dir: str = "") -> dict[str, A
             measures[name],
             metadata["results"]["num_images"],
         )
-    metadata = {**metadata, **measures}
+    config = Config.from_dict(metadata["config"])
+    own = metadata["results"]["test_accuracy"]
+    seeds = {**metadata["seeds"], **seed_accuracies(config, own, results_dir)}
+    metadata = {**metadata, **measures, "seeds": seeds}
     write_atomic(path, to_json(metadata))
     write_atomic(folder / CARD, card(metadata))
     return metadata

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from ram_tf.config import FOLDER_PREFIX, Config
+from ram_tf.errors import few_of
 from ram_tf.evaluation.pixel_budget import PixelBudget
 from ram_tf.markdown import table_text
 from ram_tf.presets.card_accuracy import accuracy_text, stopping_texts
@@ -134,10 +135,14 @@ def _data(metadata: dict[str, Any], config: Config) -> str:
 
 
 def _limits(metadata: dict[str, Any], config: Config) -> str:
-    by_class = metadata["results"]["accuracy_by_class"]
-    worst = min(range(len(by_class)), key=by_class.__getitem__)
-    best = max(range(len(by_class)), key=by_class.__getitem__)
     names = metadata["class_names"]
+    by_class = dict(zip(names, metadata["results"]["accuracy_by_class"], strict=True))
+    untested = [name for name in names if by_class[name] is None]
+    not_tested = ""
+    if untested:
+        not_tested = f" The test images have none of {few_of(untested)}."
+    tested = [name for name in names if by_class[name] is not None]
+    worst, best = (choose(tested, key=by_class.__getitem__) for choose in (min, max))
     height, width, _ = metadata["image_shape"]
     looks = f"{height}x{width} pixels"
     if metadata["polarity"]:
@@ -150,8 +155,8 @@ def _limits(metadata: dict[str, Any], config: Config) -> str:
 - {_calibration(metadata)}
 - Images have to look as those of training: {looks}, of \
 {data_words(config)}.
-- Right by class: from {100 * by_class[worst]:.1f} % ({names[worst]}) to \
-{100 * by_class[best]:.1f} % ({names[best]}) of the test images."""
+- Right by class: from {100 * by_class[worst]:.1f} % ({worst}) to \
+{100 * by_class[best]:.1f} % ({best}) of the test images.{not_tested}"""
 
 
 def _calibration(metadata: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ram_tf.data.sources.base import FEW_IMAGES
 from ram_tf.evaluation.metrics import wilson_interval
 from ram_tf.markdown import table_text
 from ram_tf.presets.words import percent, with_interval
@@ -91,12 +92,16 @@ def stopping_texts(metadata: dict[str, Any]) -> list[str]:
             ]
         )
     rows.append(["none", f"{glimpses}", percent(metadata["test_accuracy"])])
-    advice = (
-        f"The threshold {chosen:g} takes the fewest glimpses that cost no accuracy on "
-        "validation; test\nchose nothing."
-        if chosen
-        else "None is suggested: each costs some accuracy on validation."
-    )
+    images = metadata.get("num_validation_images", FEW_IMAGES)
+    if chosen:
+        advice = (
+            f"The threshold {chosen:g} takes the fewest glimpses that cost no accuracy "
+            "on validation; test\nchose nothing."
+        )
+    elif images < FEW_IMAGES:
+        advice = f"None is suggested: {images} validation images are too few for that."
+    else:
+        advice = "None is suggested: each costs some accuracy on validation."
     return [
         f"""## Stop when it is sure
 

@@ -56,17 +56,17 @@ def _command(arguments: Arguments) -> None:
 
 def _make_or_measure(arguments: Arguments) -> None:
     if arguments.measure:
-        if arguments.shipped or arguments.run_dir or arguments.out:
-            raise RamError("--measure: expected none of --shipped, --run_dir and --out")
+        beside = {"measure", "data_dir", "results_dir"}
+        _refuse(arguments, "measure", set(arguments.values) - beside)
         _measure(arguments)
         return
     if arguments.shipped:
-        if arguments.run_dir or arguments.out:
-            raise RamError("--shipped: expected neither --run_dir nor --out")
+        _refuse(arguments, "shipped", {"run_dir", "out", "license"})
         _make_shipped(arguments)
         return
     if not arguments.run_dir:
         raise RamError("--run_dir is required: a folder of ram_tf.train")
+    _refuse(arguments, "run_dir", {"runs_dir"})
     if not arguments.out:
         raise RamError("--out is required: a folder to write")
     import_tensorflow()
@@ -80,6 +80,12 @@ def _make_or_measure(arguments: Arguments) -> None:
         arguments.license,
     )
     say(_said(pathlib.Path(arguments.out), metadata))
+
+
+def _refuse(arguments: Arguments, beside: str, names: set[str]) -> None:
+    """Raises RamError for a flag that has no meaning beside another."""
+    for name in sorted(names & arguments.given):
+        raise RamError(f"--{name}: expected without --{beside}, found both")
 
 
 def _make_shipped(arguments: Arguments) -> None:
@@ -120,7 +126,7 @@ def _measure(arguments: Arguments) -> None:
     if arguments.measure == _ALL:
         names = shipped_names()
     for name in names:
-        metadata = measure_again(name, arguments.data_dir)
+        metadata = measure_again(name, arguments.data_dir, arguments.results_dir)
         say(_said(find_preset(name), metadata))
     if fill_page():
         say("docs/presets.md: filled")

@@ -77,7 +77,8 @@ def stated(experiment: Experiment, results: dict[str, Any]) -> dict[str, Any]:
                 for name, found in evaluation["policies"].items()
             },
             "accuracy_by_class": [
-                round(float(row[label] / max(row.sum(), 1)), 4)
+                # None of a class without test images.
+                round(float(row[label] / row.sum()), 4) if row.sum() else None
                 for label, row in enumerate(confusion)
             ],
             "splits": splits,
@@ -133,6 +134,7 @@ def measured(experiment: Experiment, folder: pathlib.Path) -> dict[str, Any]:
         "suggested_threshold": suggest_threshold(
             by_threshold["validation"], to_keep, len(validation.labels)
         ),
+        "num_validation_images": len(validation.labels),
         "probe_probabilities": probabilities.astype(float).round(4).tolist(),
     }
     if config.dataset in _DIGITS:  # Everybody has these, and a test reads them.

@@ -64,7 +64,9 @@ def save_preset(
             f"--run_dir={run}: expected a run of --model=ram with a learned or center "
             f"policy, found --model={config.model} --policy={config.policy}"
         )
-    results = read_results(RunDirectory(run).results)
+    directory = RunDirectory(run)
+    results = read_results(directory.results)
+    trained_on = directory.read_trained_on()
     with new_folder(folder, replace=replace) as new:
         (new / CONFIG).write_text(to_json(_settings(experiment)))
         weights = _stored_weights(experiment)
@@ -73,11 +75,15 @@ def save_preset(
             "name": folder.name,
             "description": description(config, experiment.image_shape),
             **stated(experiment, results),
+            # Digests of own images are nobody else's business, and many.
+            "trained_on": trained_on.without_contents(
+                f"preset:{folder.name}"
+            ).to_json(),
             "accuracy_of_float32": evaluator_of(
                 experiment, experiment.model
             ).accuracy(),
             **measured(experiment, new),
-            "seeds": seed_accuracies(results, results_dir),
+            "seeds": seed_accuracies(config, results["test_accuracy"], results_dir),
             "license": license_name,
             "params": experiment.model.count_params(),
             "weights_dtype": STORED,

@@ -137,8 +137,8 @@ class CheckpointFolder:
     def read_best(self) -> dict[str, Any] | None:
         """Returns the state of the best checkpoint; None without a whole one."""
         try:
-            arrays = read_arrays(self.best, "a whole checkpoint", [_STATE])
-            return _state(self.best, arrays[_STATE], self.config_digest)
+            arrays = read_arrays(self.best, "a whole checkpoint")  # All of it.
+            return _state(self.best, arrays.get(_STATE), self.config_digest)
         except RamError:
             return None
 

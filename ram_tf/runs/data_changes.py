@@ -15,24 +15,22 @@ _DIGESTS = "image_digests"
 def data_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Says what changed between two records of data; nothing when nothing did.
 
+    What a run of an earlier version did not record is not compared.
+
     Args:
       before: what `Source.records` said when the run began.
       now: what it says today.
     """
     changes = [
         f"{key} {before.get(key)} (now {now.get(key)})"
-        for key in sorted({*before, *now} - {"splits", "dataset"})
-        if before.get(key) != now.get(key)
+        for key in sorted({*before} & {*now} - {"splits", "dataset"})
+        if before[key] != now[key]
     ]
     old, new = before["splits"], now["splits"]
-    changed = [
-        split
-        for split in new
-        if _without_names(old.get(split)) != _without_names(new[split])
-    ]
+    changed = [split for split in new if not _same(old.get(split), new[split])]
     if not changed:
         return changes
-    of_images = _image_changes(list(_images(old)), list(_images(new)))
+    of_images = _image_changes(list(recorded_images(old)), list(recorded_images(new)))
     of_splits = [_split_change(split, old.get(split), new[split]) for split in changed]
     said = [line for line in of_splits if line]
     if not said and not of_images:
@@ -40,39 +38,10 @@ def data_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return changes + of_images + said
 
 
-def trained_contents(record: dict[str, Any]) -> set[str]:
-    """Returns what names the contents of the training images of a record of data."""
-    return {
-        image.content for image in _images(record["splits"]) if image.split == "train"
-    }
-
-
-def seen_before(
-    trained: dict[str, Any], known: set[str], now: dict[str, Any]
-) -> list[str]:
-    """Says which images that are to measure a training were trained on before.
-
-    Args:
-      trained: the record of the data of the earlier training.
-      known: contents of the images that its weights were trained on.
-      now: the record of the data of the training that goes on from these weights.
-    """
-    lines = []
-    for split in ("validation", "test"):
-        images = [image for image in _images(now["splits"]) if image.split == split]
-        seen = sum(image.content in known for image in images)
-        cuts = [each["splits"].get(split, {}).get("cut") for each in (trained, now)]
-        if seen:
-            lines.append(f"{seen} of the {len(images)} images of {split}")
-        elif trained["dataset"] == now["dataset"] and cuts[0] != cuts[1]:
-            lines.append(f"perhaps some images of {split}, {cuts[1]} (was {cuts[0]})")
-    return lines
-
-
-def _without_names(record: Any) -> Any:
-    if not isinstance(record, dict):
-        return record
-    return {key: value for key, value in record.items() if key != _NAMES}
+def _same(old: Any, now: dict[str, Any]) -> bool:
+    if not isinstance(old, dict):
+        return False
+    return all(old[key] == now[key] for key in {*old} & {*now} - {_NAMES})
 
 
 def _split_change(split: str, old: Any, now: dict[str, Any]) -> str:
@@ -80,7 +49,7 @@ def _split_change(split: str, old: Any, now: dict[str, Any]) -> str:
     if not isinstance(old, dict):
         return f"{split} of {now['images']} images, where none was"
     cut = ""
-    if old.get("cut") != now.get("cut"):
+    if "cut" in old and old["cut"] != now.get("cut"):
         cut = f", {now.get('cut')} (was {old.get('cut')})"
     if not cut and old.get("images") == now["images"]:
         return ""
@@ -88,7 +57,7 @@ def _split_change(split: str, old: Any, now: dict[str, Any]) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Image:
+class RecordedImage:
     """An image of a record: "digest label", of its content and class, and its name."""
 
     split: str
@@ -100,7 +69,8 @@ class _Image:
         return self.digest.partition(" ")[0]
 
 
-def _images(splits: dict[str, Any]) -> Iterator[_Image]:
+def recorded_images(splits: dict[str, Any]) -> Iterator[RecordedImage]:
+    """Yields the images of a record's splits, of data that know single images."""
     for split, record in splits.items():
         digests = record.get(_DIGESTS) if isinstance(record, dict) else None
         if not isinstance(digests, list):
@@ -109,10 +79,12 @@ def _images(splits: dict[str, Any]) -> Iterator[_Image]:
         if not isinstance(names, list) or len(names) != len(digests):
             names = [""] * len(digests)  # A run of an earlier version kept none.
         for digest, name in zip(digests, names, strict=True):
-            yield _Image(split, str(digest), str(name))
+            yield RecordedImage(split, str(digest), str(name))
 
 
-def _image_changes(before: list[_Image], after: list[_Image]) -> list[str]:
+def _image_changes(
+    before: list[RecordedImage], after: list[RecordedImage]
+) -> list[str]:
     """Says which images came, went and moved, where the records know single ones."""
     if not before or not after:
         return []
@@ -141,10 +113,12 @@ def _image_changes(before: list[_Image], after: list[_Image]) -> list[str]:
 
 
 def _paired(
-    before: Sequence[_Image],
-    after: Sequence[_Image],
-    key: Callable[[_Image], Hashable],
-) -> tuple[list[tuple[_Image, _Image]], list[_Image], list[_Image]]:
+    before: Sequence[RecordedImage],
+    after: Sequence[RecordedImage],
+    key: Callable[[RecordedImage], Hashable],
+) -> tuple[
+    list[tuple[RecordedImage, RecordedImage]], list[RecordedImage], list[RecordedImage]
+]:
     """Returns pairs of images of one key, and what is left of each side."""
     free = collections.defaultdict(list)
     for image in reversed(before):

@@ -12,6 +12,7 @@ from ram_tf.errors import RamError
 from ram_tf.files import read_json, to_json, write_atomic
 from ram_tf.flags import flagfile_line
 from ram_tf.runs.data_changes import data_changes
+from ram_tf.runs.trained_on import TrainedOn
 
 
 class RunDirectory:
@@ -71,7 +72,7 @@ class RunDirectory:
                 f"found: {error.strerror}"
             ) from None
         # What a killed run was writing. Folders are those of another command.
-        for folder in (self.path, self.checkpoints):
+        for folder in (self.path, self.checkpoints, self.logs):
             for path in folder.glob(".*.tmp"):
                 if not path.is_dir():
                     path.unlink(missing_ok=True)
@@ -93,8 +94,14 @@ class RunDirectory:
         may take its place.
 
         Raises:
-          RamError: when it holds a run of another Config; the message names the fields.
+          RamError: when it holds a run of another Config, whose fields the message
+            names, or results without a Config.
         """
+        if self.results.exists() and not self.config.exists():
+            raise RamError(
+                f"--run_dir={self.path}: expected config.json beside its results.json, "
+                "found none; restore it, or give another --run_dir"
+            )
         if not self.holds_run():
             return
         before = self.read_config()
@@ -120,12 +127,9 @@ class RunDirectory:
         """
         if not self.holds_run() or not self.class_names.exists():
             return
-        before = read_json(self.class_names)
-        if before == class_names:
-            return
-        if not isinstance(before, list):
-            raise RamError(f"{self.class_names}: expected a list of names")
-        raise other_classes(f"--run_dir={self.path}", before, class_names)
+        before = self.read_class_names()
+        if before != class_names:
+            raise other_classes(f"--run_dir={self.path}", before, class_names)
 
     def check_data(self, records: dict[str, Any]) -> None:
         """Checks that a run's data are the ones that it began with.
@@ -138,12 +142,8 @@ class RunDirectory:
         Raises:
           RamError: when they differ; the message names what did.
         """
-        if not self.holds_run() or not self.data.exists():
-            return
-        before = read_json(self.data)
-        if not isinstance(before, dict) or not isinstance(before.get("splits"), dict):
-            raise RamError(f"{self.data}: expected an object of the run's data")
-        changes = data_changes(before, records)
+        before = self._read_data() if self.holds_run() else None
+        changes = data_changes(before, records) if before else []
         if changes:
             raise RamError(
                 f"--run_dir={self.path}: expected the data that the run began with, "
@@ -177,18 +177,40 @@ class RunDirectory:
         if initial_weights is not None:
             write_atomic(self.initial_weights, to_json(initial_weights))
         lines = [
-            flagfile_line(name, flag_text(value)) for name, value in values.items()
+            flagfile_line(name, flag_text(value))
+            for name, value in config.as_given().items()
         ]
         # Names of files may be bytes that are no text.
         write_atomic(self.flags, os.fsencode("\n".join(lines) + "\n"))
         write_atomic(self.config, to_json(values))
 
     def read_warnings(self) -> list[str]:
-        """Reads what stands against the run's accuracy, in lines; mostly nothing."""
-        if not self.initial_weights.exists():
-            return []
-        warnings: list[str] = read_json(self.initial_weights)["warnings"]
-        return warnings
+        """Reads what stands against the run's accuracy, in lines; mostly nothing.
+
+        Raises:
+          RamError: when the file that says so is broken.
+        """
+        return self._read_initial_weights()[0]
+
+    def read_trained_on(self) -> TrainedOn:
+        """Reads which images the run's weights were trained on, in it and before it.
+
+        Raises:
+          RamError: when a file that says so is broken.
+        """
+        own = TrainedOn.of(self._read_data(), self.path.resolve().name)
+        return own | self._read_initial_weights()[1]
+
+    def read_class_names(self) -> list[str]:
+        """Reads the classes of the run, in the order of their labels.
+
+        Raises:
+          RamError: when they are missing, or their file is broken.
+        """
+        names = read_json(self.class_names)
+        if not isinstance(names, list):
+            raise RamError(f"{self.class_names}: expected a list of names")
+        return names
 
     def holds_run(self) -> bool:
         """Returns whether a run is in it that has something to lose."""
@@ -227,6 +249,32 @@ class RunDirectory:
             return Config.from_dict(values)
         except RamError as error:
             raise RamError(f"{self.config}: {error}") from None
+
+    def _read_data(self) -> dict[str, Any] | None:
+        """Returns the record of the data; None of a run of an earlier version."""
+        if not self.data.exists():
+            return None
+        record = read_json(self.data)
+        if (
+            not isinstance(record, dict)
+            or not isinstance(record.get("dataset"), str)
+            or not isinstance(record.get("splits"), dict)
+        ):
+            raise RamError(f"{self.data}: expected an object of the run's data")
+        return record
+
+    def _read_initial_weights(self) -> tuple[list[str], TrainedOn]:
+        """Returns warnings, and what the run's initial weights were trained on."""
+        if not self.initial_weights.exists():
+            return [], TrainedOn()
+        saved = read_json(self.initial_weights)
+        warnings = saved.get("warnings") if isinstance(saved, dict) else None
+        if not isinstance(warnings, list):
+            raise RamError(f"{self.initial_weights}: expected a list as warnings")
+        try:
+            return warnings, TrainedOn.from_json(saved.get("trained_on"))
+        except RamError as error:
+            raise RamError(f"{self.initial_weights}: {error}") from None
 
 
 def first_other_class(before: list[str], now: list[str]) -> tuple[str, str]:

@@ -7,14 +7,13 @@ the action network is left out, whose outputs are the classes.
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from ram_tf.config import FOLDER_PREFIX, Config, short_name
+from ram_tf.config import Config, short_name
 from ram_tf.errors import RamError
-from ram_tf.files import read_json
 from ram_tf.flags import flag
 from ram_tf.models.preset_files import PRESET, find_preset, shipped_names
-from ram_tf.runs.data_changes import seen_before, trained_contents
 from ram_tf.runs.directory import RunDirectory, first_other_class
 from ram_tf.runs.results_json import read_results
+from ram_tf.runs.trained_on import TrainedOn
 from ram_tf.runtime.replicas import local_copies
 
 if TYPE_CHECKING:
@@ -57,22 +56,16 @@ class InitialWeights:
       lines: where they are from, and what is not as it was there.
       warnings: on images of validation and test that they were trained on; the run's
         results keep them.
-      trained_on: contents of the images that they were trained on, as far as known.
-      unrecorded: names of trained weights before them of which that is not known.
+      trained_on: the images that they were trained on.
     """
 
     lines: list[str]
     warnings: list[str]
-    trained_on: set[str]
-    unrecorded: list[str]
+    trained_on: TrainedOn
 
     def to_json(self) -> dict[str, Any]:
         """Returns what a run keeps of it, for itself and for those that follow it."""
-        return {
-            "warnings": self.warnings,
-            "unrecorded": self.unrecorded,
-            "trained_on": sorted(self.trained_on),
-        }
+        return {"warnings": self.warnings, "trained_on": self.trained_on.to_json()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,17 +76,13 @@ class _Trained:
       model: with the weights that its run chose.
       config: of its run.
       class_names: what its outputs are.
-      records: of its data; empty where they are not known.
       trained_on: as of `InitialWeights`.
-      unrecorded: as of `InitialWeights`.
     """
 
     model: "RecurrentAttentionModel"
     config: Config
     class_names: list[str]
-    records: dict[str, Any]
-    trained_on: set[str]
-    unrecorded: list[str]
+    trained_on: TrainedOn
 
 
 def check_initial_weights(given: str) -> None:
@@ -137,17 +126,17 @@ def load_initial_weights(
         trained = _trained(given)
     except RamError as error:
         raise _refusal(given, error) from None
+    misfit = _misfit(config, trained, model)
+    if misfit:
+        raise RamError(f"--initial_weights={given}: {misfit}")
     same_classes = trained.class_names == class_names
     fresh = [] if same_classes else model.action_network.weights
     skipped = {id(variable) for variable in fresh}
     pairs = [
         (mine, theirs)
-        for mine, theirs in zip(model.weights, trained.model.weights, strict=False)
+        for mine, theirs in zip(model.weights, trained.model.weights, strict=True)
         if id(mine) not in skipped
     ]
-    fits = len(model.weights) == len(trained.model.weights)
-    if not fits or any(mine.shape != theirs.shape for mine, theirs in pairs):
-        raise RamError(f"--initial_weights={given}: {_misfit(config, trained, model)}")
     for mine, theirs in pairs:
         for copy in local_copies(mine):
             copy.assign(theirs.numpy())
@@ -162,22 +151,19 @@ def load_initial_weights(
     if changed:
         theirs = " ".join(flag(name, getattr(trained.config, name)) for name in changed)
         lines.append(f"the weights were trained with {theirs}")
-    warnings = _warnings(config, trained, records)
-    return InitialWeights(lines, warnings, trained.trained_on, trained.unrecorded)
+    warnings = _warnings(config, trained.trained_on, records)
+    return InitialWeights(lines, warnings, trained.trained_on)
 
 
-def _warnings(config: Config, trained: _Trained, records: dict[str, Any]) -> list[str]:
+def _warnings(
+    config: Config, trained_on: TrainedOn, records: dict[str, Any]
+) -> list[str]:
     lines = [
         f"warning: which images {name} was trained on is not recorded: accuracy counts "
         "only if none of them is in validation and test"
-        for name in trained.unrecorded
+        for name in sorted(trained_on.unrecorded)
     ]
-    if trained.records:
-        seen = seen_before(trained.records, trained.trained_on, records)
-    else:  # Of a preset: its data, or data that everybody has alike.
-        same = trained.config.dataset == config.dataset
-        other_cut = trained.config.validation_size != config.validation_size
-        seen = ["perhaps some images of validation"] if same and other_cut else []
+    seen = trained_on.seen(records)
     if seen:
         lines.append(
             f"warning: {short_name(config.initial_weights)} was trained on "
@@ -194,25 +180,18 @@ def _trained(given: str) -> _Trained:
 
     if given.startswith(PRESET):
         preset = load_preset(given.removeprefix(PRESET))
-        own = preset.config.dataset.startswith(FOLDER_PREFIX)
-        unrecorded = [short_name(given)] if own else []
-        return _Trained(
-            preset.model, preset.config, preset.class_names, {}, set(), unrecorded
-        )
+        saved = preset.metadata.get("trained_on")
+        if saved is None:  # Of an earlier version.
+            trained_on = TrainedOn.of(None, short_name(given))
+        else:
+            trained_on = TrainedOn.from_json(saved)
+        return _Trained(preset.model, preset.config, preset.class_names, trained_on)
     directory, config = _read_run(given)
-    results = read_results(directory.results)
-    class_names = results["evaluation"]["class_names"]
-    model = build_model(config, len(class_names), results["image_shape"])
+    class_names = directory.read_class_names()
+    image_shape = read_results(directory.results)["image_shape"]
+    model = build_model(config, len(class_names), image_shape)
     select_weights(model, config, directory)
-    # A run of an earlier version has no record of its data.
-    records = read_json(directory.data) if directory.data.exists() else {}
-    trained_on = trained_contents(records) if records else set()
-    unrecorded = [] if records else [short_name(given)]
-    if directory.initial_weights.exists():
-        before = read_json(directory.initial_weights)
-        trained_on |= set(before["trained_on"])
-        unrecorded += before["unrecorded"]
-    return _Trained(model, config, class_names, records, trained_on, unrecorded)
+    return _Trained(model, config, class_names, directory.read_trained_on())
 
 
 def _read_run(given: str) -> tuple[RunDirectory, Config]:
@@ -236,9 +215,15 @@ def _misfit(config: Config, trained: _Trained, model: "RecurrentAttentionModel")
         if theirs == 1:
             return f"expected gray images as there (--grayscale), found {mine} channels"
         return f"expected images of {theirs} channels as there, found {mine}"
-    names = _changed(config, trained.config, ("location_spread", "num_glimpses"))
-    expected = " ".join(flag(name, getattr(trained.config, name)) for name in names)
-    return f"expected {expected} as there, since each decision has offsets"
+    if _decisions_with_offsets(config) != _decisions_with_offsets(trained.config):
+        names = _changed(config, trained.config, ("location_spread", "num_glimpses"))
+        expected = " ".join(flag(name, getattr(trained.config, name)) for name in names)
+        return f"expected {expected} as there, since each decision has offsets"
+    return ""
+
+
+def _decisions_with_offsets(config: Config) -> int:
+    return config.num_glimpses - 1 if config.location_spread else 0
 
 
 def _changed(mine: Config, theirs: Config, names: tuple[str, ...]) -> list[str]:

@@ -19,11 +19,13 @@ class Ranked:
       combination: its settings.
       accuracies: the validation accuracy by seed, a fraction, of finished runs.
       errors: by seed, why a run has none.
+      warnings: by seed, what stands against a run's accuracy.
     """
 
     combination: Combination
     accuracies: dict[int, float]
     errors: dict[int, str]
+    warnings: dict[int, str] = dataclasses.field(default_factory=dict)
 
     @property
     def mean(self) -> float | None:
@@ -41,7 +43,9 @@ class Ranked:
 def rank(runs: Sequence[SweepRun], errors: Mapping[str, str]) -> list[Ranked]:
     """Orders the combinations, best first.
 
-    Those that lack a seed come after all others: their mean is of other seeds.
+    Those with a warning come after all without, since their accuracy may say nothing
+    of new images; and those that lack a seed come last, since their mean is of other
+    seeds.
 
     Args:
       runs: of the sweep.
@@ -56,10 +60,13 @@ def rank(runs: Sequence[SweepRun], errors: Mapping[str, str]) -> list[Ranked]:
             ranked.errors[run.seed] = errors.get(run.name, "not trained")
         else:
             ranked.accuracies[run.seed] = accuracy
+            warnings = run.warnings()
+            if warnings:
+                ranked.warnings[run.seed] = "; ".join(warnings)
 
-    def place(ranked: Ranked) -> tuple[int, float]:
-        mean = ranked.mean
-        return len(ranked.errors), 0.0 if mean is None else -mean
+    def place(ranked: Ranked) -> tuple[int, bool, float]:
+        mean = 0.0 if ranked.mean is None else ranked.mean
+        return len(ranked.errors), bool(ranked.warnings), -mean
 
     return sorted(found.values(), key=place)
 
@@ -72,13 +79,14 @@ def markdown(ranking: Sequence[Ranked]) -> str:
     rows = [head]
     for ranked in ranking:
         mean, stddev = ranked.mean, ranked.stddev
-        notes = [f"seed {seed}: {why}" for seed, why in ranked.errors.items()]
+        finished = f"{len(ranked.accuracies)} of {seeds}"
+        notes = finished, _by_seed(ranked.errors), _by_seed(ranked.warnings)
         rows.append(
             [
                 *ranked.combination.texts.values(),
                 "-" if mean is None else f"{100 * mean:.2f}",
                 "-" if stddev is None else f"{100 * stddev:.2f}",
-                "; ".join([f"{len(ranked.accuracies)} of {seeds}", *notes]),
+                "; ".join(part for part in notes if part),
             ]
         )
     return table_text(rows) + "\n"
@@ -91,11 +99,17 @@ def table_csv(ranking: Sequence[Ranked]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     fields = list(ranking[0].combination.values)
     columns = [f"validation_accuracy_seed{seed}" for seed in seeds]
-    head = ["validation_accuracy_mean", "validation_accuracy_std", *columns, "errors"]
-    writer.writerow([*fields, *head])
+    head = ["validation_accuracy_mean", "validation_accuracy_std", *columns]
+    writer.writerow([*fields, *head, "errors", "warnings"])
     for ranked in ranking:
         numbers = [ranked.mean, ranked.stddev, *map(ranked.accuracies.get, seeds)]
-        errors = "; ".join(f"seed {seed}: {why}" for seed, why in ranked.errors.items())
+        said = ranked.errors, ranked.warnings
         shown = ["" if number is None else number for number in numbers]
-        writer.writerow([*ranked.combination.texts.values(), *shown, errors])
+        writer.writerow(
+            [*ranked.combination.texts.values(), *shown, *map(_by_seed, said)]
+        )
     return text.getvalue()
+
+
+def _by_seed(lines: Mapping[int, str]) -> str:
+    return "; ".join(f"seed {seed}: {line}" for seed, line in lines.items())

@@ -47,6 +47,19 @@ class SweepRun:
         Raises:
           RamError: when its results are broken, or of another Config.
         """
+        results = self._results()
+        return None if results is None else float(results["validation_accuracy"])
+
+    def warnings(self) -> list[str]:
+        """Returns what stands against its accuracy, in lines; mostly nothing.
+
+        Raises:
+          RamError: as of `accuracy`.
+        """
+        results = self._results()
+        return [] if results is None else list(results.get("warnings", []))
+
+    def _results(self) -> dict[str, Any] | None:
         path = self.directory.results
         if not path.exists():
             return None
@@ -55,7 +68,7 @@ class SweepRun:
         if results["config_digest"] != config.digest():
             self.directory.check(config)  # Names the fields.
             raise RamError(f"{path}: expected a run of the same Config, found another")
-        return float(results["validation_accuracy"])
+        return results
 
     def found(self) -> str:
         """Returns its accuracy as `train_each` says it."""

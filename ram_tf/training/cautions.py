@@ -19,6 +19,17 @@ def cautions(config: Config) -> list[str]:
             f"--eval_every={config.eval_every} is more than --train_steps={steps}: "
             "validation is measured once, at the end"
         )
+    decays = config.lr_schedule in ("linear", "cosine")
+    if decays and config.decay_steps < steps:
+        lines.append(
+            f"--decay_steps={config.decay_steps} is less than --train_steps={steps}: "
+            "the learning rate is 0 after them"
+        )
+    if decays and config.decay_steps > steps:
+        lines.append(
+            f"--decay_steps={config.decay_steps} is more than --train_steps={steps}: "
+            "the learning rate does not fall to 0"
+        )
     # As Keras averages: the weights after the first step, then the mean of the rest.
     left = config.weight_average ** (steps - 1)
     if config.weight_average and left > _LITTLE:

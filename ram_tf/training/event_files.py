@@ -7,6 +7,7 @@ import pathlib
 
 import tensorflow as tf
 
+from ram_tf.errors import RamError, one_line
 from ram_tf.files import written_beside
 
 
@@ -25,6 +26,9 @@ def cut_after(path: pathlib.Path, step: int) -> None:
     Args:
       path: a file of events that nobody writes to.
       step: the last one to keep.
+
+    Raises:
+      RamError: when it cannot be written.
     """
     version, kept = b"", []
     try:
@@ -39,6 +43,11 @@ def cut_after(path: pathlib.Path, step: int) -> None:
     if not kept:
         path.unlink()
         return
-    with written_beside(path) as whole, tf.io.TFRecordWriter(str(whole)) as writer:
-        for record in [version, *kept]:
-            writer.write(record)
+    try:
+        with written_beside(path) as whole, tf.io.TFRecordWriter(str(whole)) as writer:
+            for record in [version, *kept]:
+                writer.write(record)
+    except (OSError, tf.errors.OpError) as error:  # A full disk is TensorFlow's error.
+        raise RamError(
+            f"{path}: expected to write {len(kept)} events, found: {one_line(error)}"
+        ) from None

@@ -33,8 +33,8 @@ def train(
         come, and should end the process.
 
     Returns:
-      What results.json holds; of several workers, only the chief's call returns it, and
-      the others' are empty.
+      What results.json holds. Of several workers, only the chief's call returns it, and
+      the others' are empty, unless the run was finished before.
 
     Raises:
       RamError: when a flag or a file is wrong, or a worker is lost.

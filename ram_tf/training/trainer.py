@@ -184,7 +184,15 @@ class Trainer:
             # The best weights may be of an evaluation after this checkpoint, and count:
             # another machine's steps to it may not come out to the bit.
             best = self.checkpoints.read_best()
-            if best is not None and best["step"] > self.step:
+            if best is None and self.best:
+                logging.warning(
+                    "%s is missing or damaged: the best weights are now of the "
+                    "evaluations after step %d",
+                    self.checkpoints.best,
+                    self.step,
+                )
+                self.best = {}
+            elif best is not None and best["step"] > self.step:
                 self.best = {
                     name: best[name] for name in ("step", "validation_accuracy")
                 }

@@ -194,6 +194,9 @@ def test_arguments_can_be_changed():
         RecurrentAttentionModel.from_preset("demo", core_units=12)
     with pytest.raises(RamError, match="'demo': .*glimpse_count"):
         RecurrentAttentionModel.from_preset("demo", glimpse_count=12)
+    # Arrays of as many pixels would fit.
+    with pytest.raises(RamError, match="expected patch_size=8 as its weights, found 4"):
+        RecurrentAttentionModel.from_preset("demo", patch_size=4, num_scales=4)
 
 
 @pytest.mark.parametrize("num_glimpses", [2, 4, 11])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ram_tf import train
+from ram_tf.config import Config
 from ram_tf.errors import RamError
 from ram_tf.evaluation.calibration import expected_calibration_error
 from ram_tf.evaluation.evaluator import Evaluator
@@ -115,6 +116,32 @@ def test_it_suggests_no_threshold_where_validation_has_few_images(
     for few, expected in ((count, 0.9), (count + 1, 0.0)):
         monkeypatch.setattr("ram_tf.evaluation.anytime.FEW_IMAGES", few)
         assert measured(experiment, saved)["suggested_threshold"] == expected
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [
+        (99, "None is suggested: 99 validation images are too few for that."),
+        (100, "None is suggested: each costs some accuracy on validation."),
+    ],
+)
+def test_a_card_says_why_no_threshold_is_suggested(saved, images, expected):
+    metadata = {
+        **read_json(saved / METADATA),
+        "suggested_threshold": 0.0,
+        "num_validation_images": images,
+    }
+    assert expected in card(metadata)
+
+
+def test_a_card_leaves_out_the_classes_without_a_test_image(saved):
+    metadata = read_json(saved / METADATA)
+    accuracies = [0.5, None, 0.9, None, *[0.6] * 6]
+    metadata["results"]["accuracy_by_class"] = accuracies
+    assert (
+        "- Right by class: from 50.0 % (0) to 90.0 % (2) of the test images. The test "
+        "images have none of 1, 3."
+    ) in card(metadata)
 
 
 def test_a_card_has_a_line_for_each_threshold(saved):
@@ -238,8 +265,12 @@ def test_the_command_says_what_it_made(tiny_run, tmp_path, capsys):
         ([], "--run_dir is required"),
         (["--run_dir=x"], "--out is required"),
         (["--run_dir=nowhere", "--out=x"], "--run_dir=nowhere: expected a run"),
-        (["--shipped", "--out=x"], "--shipped: expected neither --run_dir nor --out"),
-        (["--measure=x", "--shipped"], "--measure: expected none of --shipped"),
+        (["--shipped", "--out=x"], "--out: expected without --shipped, found both"),
+        (["--shipped", "--license=MIT"], "--license: expected without --shipped"),
+        (["--measure=x", "--shipped"], "--shipped: expected without --measure"),
+        (["--measure=x", "--license=MIT"], "--license: expected without --measure"),
+        (["--measure=x", "--runs_dir=y"], "--runs_dir: expected without --measure"),
+        (["--run_dir=x", "--runs_dir=y"], "--runs_dir: expected without --run_dir"),
         (["--measure=x"], "preset 'x': expected one of"),
     ],
 )
@@ -283,8 +314,6 @@ def test_shipped_presets_are_made_from_the_runs_of_the_catalogue(
 
 
 def write_seed(folder, results, seed, accuracy):
-    from ram_tf.config import Config
-
     config = Config.from_dict({**results["config"], "seed": seed})
     changed = {
         **results,
@@ -301,17 +330,17 @@ def write_seed(folder, results, seed, accuracy):
 
 def test_other_seeds_of_the_same_config_are_stated(tiny_run, tmp_path):
     results = read_json(tiny_run / "results.json")
-    own = results["test_accuracy"]
+    config, own = Config.from_dict(results["config"]), results["test_accuracy"]
     write_seed(tmp_path, results, 2, 0.7)
     write_seed(tmp_path, results, 10, 0.8)
     other = {**results, "config": {**results["config"], "num_glimpses": 2}}
     write_seed(tmp_path, other, 3, 0.9)  # Of another Config: no seed of this one.
-    found = seed_accuracies(results, tmp_path)
+    found = seed_accuracies(config, own, tmp_path)
     assert found == {"0": own, "2": 0.7, "10": 0.8}
     assert list(found) == ["0", "2", "10"]
-    assert seed_accuracies(results) == {"0": own}
+    assert seed_accuracies(config, own) == {"0": own}
     write_seed(tmp_path, results, 0, 0.5)  # As another machine trained it.
-    assert seed_accuracies(results, tmp_path)["0"] == own
+    assert seed_accuracies(config, own, tmp_path)["0"] == own
 
 
 def test_a_preset_keeps_the_name_of_its_folder_of_images_alone(tiny_run, monkeypatch):
@@ -329,6 +358,14 @@ def test_a_preset_keeps_the_name_of_its_folder_of_images_alone(tiny_run, monkeyp
         "folder:pets",
         "all of pets/train",
     )
+    confusion = np.array(
+        results["evaluation"]["policies"]["learned"]["confusion_matrix"]
+    )
+    confusion[3] = 0
+    results["evaluation"]["policies"]["learned"]["confusion_matrix"] = confusion
+    monkeypatch.setattr(run.source, "split_description", {})
+    found = stated(run, results)["results"]["accuracy_by_class"]
+    assert [label for label, value in enumerate(found) if value is None] == [3]
     here = pathlib.Path().resolve().name
     assert stated_of(".", "all of a.b/train") == (f"folder:{here}", "all of a.b/train")
     assert stated_of("/", "images 1 to 9")[0] == "folder:images"

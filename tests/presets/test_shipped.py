@@ -20,6 +20,7 @@ from ram_tf.presets.card import card
 from ram_tf.presets.catalogue import CATALOGUE, LICENSE
 from ram_tf.presets.measures import probe_images
 from ram_tf.presets.page import PAGE, fill_page, with_table
+from ram_tf.presets.seeds import seed_accuracies
 from ram_tf.presets.words import DATA
 from ram_tf.runs.setup import task_of
 from ram_tf.serving.polarity import LIGHT_ON_DARK
@@ -51,6 +52,14 @@ def test_the_card_is_written_from_the_metadata(name):
     assert path.read_text(encoding="utf-8") == card(metadata)
     assert metadata["license"] == LICENSE
     assert metadata["config"]["dataset"] in DATA  # Its licence is known.
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_seeds_are_those_of_the_committed_results(name):
+    metadata = metadata_of(name)
+    config = Config.from_dict(metadata["config"])
+    own = metadata["results"]["test_accuracy"]
+    assert metadata["seeds"] == seed_accuracies(config, own, ROOT / "results")
 
 
 def test_the_page_has_the_table_of_the_presets():

@@ -44,11 +44,15 @@ def test_claim_removes_the_files_that_a_killed_run_left_and_no_folder(tmp_path):
     directory = RunDirectory(tmp_path)
     directory.checkpoints.mkdir()
     (directory.checkpoints / ".step_000000000100.npz.7.tmp").touch()
+    directory.logs.mkdir()
+    # TensorBoard would read it, whose name has "tfevents".
+    (directory.logs / ".events.out.tfevents.1.host.7.tmp").touch()
     directory.claim()
     directory.release()
-    left = {".lock", ".model.tmp", directory.checkpoints.name}
+    left = {".lock", ".model.tmp", directory.checkpoints.name, directory.logs.name}
     assert {path.name for path in tmp_path.iterdir()} == left
     assert not list(directory.checkpoints.iterdir())
+    assert not list(directory.logs.iterdir())
 
 
 def test_a_folder_that_was_made_and_left_empty_is_removed(tmp_path):
@@ -123,6 +127,15 @@ def test_check_refuses_another_config_and_names_its_fields(tmp_path):
     assert message.endswith(
         "core=lstm (now rnn), seed=3 (now 4); give another --run_dir"
     )
+
+
+def test_results_without_a_config_are_of_nobody(tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.results.write_text("{}")
+    with pytest.raises(
+        RamError, match=r"expected config\.json beside its results\.json"
+    ):
+        directory.check(Config())
 
 
 def test_decay_steps_are_named_only_where_they_were_given(tmp_path):
@@ -311,7 +324,7 @@ def test_begin_takes_names_that_are_no_text(tmp_path):
 
 def test_check_data_of_other_images_says_so_without_their_digests(tmp_path):
     directory = RunDirectory(tmp_path)
-    before = {"splits": {"train": {"images": 3, "digest": "a"}}}
+    before = {"dataset": "folder:x", "splits": {"train": {"images": 3, "digest": "a"}}}
     directory.begin(Config(), ["cat", "dog"], before)
     save_nothing(directory)
     with pytest.raises(RamError, match="found other: other images in train; restore"):

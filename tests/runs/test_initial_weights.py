@@ -12,18 +12,20 @@ from helpers.data_files import write_images
 
 from ram_tf import evaluate
 from ram_tf.config import Config, short_name
+from ram_tf.data.sources.mnist_sample import MnistSample
 from ram_tf.errors import Interrupted, RamError
 from ram_tf.evaluation.evaluator import Evaluator
 from ram_tf.models.factory import build_model
 from ram_tf.models.presets import load_preset
 from ram_tf.presets.saving import save_preset
-from ram_tf.runs.data_changes import seen_before
 from ram_tf.runs.initial_weights import check_initial_weights, load_initial_weights
+from ram_tf.runs.trained_on import TrainedOn
 from ram_tf.train import main, summary
 from ram_tf.training.run import train
 
 DEMO = "preset:demo"
 DIGITS = [str(digit) for digit in range(10)]
+SAMPLE = MnistSample().records()
 PETS = ["cat", "dog"]
 
 
@@ -63,9 +65,10 @@ def demo_config(**changes) -> Config:
 def test_weights_of_a_preset_are_taken_over():
     config = demo_config(seed=7)
     model = build_model(config, 10, (28, 28, 1))
-    found = load_initial_weights(model, config, DIGITS, {})
+    found = load_initial_weights(model, config, DIGITS, SAMPLE)
     assert found.lines == ["begins with the weights of preset:demo"]
-    assert found.warnings == [] and found.trained_on == set()
+    assert found.warnings == []
+    assert found.trained_on == TrainedOn(cuts=frozenset(["mnist train[0:9000]"]))
     expected = load_preset("demo").model.get_weights()
     for mine, theirs in zip(model.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -76,7 +79,7 @@ def test_other_classes_leave_the_action_network_as_it_was(names):
     config = demo_config(seed=7)
     model = build_model(config, len(names), (40, 28, 1))
     before = model.action_network.get_weights()
-    found = load_initial_weights(model, config, names, {})
+    found = load_initial_weights(model, config, names, SAMPLE)
     assert found.lines[1] == (
         f"the classes are others than those of preset:demo, {names[0]} where 0 was: "
         "the action network begins with random weights"
@@ -95,7 +98,7 @@ def test_what_the_weights_were_trained_with_is_said_where_it_differs():
     trained = load_preset("demo").config
     config = demo_config(pixel_range="byte", task="translated", image_size=20)
     found = load_initial_weights(
-        build_model(config, 10, (60, 60, 1)), config, DIGITS, {}
+        build_model(config, 10, (60, 60, 1)), config, DIGITS, SAMPLE
     )
     assert trained.task == "plain"
     assert found.lines[-1] == (
@@ -113,6 +116,12 @@ def test_what_the_weights_were_trained_with_is_said_where_it_differs():
             "found --patch_size=5 --core_units=8",
         ),
         ({"core": "none", "core_units": 256}, 1, "--core=rnn, found --core=none"),
+        # As many pixels, so that every array would fit.
+        (
+            {"patch_size": 4, "num_scales": 4},
+            1,
+            "--patch_size=8 --num_scales=1, found --patch_size=4 --num_scales=4",
+        ),
         ({}, 3, "expected gray images as there (--grayscale), found 3 channels"),
         ({"location_spread": 0.0}, 1, "expected --location_spread=0.5 as there, since"),
         ({"num_glimpses": 4}, 1, "expected --num_glimpses=8 as there, since each deci"),
@@ -123,7 +132,7 @@ def test_weights_of_another_shape_are_refused(changes, channels, expected):
     model = build_model(config, 10, (28, 28, channels))
     before = model.get_weights()
     with pytest.raises(RamError, match="^--initial_weights=preset:demo: ") as error:
-        load_initial_weights(model, config, DIGITS, {})
+        load_initial_weights(model, config, DIGITS, SAMPLE)
     assert expected in str(error.value)
     for mine, theirs in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -267,11 +276,47 @@ def test_a_preset_of_own_images_does_not_say_which(pets, finished, tmp_path):
     assert found.warnings == [expected]
 
 
-def test_a_preset_of_public_data_with_another_validation_is_said():
-    config = demo_config(validation_size=20)
+@pytest.mark.parametrize(
+    ("preset", "validation_size", "expected"),
+    [
+        ("demo", -1, ""),
+        ("demo", 1000, ""),  # The same, said in a number.
+        ("demo", 500, ""),
+        ("demo", 1500, "500 of the 1,500 images of validation"),
+        # Trained on MNIST, which the sample is a part of.
+        ("mnist_6g", -1, "1,000 of the 1,000 images of validation"),
+    ],
+)
+def test_a_preset_knows_which_public_images_it_was_trained_on(
+    preset, validation_size, expected
+):
+    records = MnistSample(validation_size).records()
+    config = dataclasses.replace(
+        load_preset(preset).config,
+        dataset="mnist_sample",
+        validation_size=validation_size,
+        initial_weights=f"preset:{preset}",
+    )
     model = build_model(config, 10, (28, 28, 1))
-    (warning,) = load_initial_weights(model, config, DIGITS, {}).warnings
-    assert "preset:demo was trained on perhaps some images of validation" in warning
+    found = load_initial_weights(model, config, DIGITS, records).warnings
+    warning = (
+        f"warning: preset:{preset} was trained on {expected}: accuracy there says "
+        "nothing of new images"
+    )
+    assert found == ([warning] if expected else [])
+
+
+def test_a_preset_of_an_earlier_version_does_not_say_which(tmp_path):
+    folder = tmp_path / "old"
+    shutil.copytree(load_preset("demo").folder, folder)
+    metadata = json.loads((folder / "metadata.json").read_text())
+    del metadata["trained_on"]
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    config = demo_config()
+    config = dataclasses.replace(config, initial_weights=f"preset:{folder}")
+    model = build_model(config, 10, (28, 28, 1))
+    (warning,) = load_initial_weights(model, config, DIGITS, SAMPLE).warnings
+    assert "which images preset:old was trained on is not recorded" in warning
 
 
 @pytest.mark.parametrize(
@@ -288,19 +333,82 @@ def test_short_name_has_no_place_of_a_machine(given, expected):
     assert short_name(given) == expected
 
 
-def test_another_cut_of_the_same_data_is_said():
-    def record(validation, test="test[:100]", dataset="mnist"):
-        cuts = {"train": "train", "validation": validation, "test": test}
-        splits = {split: {"images": 9, "cut": cut} for split, cut in cuts.items()}
-        return {"dataset": dataset, "splits": splits}
+def cut_record(stop: int, dataset: str = "mnist") -> dict:
+    """What a run keeps of public data of 100 training images, cut at one."""
+    cuts = {
+        "train": f"train[0:{stop}]",
+        "validation": f"train[{stop}:100]",
+        "test": "test[0:10]",
+    }
+    splits = {split: {"images": 9, "cut": cut} for split, cut in cuts.items()}
+    return {"dataset": dataset, "splits": splits}
 
-    before = record("train[90:]")
-    assert seen_before(before, set(), before) == []
-    other = record("train[80:]", dataset="cifar10")
-    assert seen_before(before, set(), other) == []
-    assert seen_before(before, set(), record("train[80:]")) == [
-        "perhaps some images of validation, train[80:] (was train[90:])"
+
+def test_what_weights_were_trained_on_is_known_by_example():
+    first = TrainedOn.of(cut_record(90), "first")
+    assert first.seen(cut_record(90)) == first.seen(cut_record(95)) == []
+    assert first.seen(cut_record(80, "cifar10")) == []
+    assert first.seen(cut_record(80)) == ["10 of the 20 images of validation"]
+    assert first.seen(cut_record(80, "mnist:3.0.1")) == first.seen(cut_record(80))
+    # A run that goes on from one that goes on from the first.
+    last = TrainedOn.of(cut_record(70), "last") | first
+    assert last.seen(cut_record(70)) == ["20 of the 30 images of validation"]
+    assert TrainedOn.from_json(json.loads(json.dumps(last.to_json()))) == last
+    trained_on_test = {**cut_record(90), "splits": {"train": {"cut": "test[5:10]"}}}
+    last |= TrainedOn.of(trained_on_test, "odd")
+    assert last.seen(cut_record(90)) == ["5 of the 10 images of test"]
+
+
+def test_a_run_of_the_sample_with_another_cut_is_said(tmp_path):
+    settings = {
+        "dataset": "mnist_sample",
+        "patch_size": 4,
+        "num_glimpses": 2,
+        "core": "rnn",
+        "core_units": 4,
+        "glimpse_units": 4,
+        "train_steps": 1,
+        "eval_every": 1,
+        "eval_rollouts": 1,
+        "jit_compile": "off",
+    }
+    first, second, third = (str(tmp_path / name) for name in ("a", "b", "c"))
+    train(Config(**settings, validation_size=500, run_dir=first))
+    expected = "a was trained on 500 of the 1,000 images of validation: accuracy"
+    (warning,) = train(Config(**settings, run_dir=second, initial_weights=first))[
+        "warnings"
     ]
+    assert expected in warning
+    (warning,) = train(Config(**settings, run_dir=third, initial_weights=second))[
+        "warnings"
+    ]
+    assert expected.replace("a was", "b was", 1) in warning
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("data.json", "[1]", "expected an object of the run's data"),
+        ("data.json", '{"splits": {}}', "expected an object of the run's data"),
+        ("class_names.json", "{}", "expected a list of names"),
+        ("initial_weights.json", "[]", "expected a list as warnings"),
+        ("initial_weights.json", '{"warnings": []}', "a list of texts as trained_on."),
+        (
+            "initial_weights.json",
+            '{"warnings": [], "trained_on": {"contents": [], "cuts": ["x"]}}',
+            "expected a list of texts as trained_on.cuts",
+        ),
+    ],
+)
+def test_a_damaged_record_of_a_run_is_named(finished, tmp_path, name, text, expected):
+    run = tmp_path / "run"
+    shutil.copytree(finished[0], run)
+    (run / name).write_text(text)
+    config = dataclasses.replace(demo_config(), initial_weights=str(run))
+    model = build_model(config, 10, (28, 28, 1))
+    with pytest.raises(RamError, match=r"^--initial_weights=\S+: \S+: ") as error:
+        load_initial_weights(model, config, DIGITS, SAMPLE)
+    assert name in str(error.value) and expected in str(error.value)
 
 
 def test_weights_that_there_are_not_are_named(pets, finished, tmp_path, capsys):

@@ -152,27 +152,39 @@ def test_mean_and_deviation_are_over_seeds():
 
 
 def test_best_mean_is_first_and_missing_seeds_are_last(tmp_path):
-    accuracies = {4: (0.5, 0.6), 8: (0.9, None), 16: (0.7, 0.6), 32: (None, None)}
-    runs = runs_of(read_grid("fc_units=4,8,16,32"), [0, 1], tmp_path, {"model": "fc"})
+    accuracies = {
+        2: (0.8, 0.9),
+        4: (0.5, 0.6),
+        8: (0.9, None),
+        16: (0.7, 0.6),
+        32: (None, None),
+    }
+    grid = read_grid("fc_units=2,4,8,16,32")
+    runs = runs_of(grid, [0, 1], tmp_path, {"model": "fc"})
     errors = {}
     for run in runs:
         accuracy = accuracies[run.combination.values["fc_units"]][run.seed]
         if accuracy is None:
             errors[run.name] = "a | b"
         object.__setattr__(run, "accuracy", lambda value=accuracy: value)
+        known = ["warning: x"] if run.name == "fc_units=2 seed 1" else []
+        object.__setattr__(run, "warnings", lambda value=known: value)
     ranking = rank(runs, errors)
     order = [found.combination.values["fc_units"] for found in ranking]
-    assert order == [16, 4, 8, 32]
+    # What was trained on images of validation is not the best, however good.
+    assert order == [16, 4, 2, 8, 32]
     assert markdown(ranking).splitlines()[2:] == [
         "| 16 | 65.00 | 7.07 | 2 of 2 |",
         "| 4 | 55.00 | 7.07 | 2 of 2 |",
+        "| 2 | 85.00 | 7.07 | 2 of 2; seed 1: warning: x |",
         "| 8 | 90.00 | - | 1 of 2; seed 1: a \\| b |",
         "| 32 | - | - | 0 of 2; seed 0: a \\| b; seed 1: a \\| b |",
     ]
     rows = list(csv.DictReader(io.StringIO(table_csv(ranking))))
-    assert rows[2]["validation_accuracy_seed0"] == "0.9"
-    assert rows[2]["validation_accuracy_seed1"] == ""
-    assert rows[3]["errors"] == "seed 0: a | b; seed 1: a | b"
+    assert rows[3]["validation_accuracy_seed0"] == "0.9"
+    assert rows[3]["validation_accuracy_seed1"] == ""
+    assert rows[4]["errors"] == "seed 0: a | b; seed 1: a | b"
+    assert [row["warnings"] for row in rows] == ["", "", "seed 1: warning: x", "", ""]
 
 
 def test_figure_shows_the_ranking_and_a_chart_a_setting():

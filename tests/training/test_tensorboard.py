@@ -14,6 +14,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from ram_tf.config import Config
 from ram_tf.data.sources.base import ImageSet
 from ram_tf.data.tasks import Task
+from ram_tf.errors import RamError
 from ram_tf.evaluation.policy_monitor import PolicyMonitor
 from ram_tf.models.factory import build_model
 from ram_tf.runs.checkpoints import CheckpointFolder
@@ -213,6 +214,18 @@ def write_events(folder, steps):
             tf.summary.scalar("x", float(step), step)
     writer.close()
     return event_files(folder)[0]
+
+
+def test_a_full_disk_is_named_with_the_file(tmp_path, monkeypatch):
+    path = write_events(tmp_path / "logs", [1, 2])
+
+    def full(self, record):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(tf.io.TFRecordWriter, "write", full)
+    with pytest.raises(RamError, match="expected to write 1 events, found: No space"):
+        cut_after(path, 1)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_cut_keeps_the_steps_before_and_a_whole_file(tmp_path):

@@ -429,6 +429,25 @@ def test_trainer_keeps_the_best_weights_of_an_evaluation_after_its_checkpoint(tm
     assert {name: folder.read_best()[name] for name in best} == best
 
 
+@pytest.mark.parametrize("left", [0, 200])
+def test_trainer_goes_on_without_a_damaged_best_checkpoint(tmp_path, left, caplog):
+    killed = iter([0.9, 0.1])
+    trainer = small_trainer(tmp_path, lambda: next(killed), checkpoint_every=4)
+    trainer.run([Watcher(7, stop_training)])
+    folder = CheckpointFolder(tmp_path, keep=9)
+    assert folder.read_best()["step"] == 4
+    whole = folder.best.read_bytes()
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 0xFF  # In the weights.
+    folder.best.write_bytes(damaged if left else b"")
+    resumed = small_trainer(tmp_path, lambda: 0.3, checkpoint_every=4)
+    resumed.run()
+    best = {"step": 8, "validation_accuracy": 0.3}  # Which is evaluated once more.
+    assert resumed.best == best
+    assert {name: folder.read_best()[name] for name in best} == best
+    assert "best.npz is missing or damaged" in caplog.text
+
+
 def test_trainer_validates_averaged_weights_and_trains_on_its_own(straight):
     seen = []
 

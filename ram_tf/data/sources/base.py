@@ -5,6 +5,7 @@ source by name: the embedded sample, a folder of images, or a TFDS data set.
 """
 
 import abc
+import dataclasses
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -33,6 +34,18 @@ class ImageSet(NamedTuple):
 
     images: np.ndarray
     labels: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """Examples start to stop of a split of public data."""
+
+    split: str
+    start: int
+    stop: int
+
+    def __str__(self) -> str:
+        return f"{self.split}[{self.start}:{self.stop}]"
 
 
 class Source(abc.ABC):

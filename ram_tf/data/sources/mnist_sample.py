@@ -5,10 +5,18 @@ MNIST in the order of TFDS; `mnist_sample.LICENSE.txt` says whose they are.
 """
 
 import pathlib
+from typing import Any
 
 import numpy as np
 
-from ram_tf.data.sources.base import ImageSet, Source, SplitName, validation_count
+from ram_tf.data.sources.base import (
+    Cut,
+    ImageSet,
+    Source,
+    SplitName,
+    SplitRecord,
+    validation_count,
+)
 from ram_tf.files import read_arrays
 
 SAMPLE_FILE = pathlib.Path(__file__).with_name("mnist_sample.npz")
@@ -36,6 +44,11 @@ class MnistSample(Source):
         self.image_shape = (side, side, 1)
         size = NUM_VALIDATION if validation_size < 0 else validation_size
         self._num_train = NUM_TRAIN - validation_count(self.name, NUM_TRAIN, size)
+        self._cuts = {
+            "train": Cut("train", 0, self._num_train),
+            "validation": Cut("train", self._num_train, NUM_TRAIN),
+            "test": Cut("test", 0, NUM_TEST),
+        }
         self.split_description = {
             "train": f"train[:{self._num_train}] of the first 10,000 of MNIST train",
             "validation": f"train[{self._num_train}:] of the same",
@@ -47,18 +60,21 @@ class MnistSample(Source):
         """Returns none: everybody has the same digits."""
         return []
 
+    def record(self, name: SplitName) -> SplitRecord:
+        """Returns what identifies a split: its size, and its cut of MNIST."""
+        return {**super().record(name), "cut": str(self._cuts[name])}
+
+    def _version(self) -> dict[str, Any]:
+        return {"part_of": "mnist"}
+
     def _read(self, name: SplitName) -> ImageSet:
         part = "test" if name == "test" else "train"
         names = f"{part}_images", f"{part}_labels"
         arrays = read_arrays(self._path, "the digits of mnist_sample", names)
         images, labels = (arrays[name] for name in names)
-        cuts = {
-            "train": slice(0, self._num_train),
-            "validation": slice(self._num_train, None),
-            "test": slice(None),
-        }
-        images = images[cuts[name]][..., None]
-        labels = labels[cuts[name]].astype(np.int32)
+        cut = self._cuts[name]
+        images = images[cut.start : cut.stop][..., None]
+        labels = labels[cut.start : cut.stop].astype(np.int32)
         if self.image_shape[0] != 28 and len(images):
             from ram_tf.data.image_ops import resize
 

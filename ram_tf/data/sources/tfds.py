@@ -1,6 +1,5 @@
 """Any TFDS image classification set: its splits, classes and shapes."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import tensorflow_datasets as tfds
 
 from ram_tf.data.picture import background_color
 from ram_tf.data.sources.base import (
+    Cut,
     ImageSet,
     Source,
     SplitName,
@@ -17,18 +17,6 @@ from ram_tf.data.sources.base import (
 from ram_tf.data.sources.tfds_builder import open_builder
 from ram_tf.data.sources.tfrecords import Records, read_records
 from ram_tf.errors import RamError, one_line
-
-
-@dataclasses.dataclass(frozen=True)
-class _Cut:
-    """Examples start to stop of a TFDS split."""
-
-    split: str
-    start: int
-    stop: int
-
-    def __str__(self) -> str:
-        return f"{self.split}[{self.start}:{self.stop}]"
 
 
 class TfdsSource(Source):
@@ -82,7 +70,7 @@ class TfdsSource(Source):
         self._cuts = self._cut(validation_size)
         self.split_description = {name: str(cut) for name, cut in self._cuts.items()}
 
-    def _cut(self, validation_size: int) -> dict[str, _Cut]:
+    def _cut(self, validation_size: int) -> dict[str, Cut]:
         counts = {
             name: split.num_examples
             for name, split in self._builder.info.splits.items()
@@ -96,16 +84,16 @@ class TfdsSource(Source):
         test = next((name for name in ("test", "validation") if name in counts), None)
         if test is None:
             end = total - total // 10
-            test_cut = _Cut("train", end, total)
+            test_cut = Cut("train", end, total)
         else:
-            test_cut = _Cut(test, 0, counts[test])
+            test_cut = Cut(test, 0, counts[test])
         if test == "test" and "validation" in counts and validation_size < 0:
-            validation = _Cut("validation", 0, counts["validation"])
+            validation = Cut("validation", 0, counts["validation"])
         else:
             size = validation_count(self.name, end, validation_size)
-            validation = _Cut("train", end - size, end)
+            validation = Cut("train", end - size, end)
             end -= size
-        train = _Cut("train", 0, end)
+        train = Cut("train", 0, end)
         return {"train": train, "validation": validation, "test": test_cut}
 
     def _read(self, name: SplitName) -> ImageSet:

@@ -1,0 +1,118 @@
+"""Which images some weights were trained on, and which of them measure a run."""
+
+import dataclasses
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ram_tf.errors import RamError
+from ram_tf.runs.data_changes import recorded_images
+
+# Of public data: "mnist train[0:55000]".
+_CUT = re.compile(r"(?P<data>\S+) (?P<split>\w+)\[(?P<start>\d+):(?P<stop>\d+)\]")
+_FIELDS = ("contents", "cuts", "unrecorded")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedOn:
+    """The images that some weights were trained on, as far as they are known.
+
+    Attributes:
+      contents: digests of images of folders.
+      cuts: parts of public data, as "mnist train[0:55000]".
+      unrecorded: names of trained weights of which the images are not known.
+    """
+
+    contents: frozenset[str] = frozenset()
+    cuts: frozenset[str] = frozenset()
+    unrecorded: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, records: dict[str, Any] | None, name: str) -> "TrainedOn":
+        """Returns what weights were trained on.
+
+        Args:
+          records: of the data of their run, as `Source.records` has them; None where
+            there are none.
+          name: of the weights, for messages.
+        """
+        if records is not None:
+            splits = {"train": records["splits"].get("train")}
+            contents = frozenset(image.content for image in recorded_images(splits))
+            cut = _cut_of(records, "train")
+            if contents or cut:
+                return cls(contents=contents, cuts=frozenset([cut] if cut else []))
+        return cls(unrecorded=frozenset([name]))
+
+    @classmethod
+    def from_json(cls, saved: Any) -> "TrainedOn":
+        """Returns what `to_json` wrote; raises RamError for anything else."""
+        found: dict[str, frozenset[str]] = {}
+        for name in _FIELDS:
+            texts = saved.get(name) if isinstance(saved, dict) else None
+            if not isinstance(texts, list) or not all(
+                isinstance(text, str) and (name != "cuts" or _CUT.fullmatch(text))
+                for text in texts
+            ):
+                raise RamError(f"expected a list of texts as trained_on.{name}")
+            found[name] = frozenset(texts)
+        return cls(**found)
+
+    def to_json(self) -> dict[str, list[str]]:
+        """Returns it ready for JSON."""
+        return {name: sorted(getattr(self, name)) for name in _FIELDS}
+
+    def __or__(self, other: "TrainedOn") -> "TrainedOn":
+        return TrainedOn(
+            *(getattr(self, name) | getattr(other, name) for name in _FIELDS)
+        )
+
+    def without_contents(self, name: str) -> "TrainedOn":
+        """Returns it without single images: those of a name are then unrecorded."""
+        names = [name] if self.contents else []
+        return TrainedOn(frozenset(), self.cuts, self.unrecorded | {*names})
+
+    def seen(self, records: dict[str, Any]) -> list[str]:
+        """Says how many images that are to measure a run are among these.
+
+        Args:
+          records: of the data of the run.
+
+        Returns:
+          A phrase for validation and for test, where there are any.
+        """
+        phrases = []
+        for split in ("validation", "test"):
+            images = recorded_images({split: records["splits"].get(split)})
+            known = [image.content in self.contents for image in images]
+            cut = _CUT.fullmatch(_cut_of(records, split))
+            if cut:
+                known = list(self._has(cut))
+            if any(known):
+                count = f"{sum(known):,} of the {len(known):,}"
+                phrases.append(f"{count} images of {split}")
+        return phrases
+
+    def _has(self, cut: re.Match[str]) -> Iterable[bool]:
+        """Yields of each example of a cut whether it is among these."""
+        ranges = [
+            _range(mine)
+            for mine in map(_CUT.fullmatch, self.cuts)
+            if mine and (mine["data"], mine["split"]) == (cut["data"], cut["split"])
+        ]
+        for example in _range(cut):
+            yield any(example in mine for mine in ranges)
+
+
+def _range(cut: re.Match[str]) -> range:
+    return range(int(cut["start"]), int(cut["stop"]))
+
+
+def _cut_of(records: dict[str, Any], split: str) -> str:
+    """Returns the part of public data that a split is; empty if it is none."""
+    record = records["splits"].get(split)
+    cut = record.get("cut") if isinstance(record, dict) else None
+    # One set may be a part of another. A version may stand behind the name.
+    data = records.get("part_of", records["dataset"]).partition(":")[0]
+    found = f"{data} {cut}"
+    return found if cut and _CUT.fullmatch(found) else ""

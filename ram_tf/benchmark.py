@@ -166,13 +166,18 @@ def command(row: Row) -> str:
     return shlex.join(words)
 
 
+def _check_flags(arguments: Arguments) -> None:
+    """Raises RamError for a flag of one row beside --suite."""
+    own = {setting.name for setting in config_settings()} | {"measure", "target"}
+    unused = sorted(own & arguments.given - set(_SHARED))
+    if unused and arguments.suite != "none":
+        raise RamError(
+            f"--{unused[0]}: not with --suite, whose rows set their own flags"
+        )
+
+
 def _rows(arguments: Arguments) -> Iterator[tuple[Row, Config]]:
     if arguments.suite != "none":
-        own = {setting.name for setting in config_settings()} | {"measure", "target"}
-        if unused := sorted(own & arguments.given - set(_SHARED)):
-            raise RamError(
-                f"--{unused[0]}: not with --suite, whose rows set their own flags"
-            )
         given = [
             flag(name, arguments.values[name])
             for name in _SHARED
@@ -259,6 +264,7 @@ def _measure_all(arguments: Arguments) -> None:
     budget = QUICK if arguments.quick else FULL
     text = json.dumps if arguments.json else show
     failures = []
+    _check_flags(arguments)
     if arguments.from_results:
         for line in _past_lines(arguments):
             print(text(line))

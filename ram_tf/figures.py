@@ -93,6 +93,9 @@ def _of_run(arguments: Arguments) -> tuple[PathRecord, list[GlimpsePath], float 
             f"{arguments.positional[0]}: expected no images with --run_dir, which "
             "keeps its own; --model=preset:NAME looks at them"
         )
+    for name in ("data_dir", "resize", "prepare"):
+        if name in arguments.given:
+            raise RamError(f"--{name}: expected with --model alone, found --run_dir")
     directory = RunDirectory(arguments.run_dir)
     record = read_paths(directory)
     accuracy = None
@@ -119,6 +122,9 @@ def _of_preset(
     accuracy = preset.metadata["test_accuracy"]
     count = arguments.num_examples
     if not arguments.positional:
+        for name in ("resize", "prepare"):
+            if name in arguments.given:
+                raise RamError(f"--{name}: expected with image files, found none")
         record = paths_on_test(preset, arguments.data_dir)
         return record, choose_paths(record.paths, count), accuracy
     record, notes = paths_on_files(

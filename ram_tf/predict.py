@@ -79,8 +79,8 @@ def _command(arguments: Arguments) -> int:
             f"--top={arguments.top}: expected at most {classes}, the classes of the "
             "model"
         )
+    predictor.check_rollouts(arguments.rollouts)
     if arguments.rollouts:
-        predictor.check_path()
         if sure := predictor.metadata.get("threshold"):
             note(
                 f"--rollouts={arguments.rollouts}: each rollout takes all glimpses; "

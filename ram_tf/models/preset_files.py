@@ -51,20 +51,24 @@ def find_preset(preset: str | pathlib.Path) -> pathlib.Path:
 
     Args:
       preset: a name of the package's own; else a folder; else an address of the
-        Hugging Face Hub, "hf://user/name", which is downloaded to the Hub's cache.
+        Hugging Face Hub, "hf://user/name", which is downloaded to the Hub's cache. A
+        path, as this returns it, is a folder whatever its name.
+
+    Returns:
+      An absolute path, which can be no name.
 
     Raises:
       RamError: when there is none, or the Hub cannot be asked.
     """
     given = str(preset)
     names = shipped_names()
-    if given in names:
-        return PRESETS_DIR / given
+    if isinstance(preset, str) and preset in names:
+        return PRESETS_DIR / preset
     if given.startswith(HUB_PREFIX):
         return _download(given)
     folder = pathlib.Path(given)
     if given and (folder / WEIGHTS).is_file():
-        return folder
+        return folder.absolute()
     found = "no preset and no folder of that name"
     if given and folder.is_dir():
         found = f"a folder without {WEIGHTS}"

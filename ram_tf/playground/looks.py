@@ -54,6 +54,8 @@ def compare_policies(
 ) -> list[PolicyPrediction]:
     """Asks the same weights with other glimpses: learned, random and center.
 
+    Not learned of a model that was trained on the centre: its policy was not.
+
     Args:
       model: of a preset.
       image: uint8 [H, W, C].
@@ -63,7 +65,10 @@ def compare_policies(
     steps = model.num_glimpses
     exploration = tf.random.stateless_uniform([_PATHS, steps - 1, 2], _SEED, -1.0, 1.0)
     found = []
-    for policy in ("learned", "random", "center"):
+    policies = ["random", "center"]
+    if not model.stays_at_centre:
+        policies.insert(0, "learned")
+    for policy in policies:
         count = 1 if policy == "center" else _PATHS
         starts = np.zeros([1, 2]) if policy == "center" else _starts(first, count)
         images = model.as_model_takes(np.repeat(image[None], count, 0))

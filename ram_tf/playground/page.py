@@ -88,6 +88,7 @@ def make_page(model: str = "") -> gr.Blocks:
     # The first look takes seconds, because TensorFlow traces it: not in front of users.
     looks.look(first, np.zeros(first.image_shape, np.uint8), (0.0, 0.0), 1)
     can_compare = first.model is not None
+    can_start = not first.stays_at_centre
 
     def image_of(
         source: str,
@@ -177,6 +178,7 @@ def make_page(model: str = "") -> gr.Blocks:
                 0,
                 step=0.05,
                 label="First glimpse, y",
+                interactive=can_start,
                 info="The centre is 0, the top -1, the bottom 1.",
             )
             x = gr.Slider(
@@ -185,6 +187,7 @@ def make_page(model: str = "") -> gr.Blocks:
                 0,
                 step=0.05,
                 label="First glimpse, x",
+                interactive=can_start,
                 info="The centre is 0, the left -1, the right 1.",
             )
             rollouts = gr.Slider(
@@ -193,6 +196,7 @@ def make_page(model: str = "") -> gr.Blocks:
                 1,
                 step=1,
                 label="Rollouts",
+                interactive=can_start,
                 info="Paths from other places. Their mean is the prediction.",
             )
             noise = gr.Slider(

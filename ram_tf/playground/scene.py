@@ -200,8 +200,10 @@ def _tiles(image: np.ndarray, path: Path, step: int, model: Predictor) -> str:
 
 def _bars(probabilities: np.ndarray, step: int, model: Predictor) -> str:
     """Bars of the classes; of many, those that were ever the most likely."""
-    shown = np.argsort(-probabilities.max(0), kind="stable")[:MAX_CLASSES]
     now = probabilities[step]
+    likely = probabilities.max(0)
+    likely[now.argmax()] = np.inf
+    shown = np.argsort(-likely, kind="stable")[:MAX_CLASSES]
     rows = []
     for label in sorted(int(label) for label in shown):
         name = html.escape(model.class_names[label])

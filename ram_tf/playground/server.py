@@ -8,7 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 
-from ram_tf.errors import RamError
+from ram_tf.errors import RamError, one_line
 
 HOST = "127.0.0.1"
 # Of gradio and what it imports, before the import: nothing is counted or looked up.
@@ -17,6 +17,8 @@ _OFFLINE = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
 }
+# Gradio asks its own page whether it is there, which must not go through a proxy.
+_NO_PROXY = ("NO_PROXY", "no_proxy")
 
 
 def serve(
@@ -38,11 +40,17 @@ def serve(
         taken.
     """
     os.environ.update(_OFFLINE)
+    for name in _NO_PROXY:
+        others = os.environ.get(name)
+        os.environ[name] = f"{others},{HOST}" if others else HOST
     try:
         importlib.import_module("gradio")
     except ImportError:
         raise RamError("gradio is not installed: pip install 'ram-tf[app]'") from None
+    from starlette.middleware import Middleware
+
     from ram_tf.playground.inputs import MAX_BYTES
+    from ram_tf.playground.own_page import OwnPageOnly
     from ram_tf.playground.page import LOOK_OF_PAGE, make_page
 
     port = _free_port(port)
@@ -63,11 +71,12 @@ def serve(
                 footer_links=[],
                 ssr_mode=False,
                 enable_monitoring=False,
+                app_kwargs={"middleware": [Middleware(OwnPageOnly)]},
                 **LOOK_OF_PAGE,
             )
-        except OSError as error:
+        except Exception as error:  # Those of its HTTP client too.
             raise RamError(
-                f"--port={port}: expected to serve, found: {error}"
+                f"--port={port}: expected to serve, found: {one_line(error)}"
             ) from None
         try:
             on_start(f"http://{HOST}:{port}")

@@ -149,6 +149,12 @@ def read_images(
     labels = None
     if path.endswith(".npz"):
         images, labels = _read_npz(path)
+        if images.dtype != np.uint8:  # Else fractions would be cut to 0 in silence.
+            raise RamError(f"{path}: expected images of uint8, found {images.dtype}")
+        if len(images.shape) != 4 or images.shape[-1] != shape[-1] or 0 in images.shape:
+            raise RamError(
+                f"{path}: expected images [n, H, W, {shape[-1]}], found {images.shape}"
+            )
     else:
         color = picture.background_color(background)
         try:
@@ -161,13 +167,6 @@ def read_images(
                 said = f"expected an image ({picture.KINDS}), found: {said}"
             said = said.replace("), found", ") or an .npz with `images`, found", 1)
             raise RamError(f"{path}: {said}") from None
-        images = with_channels(images, shape[-1])
-    if images.dtype != np.uint8:  # Else fractions would be cut to 0 in silence.
-        raise RamError(f"{path}: expected images of uint8, found {images.dtype}")
-    if len(images.shape) != 4 or images.shape[-1] != shape[-1] or 0 in images.shape:
-        raise RamError(
-            f"{path}: expected images [n, H, W, {shape[-1]}], found {images.shape}"
-        )
     if labels is not None:
         _check_labels(path, labels, len(images), num_classes)
     height, width = images.shape[1:3]
@@ -182,6 +181,8 @@ def read_images(
     steps: list[str] = []
     if prepare is not None:
         images, steps = _prepared(path, images, prepare)
+    # After the size, as in training, whose roundings these are then.
+    images = with_channels(images, shape[-1])
     return ReadImages(images, labels, (height, width), tuple(steps))
 
 

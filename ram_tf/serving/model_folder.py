@@ -18,6 +18,13 @@ def is_preset(model: str) -> bool:
     return model.startswith(PRESET) or (pathlib.Path(model) / WEIGHTS).exists()
 
 
+def preset_of(model: str) -> str | pathlib.Path:
+    """Returns what names the preset that --model means; a folder stays a folder."""
+    if model.startswith(PRESET):
+        return model.removeprefix(PRESET)
+    return pathlib.Path(model)
+
+
 def check_model(model: str) -> None:
     """Checks that there is a model; whether it is whole, loading it shows.
 
@@ -30,8 +37,8 @@ def check_model(model: str) -> None:
       RamError: when there is neither.
     """
     if is_preset(model):
-        preset = model.removeprefix(PRESET)
-        if not preset.startswith(HUB_PREFIX):
+        preset = preset_of(model)
+        if not str(preset).startswith(HUB_PREFIX):
             find_preset(preset)
         return
     folder = pathlib.Path(model)

@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from ram_tf.errors import RamError
-from ram_tf.models.preset_files import PRESET
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
-from ram_tf.serving.model_folder import check_model, is_preset
+from ram_tf.serving.model_folder import check_model, is_preset, preset_of
 from ram_tf.serving.saved_model import load_export
+from ram_tf.serving.signatures import first_locations, only_from_the_centre
 
 _BATCH = 256  # Images that are predicted together.
 
@@ -67,6 +67,7 @@ class Predictor:
         self.background: str = metadata["background"]
         config = metadata.get("config", {})
         takes_glimpses = config.get("model", "ram") == "ram"
+        self.stays_at_centre = takes_glimpses and config.get("policy") == "center"
         self.num_glimpses = config.get("num_glimpses", 0) if takes_glimpses else 0
         self.patch_size = config.get("patch_size", 0)
         self.num_scales = config.get("num_scales", 1)
@@ -91,6 +92,7 @@ class Predictor:
         Raises:
           RamError: when rollouts are asked of a model that has but one prediction.
         """
+        self.check_rollouts(rollouts)
         if not len(images):
             # Some kernels take no empty batch: one image tells the shapes.
             found = self.predict(np.zeros([1, *self.image_shape], np.uint8), rollouts)
@@ -102,8 +104,6 @@ class Predictor:
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
     def _mean(self, images: np.ndarray, rollouts: int) -> _Arrays:
-        from ram_tf.serving.signatures import first_locations
-
         start = self.metadata.get("initial_location", "center")
         paths = [
             self.path(images, np.tile(first, [len(images), 1]))
@@ -135,6 +135,13 @@ class Predictor:
     def as_model_takes(self, images: np.ndarray) -> tf.Tensor:
         """Returns uint8 images as `model` takes them."""
         return _as_model_takes(tf.constant(images), self.metadata)
+
+    def check_rollouts(self, rollouts: int) -> None:
+        """Raises RamError when there cannot be so many; 0 is as of `predict`."""
+        if rollouts:
+            self.check_path()
+        if rollouts > 1 and self.stays_at_centre:
+            raise only_from_the_centre(f"--rollouts={rollouts}")
 
     def check_path(self) -> None:
         """Raises RamError, in one line, when `path` cannot be asked."""
@@ -181,7 +188,7 @@ def load_predictor(model: str) -> Predictor:
 def _of_preset(name: str) -> Predictor:
     from ram_tf.models.presets import load_preset
 
-    preset = load_preset(name.removeprefix(PRESET))
+    preset = load_preset(preset_of(name))
     model, metadata = preset.model, preset.metadata
 
     @tf.function(

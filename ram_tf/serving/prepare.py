@@ -44,17 +44,18 @@ def prepare(pixels: np.ndarray, metadata: Mapping[str, Any]) -> Prepared:
       RamError: when a digit is expected, and nothing differs from the paper.
     """
     height, width, channels = metadata["image_shape"]
-    image = with_channels(pixels, channels)
     has_size = pixels.shape[:2] == (height, width)
     if not has_size and takes_digits(metadata):
         return _like_mnist(with_channels(pixels, 1)[..., 0], metadata)
+    # Size and then channels, as in training, whose roundings these are then.
+    image = pixels if has_size else image_ops.resize(pixels, height, width).numpy()
+    image = with_channels(image, channels)
     steps = []
     learned = metadata.get("polarity", "")
     if learned and polarity(image) != learned:
         image = 255 - image
         steps.append(f"Inverted, because the model learned {learned}.")
     if not has_size:
-        image = image_ops.resize(image, height, width).numpy()
         steps.append(
             f"Resized to {height}x{width} pixels (height x width), as images were in "
             "training."

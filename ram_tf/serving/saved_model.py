@@ -18,7 +18,11 @@ from ram_tf.serving.formats import (
     write_model,
 )
 from ram_tf.serving.measures import learned_polarity, measure
-from ram_tf.serving.signatures import ServedModel, first_locations
+from ram_tf.serving.signatures import (
+    ServedModel,
+    first_locations,
+    only_from_the_centre,
+)
 from ram_tf.serving.warmup import write_warmup
 
 METADATA = "metadata.json"
@@ -85,10 +89,7 @@ def export(
         flag = f"--rollouts={rollouts}"
         if elsewhere:
             flag = f"--initial_location={initial_location}"
-        raise RamError(
-            f"{flag}: expected one rollout from the centre, as the run of "
-            "--policy=center takes"
-        )
+        raise only_from_the_centre(flag)
     require_absent(export_dir, f"--export_dir={export_dir}")
     require_converter(model_format)
     if model_format != "saved_model" and config.precision != "float32":

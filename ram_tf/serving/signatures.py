@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ram_tf.errors import RamError
 from ram_tf.layers.location import even_locations
 from ram_tf.runs.setup import Experiment
 
@@ -32,6 +33,14 @@ def first_locations(initial_location: str, count: int) -> np.ndarray:
     if initial_location == "random":
         first = tf.random.stateless_uniform([2], _FIRST_SEED, -1.0, 1.0).numpy()
     return even_locations(count, first).astype(np.float32)
+
+
+def only_from_the_centre(flag: str) -> RamError:
+    """Returns the error of a flag that a model of --policy=center cannot have."""
+    return RamError(
+        f"{flag}: expected one rollout from the centre, as the run of --policy=center "
+        "takes"
+    )
 
 
 class ServedModel:

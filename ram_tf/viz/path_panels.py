@@ -140,8 +140,9 @@ def draw_probabilities(
 
 
 def _shown_classes(path: GlimpsePath) -> list[int]:
-    """The classes to chart: all, or of many the most likely, and the true one."""
+    """The classes to chart: all, or of many the most likely with the true one."""
     best = path.probabilities.max(axis=0)
+    best[path.probabilities[-1].argmax()] = np.inf  # The prediction.
     if path.label != UNKNOWN:
         best[path.label] = np.inf
     return sorted(int(label) for label in np.argsort(-best)[:MAX_CLASSES])

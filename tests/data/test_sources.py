@@ -462,11 +462,35 @@ def test_what_may_not_be_meant_is_said(tmp_path):
     counts = {"train/cat": 5, "train/dog": 5, "train/owl": 1, "test/cat": 2}
     put(tmp_path, {**counts, "more": 2, ".": 1, "train": 3, "validation/owl": 2})
     said = summary(tmp_path)
-    assert "test has no image of dog, owl" in said
+    missing = f"test has no image of dog, owl; add some to {tmp_path / 'test'}"
+    assert missing in said
     assert f"{tmp_path / 'more'}, beside the split folders, passed over: 2" in said
     assert f"1 images in {tmp_path} itself, of no class, passed over" in said
     assert f"3 images in {tmp_path / 'train'} itself, of no class" in said
     assert "validation has no image of cat, dog" in said
+
+
+def test_validation_is_not_looked_into_where_its_size_is_given(tmp_path):
+    put(tmp_path, {"train/cat": 9, "train/dog": 9, "test/cat": 2, "test/dog": 2})
+    put(tmp_path / "val", {"heron": 3, ".": 1})
+    with pytest.raises(RamError, match="val/heron: expected one of the classes"):
+        open_source(f"folder:{tmp_path}")
+    source = open_source(f"folder:{tmp_path}", validation_size=4)
+    assert len(source.split("validation").labels) == 4
+    assert f"{tmp_path / 'val'} passed over, as --validation_size is given" in (
+        source.notes()
+    )
+
+
+def test_copies_are_named_with_the_one_that_is_elsewhere(tmp_path):
+    put(tmp_path, {"train/a": 5, "train/b": 5, "test/a": 2, "test/b": 2})
+    first = tmp_path / "train" / "a" / "0.png"
+    shutil.copy(first, first.with_name("copy.png"))
+    shutil.copy(first, tmp_path / "test" / "b" / "leak.png")
+    said = summary(tmp_path)
+    pair = "(train/a/0.png and test/b/leak.png)"
+    assert f"1 image lies in more than one class {pair}" in said
+    assert f"1 image lies in more than one split {pair}" in said
 
 
 def test_class_with_one_image_is_said_or_refused(tmp_path):
@@ -603,3 +627,4 @@ def test_one_image_is_no_images(tmp_path):
     said = summary(tmp_path)
     assert "test: 1 image (" in said and ", image 6 by content" in said
     assert "warning: test has no image of" in said
+    assert "folders train, validation and test of your own would mend that" in said

@@ -399,6 +399,10 @@ def test_missing_data_name_the_ways_out(tmp_path, monkeypatch, capfd):
         assert words in message
     assert not folder.exists()  # No empty folders stay behind.
     assert capfd.readouterr() == ("", "")
+    folder.mkdir()
+    with pytest.raises(RamError):
+        open_source("mnist", str(folder))
+    assert list(folder.iterdir()) == []  # The user's own stays.
 
 
 def test_missing_data_are_downloaded_where_the_network_allows(tmp_path, monkeypatch):

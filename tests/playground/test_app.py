@@ -1,5 +1,6 @@
 """The app: its command, and the page in headless Chromium."""
 
+import asyncio
 import math
 import os
 import pathlib
@@ -9,6 +10,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
 import PIL.Image
 import PIL.ImageDraw
@@ -55,6 +58,36 @@ def test_missing_gradio_is_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err == line
 
 
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("127.0.0.1:80", None, 200),
+        ("127.0.0.1:80", "http://127.0.0.1:80", 200),
+        ("localhost:9", "http://localhost:9", 200),  # Through a tunnel.
+        ("127.0.0.1:80", "http://evil.example", 403),
+        ("127.0.0.1:80", "http://127.0.0.1:81", 403),
+        ("127.0.0.1:80", "null", 403),
+        ("evil.example", "http://evil.example", 403),  # A name made to lead here.
+        ("", None, 403),
+    ],
+)
+def test_requests_of_other_pages_are_refused(host, origin, status):
+    own_page = pytest.importorskip("ram_tf.playground.own_page")
+    from starlette.responses import PlainTextResponse
+
+    headers = {"host": host, **({} if origin is None else {"origin": origin})}
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "headers": raw}
+    served = own_page.OwnPageOnly(PlainTextResponse("yes"))
+    asyncio.run(served(scope, None, send))
+    assert sent[0]["status"] == status
+
+
 def test_help_imports_neither_tensorflow_nor_gradio():
     script = (
         "import sys\nfrom ram_tf import app\nassert app.main(['--help']) == 0\n"
@@ -78,7 +111,13 @@ def address(tmp_path_factory):
     with open(log, "w") as file:
         server = subprocess.Popen(
             [sys.executable, "-m", "ram_tf.app", "--port=0"],
-            env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "TMPDIR": str(temporary),
+                # Nothing of the page goes through a proxy; here there is none.
+                "http_proxy": "http://127.0.0.1:9",
+            },
             stdout=file,
             stderr=subprocess.STDOUT,
         )
@@ -205,6 +244,34 @@ def test_other_policies_are_asked_on_the_same_drawing(page):
 
 
 @pytest.mark.browser
+def post_file(address, origin):
+    """Returns the status of an upload that a page of an origin sends."""
+    lines = [
+        "--x",
+        'Content-Disposition: form-data; name="files"; filename="a.png"',
+        "",
+        "content",
+        "--x--",
+        "",
+    ]
+    request = urllib.request.Request(
+        f"{address}/gradio_api/upload",
+        "\r\n".join(lines).encode(),
+        {"Content-Type": "multipart/form-data; boundary=x", "Origin": origin},
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request) as response:
+            return response.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_pages_of_other_sites_upload_nothing(address):
+    assert post_file(address, address) == 200
+    assert post_file(address, "http://evil.example") == 403
+
+
 def test_photo_is_named(page, tmp_path):
     """A grey 7 on uneven paper, of a camera's size."""
     photo = PIL.Image.new("RGB", (1600, 1200), (205, 200, 190))

@@ -9,13 +9,18 @@ import shutil
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import PIL.Image
 import pytest
+import tensorflow as tf
+from helpers.data_files import write_images
 
 from ram_tf import export, predict
 from ram_tf.data.sources.open import open_source
+from ram_tf.data.tasks import Task
 from ram_tf.errors import RamError
+from ram_tf.models.preset_files import find_preset
 from ram_tf.serving import image_files
 from ram_tf.serving import predictor as predictor_module
 from ram_tf.serving.classify import classify_files
@@ -23,6 +28,7 @@ from ram_tf.serving.image_files import find_images, with_channels
 from ram_tf.serving.model_folder import check_model
 from ram_tf.serving.predictions import Prediction, line
 from ram_tf.serving.predictor import load_predictor
+from ram_tf.serving.prepare import prepare
 from ram_tf.serving.signatures import first_locations
 from ram_tf.viz.predicted_paths import PredictedPaths, distinct_names
 
@@ -124,6 +130,59 @@ def test_rollouts_begin_where_the_export_began(start):
     found = model.predict(np.zeros([3, 2, 2, 1], np.uint8), rollouts=2)
     expected = np.tile(first_locations(start, 1), [3, 1])
     np.testing.assert_array_equal(found["locations"][:, 0], expected)
+
+
+def test_a_model_of_the_centre_alone_takes_one_rollout(tmp_path, monkeypatch, capsys):
+    model = still_predictor(config={"num_glimpses": 1, "policy": "center"})
+    images = np.zeros([3, 2, 2, 1], np.uint8)
+    assert model.predict(images, rollouts=1)["label"].tolist() == [0, 0, 0]
+    expected = "--rollouts=2: expected one rollout from the centre, as the run of"
+    with pytest.raises(RamError, match=expected):
+        model.predict(images, rollouts=2)
+    monkeypatch.setattr(predict, "check_model", lambda name: None)
+    monkeypatch.setattr(predictor_module, "load_predictor", lambda name: model)
+    words = ["--model=x", "--top=1", "--rollouts=2", str(tmp_path)]
+    assert predict.main(words) == 1
+    assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["./demo", "demo", "preset:./demo"])
+def test_a_folder_of_a_shipped_name_is_itself(given, tmp_path, monkeypatch):
+    folder = find_preset("demo")
+    shutil.copytree(folder, tmp_path / "demo")
+    weights = tmp_path / "demo" / "model.weights.h5"
+    with h5py.File(weights, "r+") as file:
+        file.visititems(
+            lambda _, found: (
+                found.write_direct(np.zeros_like(found[()]))
+                if isinstance(found, h5py.Dataset)
+                else None
+            )
+        )
+    monkeypatch.chdir(tmp_path)
+    found = load_predictor(given).predict(np.zeros([1, 28, 28, 1], np.uint8))
+    np.testing.assert_allclose(found["probabilities"], 0.1)  # All weights are 0.
+    shipped = load_predictor("preset:demo").predict(np.zeros([1, 28, 28, 1], np.uint8))
+    assert shipped["probabilities"].max() > 0.2
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("use_prepare", [False, True])
+def test_pictures_have_the_very_pixels_of_training(channels, use_prepare, tmp_path):
+    """Resized, then made gray: in the other order levels differ by one."""
+    for name in ("a", "b"):
+        write_images(tmp_path / name, 9, (40, 50, 3), seed=ord(name))
+    source = open_source(f"folder:{tmp_path}", image_size=16)
+    names = source.record("train")["image_names"]
+    images = tf.constant(source.split("train").images)
+    trained = Task(grayscale=True).to_gray(images).numpy() if channels == 1 else images
+    shape = (16, 16, channels)
+    metadata = {"image_shape": shape, "class_names": ["a", "b"], "polarity": ""}
+    how = (lambda image: prepare(image, metadata)) if use_prepare else None
+    for name, expected in zip(names, trained, strict=True):
+        path = str(tmp_path / name)
+        found = image_files.read_images(path, shape, True, 2, prepare=how)
+        np.testing.assert_array_equal(found.images[0], expected)
 
 
 def test_every_batch_of_paths_begins_at_its_own_places(monkeypatch):

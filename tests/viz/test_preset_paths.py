@@ -1,5 +1,7 @@
 """Pictures of what a preset looks at."""
 
+import types
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -9,7 +11,7 @@ from ram_tf.figures import main
 from ram_tf.models.presets import load_preset
 from ram_tf.viz.geometry import UNKNOWN
 from ram_tf.viz.path_figure import _verdict
-from ram_tf.viz.path_panels import draw_probabilities
+from ram_tf.viz.path_panels import _shown_classes, draw_probabilities
 from ram_tf.viz.preset_paths import NUM_IMAGES, paths_on_files, paths_on_test
 
 
@@ -53,6 +55,30 @@ def test_files_have_no_label_and_keep_their_order(digits):
     assert [path.label for path in record.paths] == [UNKNOWN] * 3
     for path, image in zip(record.paths, images, strict=True):
         np.testing.assert_array_equal(path.image, image)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--run_dir=x", "--prepare"],
+        ["--run_dir=x", "--resize=false"],
+        ["--run_dir=x", "--data_dir=y"],
+        ["--model=preset:demo", "--prepare"],
+        ["--model=preset:demo", "--resize=false"],
+    ],
+)
+def test_flags_without_a_meaning_are_refused(words, tmp_path, capsys):
+    assert main([*words, f"--out={tmp_path / 'x.png'}"]) == 1
+    name = words[1].partition("=")[0]
+    assert f"error: {name}: expected with" in capsys.readouterr().err
+
+
+def test_of_many_classes_the_prediction_is_shown():
+    probabilities = np.zeros([12, 20], np.float32)
+    probabilities[np.arange(11), np.arange(11)] = 0.9  # Others were surer before.
+    probabilities[11, 15] = 0.5
+    path = types.SimpleNamespace(probabilities=probabilities, label=UNKNOWN)
+    assert 15 in _shown_classes(path)
 
 
 def test_an_image_without_a_label_is_neither_right_nor_wrong(digits):

@@ -7,7 +7,7 @@ import collections
 import hashlib
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -70,7 +70,8 @@ class FolderSource(Source):
         super().__init__(FOLDER_PREFIX + path)
         color = background_color(background)
         self._path = path
-        self._layout = layout = Layout(self.name, pathlib.Path(path))
+        passed_over = ["validation"] if validation_size >= 0 else []
+        self._layout = layout = Layout(self.name, pathlib.Path(path), passed_over)
         self.class_names = layout.class_names
         listings = layout.listings
         if len(listings["train"]) < _LEAST_IMAGES:
@@ -79,7 +80,7 @@ class FolderSource(Source):
                 f"{layout.roots['train']}, one each for training, validation and test, "
                 f"found {len(listings['train'])}"
             )
-        if validation_size >= 0 and listings.pop("validation", []):
+        if validation_size >= 0 and "validation" in layout.roots:
             layout.notes.append(
                 f"{layout.roots['validation']} passed over, as --validation_size is "
                 "given"
@@ -181,9 +182,11 @@ class FolderSource(Source):
                 n for label, n in enumerate(self.class_names) if not counts[label]
             ]
             if missing and self._files[split]:
+                mend = "folders train, validation and test of your own would mend that"
+                if split in self._layout.listings:
+                    mend = f"add some to {self._layout.roots[split]}"
                 lines.append(
-                    f"warning: {split} has no image of {few_of(missing)}; folders "
-                    "train, validation and test of your own would mend that"
+                    f"warning: {split} has no image of {few_of(missing)}; {mend}"
                 )
         single = [
             name
@@ -203,22 +206,22 @@ class FolderSource(Source):
                 places[file.digest].append((split, label, name))
         again = [found for found in places.values() if len(found) > 1]
 
-        def in_several(what: str, of: Sequence[Sequence[tuple[str, int, str]]]) -> str:
-            images = "image lies" if len(of) == 1 else "images lie"
-            pairs = [" and ".join(name for *_, name in found[:2]) for found in of]
-            return f"{len(of):,} {images} in more than one {what} ({few_of(pairs, 3)})"
+        def in_several(what: str, key: int) -> list[str]:
+            """Names of each image in several of a key one place, and one of another."""
+            pairs = []
+            for first, *others in again:
+                elsewhere = [place for place in others if place[key] != first[key]]
+                if elsewhere:
+                    pairs.append(f"{first[-1]} and {elsewhere[0][-1]}")
+            images = "image lies" if len(pairs) == 1 else "images lie"
+            said = f"{len(pairs):,} {images} in more than one {what}"
+            return [f"{said} ({few_of(pairs, 3)})"] if pairs else []
 
         lines = []
         if again:
             copies = sum(len(found) - 1 for found in again)
             lines.append(f"copies of other images: {copies:,}")
-        torn = [found for found in again if len({label for _, label, _ in found}) > 1]
-        if torn:
-            lines.append(in_several("class", torn))
-        shared = [found for found in again if len({split for split, *_ in found}) > 1]
-        if shared:
-            lines.append(in_several("split", shared))
-        return lines
+        return lines + in_several("class", key=1) + in_several("split", key=0)
 
     def _all(self) -> _Files:
         return [entry for split in SPLITS for entry in self._files[split]]

@@ -9,6 +9,7 @@ import collections
 import dataclasses
 import os
 import pathlib
+from collections.abc import Sequence
 
 from ram_tf.data.picture import SUFFIXES
 from ram_tf.data.sources.base import SPLITS
@@ -65,6 +66,7 @@ class Layout:
     Args:
       dataset: its name, for errors.
       root: the folder.
+      passed_over: splits whose folders are not looked into.
 
     Attributes:
       class_names: the sorted names of the class folders of training.
@@ -78,7 +80,9 @@ class Layout:
       RamError: when it can be read in more ways than one, or in none.
     """
 
-    def __init__(self, dataset: str, root: pathlib.Path) -> None:
+    def __init__(
+        self, dataset: str, root: pathlib.Path, passed_over: Sequence[str] = ()
+    ) -> None:
         self._dataset = dataset
         self.passed: collections.Counter[str] = collections.Counter()
         self.notes: list[str] = []
@@ -102,7 +106,7 @@ class Layout:
                 f"{train.path}, found none{loose}"
             )
         for split in SPLITS:
-            if split in roots:
+            if split in roots and split not in passed_over:
                 self.listings[split] = self._list(split, roots[split])
 
     def passed_line(self) -> str:

@@ -75,18 +75,20 @@ def download(builder: Any) -> None:
 
     On a terminal it shows the bars of TFDS: it may take minutes.
     """
+    root = pathlib.Path(builder.data_dir_root)
+    was_there = root.exists()
     try:
         with _impatient(), _bars():
             builder.download_and_prepare()
     except BaseException:
-        root = pathlib.Path(builder.data_dir_root)
         made = [root / "downloads", pathlib.Path(builder.data_dir).parent]
         for folder in made:
             for inner, _, _ in os.walk(folder, topdown=False):
                 with contextlib.suppress(OSError):
                     os.rmdir(inner)
-        with contextlib.suppress(OSError):
-            os.rmdir(root)
+        if not was_there:
+            with contextlib.suppress(OSError):
+                os.rmdir(root)
         raise
 
 

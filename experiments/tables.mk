@@ -47,5 +47,5 @@ tables: $(INSTALLED)  ## table1 to table5 and text; QUICK=1 is a tiny budget.
 row: $(INSTALLED)  ## One row: make row ROW=table1/fc.
 	$(REPRODUCE) --experiments=$(ROW)
 
-headers: $(INSTALLED)  ## Fill results into flagfile headers, results/tables.md, README and docs/reproduction.md.
+headers: $(INSTALLED)  ## Fill results into flagfile headers, results/tables.md, README and docs.
 	$(PY) -m ram_tf.tables.headers

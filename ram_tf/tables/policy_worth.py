@@ -141,6 +141,8 @@ def _key(config: Config) -> str:
     unused: tuple[str, ...] = ()
     if config.policy != "learned":
         unused = _OF_REINFORCE + _OF_A_LEARNED_POLICY
+        if config.policy == "center":
+            unused += ("initial_location",)
     elif not config.reinforce_weight:
         unused = _OF_REINFORCE
     default = Config()

@@ -174,6 +174,13 @@ def _check_flags(arguments: Arguments) -> None:
         raise RamError(
             f"--{unused[0]}: not with --suite, whose rows set their own flags"
         )
+    measured = sorted(
+        arguments.given - {"suite", "json", "results_dir", "from_results"}
+    )
+    if measured and arguments.from_results:
+        raise RamError(
+            f"--{measured[0]}: not with --from_results, which measures nothing"
+        )
 
 
 def _rows(arguments: Arguments) -> Iterator[tuple[Row, Config]]:

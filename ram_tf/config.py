@@ -426,7 +426,8 @@ class Config:
     def as_given(self) -> dict[str, Any]:
         """Returns the fields with 0 where it says the same: what a flagfile holds.
 
-        With other flags behind it, the flagfile then means what it would have meant.
+        With other flags behind it, the flagfile then means what it would have meant. A
+        number that was given and is the default counts as the default.
         """
         values = self.to_dict()
         for name, value in self._meanings_of_zero().items():

@@ -127,6 +127,8 @@ def _of_preset(
                 raise RamError(f"--{name}: expected with image files, found none")
         record = paths_on_test(preset, arguments.data_dir)
         return record, choose_paths(record.paths, count), accuracy
+    if "data_dir" in arguments.given:
+        raise RamError("--data_dir: expected without image files, found both")
     record, notes = paths_on_files(
         preset, arguments.positional, arguments.resize, arguments.prepare
     )

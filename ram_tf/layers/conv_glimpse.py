@@ -1,5 +1,6 @@
 """Our stronger glimpse network: three convolutions, modulated by the location."""
 
+import operator
 from typing import Any
 
 import keras
@@ -39,9 +40,8 @@ class ConvGlimpseNetwork(keras.layers.Layer):
 
     def __init__(self, units: int = 256, filters: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        filters = filters or max(units // 8, 1)
-        self.units = units
-        self.filters = filters
+        self.units = units = operator.index(units)
+        self.filters = filters = operator.index(filters) or max(units // 8, 1)
 
         def conv(filters: int, name: str) -> keras.layers.Layer:
             return keras.layers.Conv2D(
@@ -49,6 +49,7 @@ class ConvGlimpseNetwork(keras.layers.Layer):
                 3,
                 padding="same",
                 activation="relu",
+                data_format="channels_last",
                 dtype=self.dtype_policy,
                 name=name,
             )
@@ -56,7 +57,12 @@ class ConvGlimpseNetwork(keras.layers.Layer):
         self.stack = [
             conv(filters, "conv_1"),
             conv(filters, "conv_2"),
-            keras.layers.MaxPooling2D(2, dtype=self.dtype_policy, name="pool"),
+            keras.layers.MaxPooling2D(
+                2,
+                data_format="channels_last",
+                dtype=self.dtype_policy,
+                name="pool",
+            ),
             conv(2 * filters, "conv_3"),
         ]
         self.what = keras.layers.Dense(

@@ -1,5 +1,6 @@
 """The paper's core network for maps: a convolutional LSTM."""
 
+import operator
 from typing import Any
 
 import keras
@@ -44,12 +45,13 @@ class ConvLSTMCore(keras.layers.Layer):
 
     def __init__(self, filters: int = 24, kernel_size: int = 3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.filters = filters
-        self.kernel_size = kernel_size
+        self.filters = filters = operator.index(filters)
+        self.kernel_size = kernel_size = operator.index(kernel_size)
         self.conv_lstm = keras.layers.ConvLSTM2D(
             filters,
             kernel_size,
             padding="same",
+            data_format="channels_last",
             recurrent_activation="sigmoid",
             dtype=self.dtype_policy,
             name="conv_lstm",

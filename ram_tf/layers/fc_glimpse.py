@@ -1,5 +1,6 @@
 """Mnih's glimpse network: patches and location, each through two dense layers."""
 
+import operator
 from typing import Any
 
 import keras
@@ -36,8 +37,8 @@ class FCGlimpseNetwork(keras.layers.Layer):
         self, units: int = 256, hidden_units: int = 128, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.units = units
-        self.hidden_units = hidden_units
+        self.units = units = operator.index(units)
+        self.hidden_units = hidden_units = operator.index(hidden_units)
         dense = keras.layers.Dense
         self.what_hidden = dense(
             hidden_units, "relu", dtype=self.dtype_policy, name="what_hidden"

@@ -1,5 +1,6 @@
 """The paper's glimpse network for colour images: an Inception module of maps."""
 
+import operator
 from typing import Any
 
 import keras
@@ -48,7 +49,7 @@ class InceptionGlimpseNetwork(keras.layers.Layer):
             raise RamError(f"filters={filters}: expected a multiple of {NUM_BRANCHES}")
         if modules < 1:
             raise RamError(f"modules={modules}: expected at least 1")
-        self.filters = filters
+        self.filters = filters = operator.index(filters)
         width = filters // NUM_BRANCHES
 
         def conv(size: int, name: str) -> keras.layers.Layer:
@@ -57,6 +58,7 @@ class InceptionGlimpseNetwork(keras.layers.Layer):
                 size,
                 padding="same",
                 activation="relu",
+                data_format="channels_last",
                 dtype=self.dtype_policy,
                 name=name,
             )
@@ -67,6 +69,7 @@ class InceptionGlimpseNetwork(keras.layers.Layer):
                 3,
                 strides=2,
                 padding="same",
+                data_format="channels_last",
                 dtype=self.dtype_policy,
                 name=name,
                 **options,
@@ -74,7 +77,12 @@ class InceptionGlimpseNetwork(keras.layers.Layer):
 
         def branches() -> list[list[keras.layers.Layer]]:
             average = keras.layers.AveragePooling2D(
-                3, 1, "same", dtype=self.dtype_policy, name="pool"
+                3,
+                1,
+                "same",
+                data_format="channels_last",
+                dtype=self.dtype_policy,
+                name="pool",
             )
             return [
                 [conv(1, "pixel")],
@@ -83,11 +91,15 @@ class InceptionGlimpseNetwork(keras.layers.Layer):
                 [average, conv(1, "pool_pixel")],
             ]
 
-        self.modules = modules
+        self.modules = modules = operator.index(modules)
         # In one flat list, whose places name the weights in a preset's file.
         self.branches = [branch for _ in range(modules) for branch in branches()]
         self.halve = keras.layers.MaxPooling2D(
-            2, padding="same", dtype=self.dtype_policy, name="halve"
+            2,
+            padding="same",
+            data_format="channels_last",
+            dtype=self.dtype_policy,
+            name="halve",
         )
         self.where_first = deconv(filters, "where_first", activation="relu")
         self.where = deconv(filters, "where")

@@ -1,6 +1,7 @@
 """The location network: core output in, a Gaussian policy over locations out."""
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -82,11 +83,12 @@ class LocationNetwork(keras.layers.Layer):
             raise RamError(
                 f"num_decisions={num_decisions}: expected at least 1 with a spread"
             )
-        self.spread = spread
-        self.num_decisions = num_decisions
-        self.stddev = stddev
-        self.input_scale = input_scale
-        self.hidden_units = hidden_units
+        # Python's numbers, where NumPy's are given.
+        self.spread = float(spread)
+        self.num_decisions = operator.index(num_decisions)
+        self.stddev = float(stddev)
+        self.input_scale = float(input_scale)
+        self.hidden_units = hidden_units = operator.index(hidden_units)
         self.hidden = (
             keras.layers.Dense(
                 hidden_units, "relu", dtype=self.dtype_policy, name="hidden"
@@ -99,10 +101,15 @@ class LocationNetwork(keras.layers.Layer):
             self.bound *= 2
         if len(self.bound) != 2 or not all(0 <= each <= 1 for each in self.bound):
             raise RamError(f"bound={bound}: expected a number from 0 to 1, or two")
-        self.maps = maps
+        self.maps = maps = operator.index(maps)
         self.to_maps = (
             keras.layers.Conv2D(
-                maps, 1, activation="relu", dtype=self.dtype_policy, name="to_maps"
+                maps,
+                1,
+                activation="relu",
+                data_format="channels_last",
+                dtype=self.dtype_policy,
+                name="to_maps",
             )
             if maps
             else None
@@ -168,7 +175,9 @@ class LocationNetwork(keras.layers.Layer):
         if self.spread:
             mean += self.offsets[decision]
         mean = tf.tanh(mean)
-        return mean if self.bound == [1.0, 1.0] else mean * tf.constant(self.bound)
+        if self.bound == [1.0, 1.0]:
+            return mean
+        return mean * tf.constant(self.bound, mean.dtype)
 
     def policy(self, means: tf.Tensor) -> tfd.Distribution:
         """Returns the policy at means [B, 2]: a distribution over [B, 2]."""

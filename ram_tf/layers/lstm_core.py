@@ -1,6 +1,7 @@
 """The core network with a memory cell: an LSTM."""
 
 import math
+import operator
 from typing import Any
 
 import keras
@@ -38,7 +39,7 @@ class LSTMCore(keras.layers.Layer):
 
     def __init__(self, units: int = 256, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.units = units
+        self.units = units = operator.index(units)
         self.cell = keras.layers.LSTMCell(units, dtype=self.dtype_policy, name="cell")
 
     def build(self, features_shape: tuple, state_shape: Any = None) -> None:

@@ -1,6 +1,7 @@
 """Mnih's core network: a ReLU recurrent layer."""
 
 import math
+import operator
 from typing import Any
 
 import keras
@@ -35,7 +36,7 @@ class RNNCore(keras.layers.Layer):
 
     def __init__(self, units: int = 256, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.units = units
+        self.units = units = operator.index(units)
         self.from_features = keras.layers.Dense(
             units, dtype=self.dtype_policy, name="from_features"
         )

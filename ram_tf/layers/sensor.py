@@ -3,6 +3,7 @@
 First station of a glimpse; its patches go to the glimpse network.
 """
 
+import operator
 from typing import Any
 
 import keras
@@ -63,9 +64,11 @@ class GlimpseSensor(keras.layers.Layer):
             raise RamError(f"num_scales={num_scales}: expected at least 1")
         if method not in METHODS:
             raise RamError(f"method={method!r}: expected one of {', '.join(METHODS)}")
-        self.patch_size = patch_size
-        self.num_scales = num_scales
+        self.patch_size = operator.index(patch_size)
+        self.num_scales = operator.index(num_scales)
         self.method = method
+        # Keras compiles by XLA what it may, which has no crop_and_resize.
+        self.supports_jit = method == "gather"
 
     def __call__(self, images: Any, *args: Any, **kwargs: Any) -> Any:
         # Here and not in `call`, around whose errors Keras writes lines of its own.

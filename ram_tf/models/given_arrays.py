@@ -46,7 +46,10 @@ def check_range_of_labels(labels: Any, num_classes: int) -> None:
     values = np.asarray(labels)
     if values.dtype.kind not in "biuf":
         raise RamError(f"{expected}{num_classes}, found {values.dtype} values")
-    wrong = values[~((values >= 0) & (values < num_classes))]  # NaN is wrong too.
+    is_class = (values >= 0) & (values < num_classes)  # NaN is wrong too.
+    if values.dtype.kind == "f":
+        is_class &= values == np.floor(values)
+    wrong = values[~is_class]
     if wrong.size:
         raise RamError(f"{expected}{num_classes}, found {wrong[0]}")
 

@@ -29,6 +29,7 @@ from ram_tf.models.given_arrays import (
 
 _ROWS = 8
 _GROWING = ("accuracy", "reward")  # The higher the better; all other terms fall.
+_OF_TRAINING = ("reinforce", "gradient_norm")  # What `evaluate` does not have.
 
 
 class _Directions(MetricsList):
@@ -169,6 +170,11 @@ class ImageClassifier(keras.Model):
     def metrics(self) -> list[keras.metrics.Metric]:
         return [*self.trackers, _Directions(self.trackers)]
 
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of what `evaluate` returns, in its order."""
+        return [name for name in self._trackers if name not in _OF_TRAINING]
+
     def compile(
         self,
         optimizer: Any = "adam",
@@ -215,7 +221,23 @@ class ImageClassifier(keras.Model):
         # gradient; twice would double what goes over the network.
         self.inner_optimizer._all_reduce_sum_gradients = _summed_already
         if self.built:
-            self.optimizer.build(self.trainable_variables)
+            self._build_optimizer()
+
+    def _build_optimizer(self) -> None:
+        """Makes the optimizer's state, unless it has one.
+
+        Keras' averages of weights begin at 0, and take the place of the weights at the
+        end of `fit`, also where no step was applied. So they begin as the weights. The
+        first step that is applied sets them anew.
+        """
+        begins = not self.inner_optimizer.built
+        self.optimizer.build(self.trainable_variables)
+        if begins and self.inner_optimizer.use_ema:
+            averages = self.inner_optimizer._model_variables_moving_average
+            for average, variable in zip(
+                averages, self.trainable_variables, strict=True
+            ):
+                average.assign(variable)
 
     @property
     def inner_optimizer(self) -> keras.optimizers.Optimizer:
@@ -290,7 +312,7 @@ class ImageClassifier(keras.Model):
             with tf.init_scope():
                 if not self.built:  # `fit` was the first to show it an image.
                     self.build((None, *inputs["images"].shape[1:]))
-                self.optimizer.build(self.trainable_variables)
+                self._build_optimizer()
         return inputs, tf.reshape(tf.cast(labels, tf.int32), [-1])
 
     def apply_loss(

@@ -17,7 +17,10 @@ import tensorflow as tf
 
 from ram_tf.config import check_setting
 
-_SMALLEST_DEVIATION = 1e-6  # Equal advantages are not blown up to noise.
+# Nearly equal advantages are not blown up: they are of a batch that was too small, or
+# of a baseline that knows nothing yet.
+_SMALLEST_DEVIATION = 1e-6
+_SMALLEST_SHARE = 0.1  # Of their root mean square.
 
 
 class Losses(NamedTuple):
@@ -123,7 +126,8 @@ def advantages(
         rollout itself, so that the estimate of the gradient stays unbiased.
       num_rollouts: rollouts M per image, at least 2 for "leave_one_out".
       normalize_advantages: divide by their standard deviation over the rollouts and
-        decisions of the whole batch, on all replicas.
+        decisions of the whole batch, on all replicas; by at least a tenth of their root
+        mean square.
 
     Raises:
       RamError: when there is no such baseline.
@@ -136,21 +140,25 @@ def advantages(
         expected = tf.reshape(others / (num_rollouts - 1), tf.shape(returns))
     found = tf.stop_gradient(returns - expected)
     if normalize_advantages and found.shape[1]:
-        found /= _deviation(found) + _SMALLEST_DEVIATION
+        mean, deviation = _moments(found)
+        least = _SMALLEST_SHARE * tf.sqrt(mean**2 + deviation**2)
+        found /= tf.maximum(deviation, least) + _SMALLEST_DEVIATION
     return found
 
 
-def _deviation(values: tf.Tensor) -> tf.Tensor:
-    """Returns the standard deviation of the values of all replicas, a scalar."""
+def _moments(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns mean and standard deviation of the values of all replicas, scalars."""
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
-        return tf.math.reduce_std(values)
+        return tf.reduce_mean(values), tf.math.reduce_std(values)
     context = tf.distribute.get_replica_context()
     count = tf.cast(tf.size(values), tf.float32)
     total, count = context.all_reduce(
         tf.distribute.ReduceOp.SUM, (tf.reduce_sum(values), count)
     )
-    squares = tf.reduce_sum(tf.square(values - total / count))
-    return tf.sqrt(context.all_reduce(tf.distribute.ReduceOp.SUM, squares) / count)
+    mean = total / count
+    squares = tf.reduce_sum(tf.square(values - mean))
+    squares = context.all_reduce(tf.distribute.ReduceOp.SUM, squares)
+    return mean, tf.sqrt(squares / count)
 
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import itertools
 import pathlib
+import types
 from typing import Any, NamedTuple
 
 import keras
@@ -198,40 +199,47 @@ class RecurrentAttentionModel(ImageClassifier):
             if field.name in given
         }
         check_model(self._settings, prefix="")
+        # From here on the checked values: Python's numbers, where NumPy's were given.
+        checked = types.SimpleNamespace(**self._settings)
         self.num_classes = num_classes
-        self.num_glimpses = num_glimpses
-        self.policy = policy
-        self.location_bound = location_bound
-        self.initial_location = initial_location
-        self.policy_gradient_scope = policy_gradient_scope
-        self.num_rollouts = num_rollouts
+        self.num_glimpses = checked.num_glimpses
+        self.policy = checked.policy
+        self.location_bound = checked.location_bound
+        self.initial_location = checked.initial_location
+        self.policy_gradient_scope = checked.policy_gradient_scope
+        self.num_rollouts = checked.num_rollouts
         # What is learned from which glimpse: arguments of `hybrid_loss`.
         self.credit = {
             name: self._settings[name]
             for name in inspect.signature(hybrid_loss).parameters
             if name in self._settings
         }
-        self.seed = seed
+        self.seed = checked.seed
         self.num_parts = 1
         inner: dict[str, Any] = {"dtype": self.dtype_policy}
-        self.sensor = GlimpseSensor(patch_size, num_scales, name="sensor", **inner)
+        self.sensor = GlimpseSensor(
+            checked.patch_size, checked.num_scales, name="sensor", **inner
+        )
         # A width of 0 is the layer's own.
-        width = [glimpse_units] if glimpse_units else []
-        modules = {"modules": glimpse_modules} if glimpse_modules > 1 else {}
-        self.glimpse_network = GLIMPSE_NETWORKS[glimpse_network](
+        width = [checked.glimpse_units] if checked.glimpse_units else []
+        modules = {}
+        if checked.glimpse_modules > 1:
+            modules["modules"] = checked.glimpse_modules
+        self.glimpse_network = GLIMPSE_NETWORKS[checked.glimpse_network](
             *width, name="glimpse_network", **modules, **inner
         )
-        width = [core_units] if core_units and core != "none" else []
-        self.core = CORES[core](*width, name="core", **inner)
+        has_width = checked.core_units and checked.core != "none"
+        width = [checked.core_units] if has_width else []
+        self.core = CORES[checked.core](*width, name="core", **inner)
         self.location_network = LocationNetwork(
-            location_stddev,
-            location_hidden_units,
-            location_input_scale,
-            location_bound or 1.0,  # 0 depends on the images: `build` sets it.
-            maps=location_maps,
-            spread=location_spread,
+            checked.location_stddev,
+            checked.location_hidden_units,
+            checked.location_input_scale,
+            checked.location_bound or 1.0,  # 0 depends on the images: `build` sets it.
+            maps=checked.location_maps,
+            spread=checked.location_spread,
             # One glimpse decides nothing; the network is there all the same.
-            num_decisions=max(num_glimpses - 1, 1),
+            num_decisions=max(checked.num_glimpses - 1, 1),
             name="location_network",
         )
         self.baseline_network = BaselineNetwork(name="baseline_network")
@@ -293,8 +301,10 @@ class RecurrentAttentionModel(ImageClassifier):
         if initial_locations is None:
             initial_locations = tf.zeros([tf.shape(images)[0], 2])
         initial_locations = tf.cast(initial_locations, tf.float32)
+        if exploration is not None:
+            exploration = tf.cast(exploration, tf.float32)
         num_images = images.shape[0]  # None inside a function of any batch size.
-        if num_images is None or self.num_parts == 1:
+        if not num_images or self.num_parts == 1:
             return self._rollout(images, initial_locations, exploration, policy)
         num_parts = min(self.num_parts, num_images)
         bounds = [i * num_images // num_parts for i in range(num_parts + 1)]

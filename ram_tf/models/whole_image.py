@@ -97,7 +97,7 @@ class FCClassifier(_WholeImageClassifier):
         super().__init__(
             num_classes,
             [
-                keras.layers.Flatten(dtype=dtype, name="flatten"),
+                keras.layers.Flatten("channels_last", dtype=dtype, name="flatten"),
                 keras.layers.Dense(fc_units, "relu", dtype=dtype, name="hidden_1"),
                 keras.layers.Dense(fc_units, "relu", dtype=dtype, name="hidden_2"),
                 keras.layers.Dense(num_classes, dtype="float32", name="logits"),
@@ -162,10 +162,11 @@ class ConvClassifier(_WholeImageClassifier):
                     self.KERNEL_SIZE,
                     conv_stride,
                     activation="relu",
+                    data_format="channels_last",
                     dtype=dtype,
                     name="conv",
                 ),
-                keras.layers.Flatten(dtype=dtype, name="flatten"),
+                keras.layers.Flatten("channels_last", dtype=dtype, name="flatten"),
                 keras.layers.Dense(fc_units, "relu", dtype=dtype, name="hidden"),
                 keras.layers.Dense(num_classes, dtype="float32", name="logits"),
             ],

@@ -43,8 +43,10 @@ def is_own(headers: Headers) -> bool:
 
     A browser gives the page in `origin`, but where it only reads or follows a link.
     """
-    host = headers.get("host", "")
-    if urllib.parse.urlsplit(f"//{host}").hostname not in _LOCAL:
+    host, origin = headers.get("host", ""), headers.get("origin")
+    try:
+        if urllib.parse.urlsplit(f"//{host}").hostname not in _LOCAL:
+            return False
+        return origin is None or urllib.parse.urlsplit(origin).netloc == host
+    except ValueError:  # Neither is an address.
         return False
-    origin = headers.get("origin")
-    return origin is None or urllib.parse.urlsplit(origin).netloc == host

@@ -18,7 +18,7 @@ _OFFLINE = {
     "HF_HUB_OFFLINE": "1",
 }
 # Gradio asks its own page whether it is there, which must not go through a proxy.
-_NO_PROXY = ("NO_PROXY", "no_proxy")
+_NO_PROXY = ("no_proxy", "NO_PROXY")  # Of both, programs read the first.
 
 
 def serve(
@@ -40,9 +40,8 @@ def serve(
         taken.
     """
     os.environ.update(_OFFLINE)
-    for name in _NO_PROXY:
-        others = os.environ.get(name)
-        os.environ[name] = f"{others},{HOST}" if others else HOST
+    others = [os.environ[name] for name in _NO_PROXY if os.environ.get(name)]
+    os.environ.update(dict.fromkeys(_NO_PROXY, ",".join([*others[:1], HOST])))
     try:
         importlib.import_module("gradio")
     except ImportError:

@@ -52,7 +52,9 @@ def measure_again(
         )
     config = Config.from_dict(metadata["config"])
     own = metadata["results"]["test_accuracy"]
-    seeds = {**metadata["seeds"], **seed_accuracies(config, own, results_dir)}
+    seeds = seed_accuracies(config, own, results_dir)
+    if len(seeds) == 1:  # Where no results of others are, what was known of them stays.
+        seeds = metadata["seeds"]
     metadata = {**metadata, **measures, "seeds": seeds}
     write_atomic(path, to_json(metadata))
     write_atomic(folder / CARD, card(metadata))

@@ -190,7 +190,10 @@ class RunDirectory:
         Raises:
           RamError: when the file that says so is broken.
         """
-        return self._read_initial_weights()[0]
+        warnings = self._read_initial_weights().get("warnings", [])
+        if not isinstance(warnings, list):
+            raise RamError(f"{self.initial_weights}: expected a list as warnings")
+        return warnings
 
     def read_trained_on(self) -> TrainedOn:
         """Reads which images the run's weights were trained on, in it and before it.
@@ -199,7 +202,10 @@ class RunDirectory:
           RamError: when a file that says so is broken.
         """
         own = TrainedOn.of(self._read_data(), self.path.resolve().name)
-        return own | self._read_initial_weights()[1]
+        saved = self._read_initial_weights().get("trained_on")
+        if saved is None:
+            return own
+        return own | TrainedOn.from_json(saved, self.initial_weights)
 
     def read_class_names(self) -> list[str]:
         """Reads the classes of the run, in the order of their labels.
@@ -263,18 +269,18 @@ class RunDirectory:
             raise RamError(f"{self.data}: expected an object of the run's data")
         return record
 
-    def _read_initial_weights(self) -> tuple[list[str], TrainedOn]:
-        """Returns warnings, and what the run's initial weights were trained on."""
+    def _read_initial_weights(self) -> dict[str, Any]:
+        """Returns what is known of the weights that it began with."""
         if not self.initial_weights.exists():
-            return [], TrainedOn()
+            return {}
         saved = read_json(self.initial_weights)
-        warnings = saved.get("warnings") if isinstance(saved, dict) else None
-        if not isinstance(warnings, list):
-            raise RamError(f"{self.initial_weights}: expected a list as warnings")
-        try:
-            return warnings, TrainedOn.from_json(saved.get("trained_on"))
-        except RamError as error:
-            raise RamError(f"{self.initial_weights}: {error}") from None
+        if not isinstance(saved, dict):
+            raise RamError(f"{self.initial_weights}: expected an object")
+        if isinstance(saved.get("trained_on"), list):  # As of an earlier version.
+            contents, names = saved["trained_on"], saved.get("unrecorded", [])
+            lists = {"contents": contents, "cuts": [], "unrecorded": names}
+            saved = {**saved, "trained_on": lists}
+        return saved
 
 
 def first_other_class(before: list[str], now: list[str]) -> tuple[str, str]:

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ram_tf.config import Config, short_name
 from ram_tf.errors import RamError
 from ram_tf.flags import flag
-from ram_tf.models.preset_files import PRESET, find_preset, shipped_names
+from ram_tf.models.preset_files import (
+    METADATA,
+    PRESET,
+    find_preset,
+    shipped_names,
+)
 from ram_tf.runs.directory import RunDirectory, first_other_class
 from ram_tf.runs.results_json import read_results
 from ram_tf.runs.trained_on import TrainedOn
@@ -184,7 +189,7 @@ def _trained(given: str) -> _Trained:
         if saved is None:  # Of an earlier version.
             trained_on = TrainedOn.of(None, short_name(given))
         else:
-            trained_on = TrainedOn.from_json(saved)
+            trained_on = TrainedOn.from_json(saved, preset.folder / METADATA)
         return _Trained(preset.model, preset.config, preset.class_names, trained_on)
     directory, config = _read_run(given)
     class_names = directory.read_class_names()
@@ -223,7 +228,8 @@ def _misfit(config: Config, trained: _Trained, model: "RecurrentAttentionModel")
 
 
 def _decisions_with_offsets(config: Config) -> int:
-    return config.num_glimpses - 1 if config.location_spread else 0
+    # As `RecurrentAttentionModel` has them: of one glimpse there is one, unused.
+    return max(config.num_glimpses - 1, 1) if config.location_spread else 0
 
 
 def _changed(mine: Config, theirs: Config, names: tuple[str, ...]) -> list[str]:

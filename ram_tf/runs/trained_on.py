@@ -1,6 +1,7 @@
 """Which images some weights were trained on, and which of them measure a run."""
 
 import dataclasses
+import pathlib
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -45,8 +46,16 @@ class TrainedOn:
         return cls(unrecorded=frozenset([name]))
 
     @classmethod
-    def from_json(cls, saved: Any) -> "TrainedOn":
-        """Returns what `to_json` wrote; raises RamError for anything else."""
+    def from_json(cls, saved: Any, path: pathlib.Path) -> "TrainedOn":
+        """Returns what `to_json` wrote.
+
+        Args:
+          saved: what a file holds of it.
+          path: of the file, for messages.
+
+        Raises:
+          RamError: when it is something else.
+        """
         found: dict[str, frozenset[str]] = {}
         for name in _FIELDS:
             texts = saved.get(name) if isinstance(saved, dict) else None
@@ -54,7 +63,7 @@ class TrainedOn:
                 isinstance(text, str) and (name != "cuts" or _CUT.fullmatch(text))
                 for text in texts
             ):
-                raise RamError(f"expected a list of texts as trained_on.{name}")
+                raise RamError(f"{path}: expected a list of texts as trained_on.{name}")
             found[name] = frozenset(texts)
         return cls(**found)
 

@@ -43,9 +43,9 @@ class Ranked:
 def rank(runs: Sequence[SweepRun], errors: Mapping[str, str]) -> list[Ranked]:
     """Orders the combinations, best first.
 
-    Those with a warning come after all without, since their accuracy may say nothing
-    of new images; and those that lack a seed come last, since their mean is of other
-    seeds.
+    Those with a warning come after all without, though it may be of test alone: their
+    accuracy may say nothing of new images. Those that lack a seed come last: their mean
+    is of other seeds.
 
     Args:
       runs: of the sweep.

@@ -48,6 +48,7 @@ def train(
         directory.claim()
     try:
         directory.check(config)
+        directory.read_warnings()  # A damaged file is better told before the training.
         if directory.results.exists():
             return read_results(directory.results)
         if config.validation_size == 0:

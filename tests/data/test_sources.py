@@ -475,11 +475,18 @@ def test_validation_is_not_looked_into_where_its_size_is_given(tmp_path):
     put(tmp_path / "val", {"heron": 3, ".": 1})
     with pytest.raises(RamError, match="val/heron: expected one of the classes"):
         open_source(f"folder:{tmp_path}")
-    source = open_source(f"folder:{tmp_path}", validation_size=4)
-    assert len(source.split("validation").labels) == 4
-    assert f"{tmp_path / 'val'} passed over, as --validation_size is given" in (
-        source.notes()
-    )
+    said = f"{tmp_path / 'val'} passed over, as --validation_size is given"
+
+    def check():
+        source = open_source(f"folder:{tmp_path}", validation_size=4)
+        assert len(source.split("validation").labels) == 4
+        assert [note for note in source.notes() if "val" in note] == [said]
+
+    check()
+    shutil.rmtree(tmp_path / "val" / "heron")  # Images of no class are left.
+    check()
+    (tmp_path / "val" / "0.png").unlink()
+    check()
 
 
 def test_copies_are_named_with_the_one_that_is_elsewhere(tmp_path):

@@ -11,10 +11,19 @@ import pytest
 import tensorflow as tf
 
 from ram_tf.errors import RamError
-from ram_tf.layers import ConvGlimpseNetwork, ConvLSTMCore, LocationNetwork
+from ram_tf.layers import (
+    ConvGlimpseNetwork,
+    ConvLSTMCore,
+    FCGlimpseNetwork,
+    GlimpseSensor,
+    InceptionGlimpseNetwork,
+    LocationNetwork,
+    LSTMCore,
+    RNNCore,
+)
 from ram_tf.models import image_classifier
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
-from ram_tf.models.whole_image import FCClassifier
+from ram_tf.models.whole_image import ConvClassifier, FCClassifier
 
 NUM_CLASSES = 5
 
@@ -50,6 +59,81 @@ def test_fit_counts_every_image_once(make_model):
     found = model.fit(images, labels, 8, verbose=0, shuffle=False).history
     for name in ("loss", "cross_entropy", "accuracy"):
         assert found[name] == [pytest.approx(expected[name], rel=1e-5)]
+
+
+@pytest.mark.parametrize("classifier", [RecurrentAttentionModel, FCClassifier])
+def test_metrics_names_are_those_of_evaluate(classifier):
+    model = classifier(NUM_CLASSES)
+    model.compile()
+    images, labels = data(9)
+    named = dict(
+        zip(model.metrics_names, model.evaluate(images, labels, verbose=0), strict=True)
+    )
+    expected = model.evaluate(images, labels, verbose=0, return_dict=True)
+    assert named == pytest.approx(expected)
+
+
+@pytest.mark.filterwarnings("ignore:images with pixels from nan")
+def test_averages_of_weights_begin_as_the_weights(make_model):
+    """A `fit` whose every step is skipped leaves the model as it was."""
+    model = make_model()
+    model.compile(keras.optimizers.Adam(use_ema=True))
+    images, labels = data(8)
+    before = model.get_weights()
+    images[0] = np.nan
+    model.fit(images, labels, batch_size=8, verbose=0)
+    assert int(model.steps_done) == 0
+    for now, then in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("shown", [0, 4])
+def test_parts_of_no_images_are_no_error(shown, make_model):
+    model = make_model()
+    model.num_parts = 2
+    assert model(data(4)[0][:shown]).shape == (shown, NUM_CLASSES)
+
+
+def test_crop_and_resize_is_not_compiled_by_xla():
+    assert GlimpseSensor(method="gather").supports_jit
+    assert not GlimpseSensor(method="tf_image").supports_jit
+
+
+def test_a_bound_goes_with_any_precision():
+    for dtype in ("float32", "mixed_bfloat16", "float64"):
+        network = LocationNetwork(bound=0.5, dtype=dtype)
+        assert np.abs(network(np.ones([2, 4], "f"))).max() <= 0.5
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ConvGlimpseNetwork(16, name="x"),
+        lambda: InceptionGlimpseNetwork(8, 2, name="x"),
+    ],
+)
+def test_channels_are_last_whatever_keras_says(make):
+    patches = np.random.default_rng(0).uniform(0, 1, (2, 4, 4, 4)).astype("f")
+    locations = np.zeros([2, 2], "f")
+    found = []
+    try:
+        for data_format in ("channels_last", "channels_first"):
+            keras.config.set_image_data_format(data_format)
+            keras.utils.set_random_seed(0)
+            found.append(make()(patches, locations).numpy())
+            core = ConvLSTMCore(4)
+            assert core(patches)[0].shape == (2, 4, 4, 4)
+            images, labels = data(4, channels=3)
+            for classifier in (FCClassifier, ConvClassifier):
+                keras.utils.set_random_seed(0)
+                model = classifier(NUM_CLASSES, 8)
+                model.compile()
+                model.fit(images, labels, verbose=0)
+                found.append(model.predict(images, verbose=0))
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    for last, first in zip(found[:3], found[3:], strict=True):
+        np.testing.assert_allclose(last, first, rtol=1e-5)
 
 
 @pytest.mark.parametrize("weights", ["sample_weight", "class_weight"])
@@ -539,7 +623,7 @@ def test_one_hot_labels_are_refused_in_one_line(kind, make_model):
 @pytest.mark.parametrize("kind", ["ram", "whole image"])
 @pytest.mark.parametrize(
     ("label", "dtype"),
-    [(NUM_CLASSES, int), (-1, int), (np.nan, float), ("cat", object)],
+    [(NUM_CLASSES, int), (-1, int), (np.nan, float), (0.95, float), ("cat", object)],
 )
 def test_label_that_is_no_class_is_named(kind, label, dtype, make_model):
     model = make_model() if kind == "ram" else built_classifier()
@@ -586,11 +670,50 @@ def test_whole_image_classifier_takes_a_dict_as_the_recurrent_one_does():
 
 
 def test_numbers_of_numpy_are_numbers():
-    model = RecurrentAttentionModel(
-        np.int64(3), patch_size=np.int32(4), location_stddev=np.float64(0.2)
-    )
-    assert model.get_config()["patch_size"] == 4 and model.num_classes == 3
+    settings = {
+        "patch_size": 4,
+        "num_scales": 2,
+        "num_glimpses": 3,
+        "core": "rnn",
+        "core_units": 8,
+        "glimpse_units": 8,
+        "location_hidden_units": 8,
+        "location_stddev": 0.2,
+        "location_input_scale": 0.5,
+        "location_bound": 0.5,
+        "location_spread": 0.5,
+        "seed": 1,
+    }
+    kinds = {int: np.int64, float: np.float64, str: str}
+    given = {name: kinds[type(value)](value) for name, value in settings.items()}
+    images, labels = data(4)
+    models = []
+    for each in (settings, given):
+        keras.utils.set_random_seed(0)
+        model = RecurrentAttentionModel(np.int64(5), name="ram", **each)
+        model.compile()
+        model.fit(images, labels, verbose=0)
+        models.append(model)
+    plain, of_numpy = models
+    np.testing.assert_array_equal(of_numpy(images), plain(images))
+    assert json.dumps(of_numpy.get_config()) == json.dumps(plain.get_config())
+    assert of_numpy.num_classes == 5
     assert LocationNetwork(bound=np.float32(0.5)).bound == [0.5, 0.5]
+    pairs = np.zeros([2, 2], "f")
+    assert LocationNetwork(np.float64(0.1)).log_prob(pairs, pairs).dtype == tf.float32
+    ones = np.int64(1)
+    for layer in (
+        GlimpseSensor(np.int64(4), np.int64(2)),
+        FCGlimpseNetwork(ones, ones),
+        ConvGlimpseNetwork(ones, ones),
+        InceptionGlimpseNetwork(np.int64(4), ones),
+        ConvLSTMCore(ones, ones),
+        LSTMCore(ones),
+        RNNCore(ones),
+    ):
+        json.dumps(layer.get_config())
+    with pytest.raises(TypeError):  # Not rounded.
+        RNNCore(2.5)
     for wrong in (0, "3", 2.5):
         with pytest.raises(RamError, match=f"num_classes={wrong!r}: expected an integ"):
             RecurrentAttentionModel(wrong)

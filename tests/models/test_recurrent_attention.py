@@ -158,6 +158,15 @@ def test_rollout_takes_locations_of_any_number_type(make_model):
     expected = model.rollout(random_images(), places)
     found = model.rollout(random_images(), places.astype(np.float64))
     np.testing.assert_array_equal(found.locations, expected.locations)
+    numbers = np.random.default_rng(0).uniform(-1, 1, [4, 2, 2])
+    for policy in ("learned", "random"):
+        chosen = [
+            model.rollout(
+                random_images(), places, noise[:, : model.num_glimpses - 1], policy
+            )
+            for noise in (numbers, numbers.astype(np.float32))
+        ]
+        np.testing.assert_array_equal(chosen[0].locations, chosen[1].locations)
     corners = np.ones([4, 2], np.int64)
     assert np.all(model.rollout(random_images(), corners).locations[:, 0] == 1.0)
 

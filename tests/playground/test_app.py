@@ -69,6 +69,8 @@ def test_missing_gradio_is_one_line(monkeypatch, capsys):
         ("127.0.0.1:80", "null", 403),
         ("evil.example", "http://evil.example", 403),  # A name made to lead here.
         ("", None, 403),
+        ("[", None, 403),
+        ("127.0.0.1:80", "http://[", 403),
     ],
 )
 def test_requests_of_other_pages_are_refused(host, origin, status):
@@ -243,7 +245,6 @@ def test_other_policies_are_asked_on_the_same_drawing(page):
     assert policies == ["policy", "learned", "random", "center"]
 
 
-@pytest.mark.browser
 def post_file(address, origin):
     """Returns the status of an upload that a page of an origin sends."""
     lines = [
@@ -267,11 +268,13 @@ def post_file(address, origin):
         return error.code
 
 
+@pytest.mark.browser
 def test_pages_of_other_sites_upload_nothing(address):
     assert post_file(address, address) == 200
     assert post_file(address, "http://evil.example") == 403
 
 
+@pytest.mark.browser
 def test_photo_is_named(page, tmp_path):
     """A grey 7 on uneven paper, of a camera's size."""
     photo = PIL.Image.new("RGB", (1600, 1200), (205, 200, 190))

@@ -18,7 +18,13 @@ from ram_tf.evaluation.evaluator import Evaluator
 from ram_tf.models.factory import build_model
 from ram_tf.models.presets import load_preset
 from ram_tf.presets.saving import save_preset
-from ram_tf.runs.initial_weights import check_initial_weights, load_initial_weights
+from ram_tf.runs.directory import RunDirectory
+from ram_tf.runs.initial_weights import (
+    _misfit,
+    _Trained,
+    check_initial_weights,
+    load_initial_weights,
+)
 from ram_tf.runs.trained_on import TrainedOn
 from ram_tf.train import main, summary
 from ram_tf.training.run import train
@@ -72,6 +78,49 @@ def test_weights_of_a_preset_are_taken_over():
     expected = load_preset("demo").model.get_weights()
     for mine, theirs in zip(model.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_an_offset_that_is_not_used_may_stay_away():
+    """Of one glimpse there is one offset all the same, as of two."""
+    settings = {"num_glimpses": 2, "location_spread": 0.5, "core": "rnn"}
+    two = Config(**settings)
+    one = dataclasses.replace(two, num_glimpses=1)
+    plain = dataclasses.replace(one, location_spread=0.0)
+    models = [build_model(config, 10, (28, 28, 1)) for config in (one, two, plain)]
+    shapes = [[weight.shape for weight in model.weights] for model in models]
+    assert shapes[0] == shapes[1] != shapes[2]
+    trained = _Trained(models[1], two, DIGITS, TrainedOn())
+    assert _misfit(one, trained, models[0]) == ""
+    expected = "expected --location_spread=0.5 --num_glimpses=2 as there, since each"
+    assert _misfit(plain, trained, models[2]).startswith(expected)
+    trained = _Trained(models[2], plain, DIGITS, TrainedOn())
+    expected = "expected --location_spread=0.0 as there, since each"
+    assert _misfit(one, trained, models[0]).startswith(expected)
+
+
+def test_a_damaged_preset_is_named_with_its_file(tmp_path):
+    folder = tmp_path / "old"
+    shutil.copytree(load_preset("demo").folder, folder)
+    metadata = json.loads((folder / "metadata.json").read_text())
+    metadata["trained_on"]["cuts"] = ["x"]
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    config = dataclasses.replace(demo_config(), initial_weights=f"preset:{folder}")
+    model = build_model(config, 10, (28, 28, 1))
+    expected = "metadata.json: expected a list of texts as trained_on.cuts"
+    with pytest.raises(RamError, match=expected):
+        load_initial_weights(model, config, DIGITS, SAMPLE)
+
+
+def test_initial_weights_as_an_earlier_version_kept_them_are_read(finished, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished[0], run)
+    own = RunDirectory(run).read_trained_on()
+    saved = {"warnings": ["warning: x"], "unrecorded": ["y"], "trained_on": ["z"]}
+    (run / "initial_weights.json").write_text(json.dumps(saved))
+    directory = RunDirectory(run)
+    assert directory.read_warnings() == ["warning: x"]
+    added = TrainedOn(frozenset(["z"]), frozenset(), frozenset(["y"]))
+    assert directory.read_trained_on() == own | added
 
 
 @pytest.mark.parametrize("names", [PETS, DIGITS[::-1]])
@@ -353,7 +402,8 @@ def test_what_weights_were_trained_on_is_known_by_example():
     # A run that goes on from one that goes on from the first.
     last = TrainedOn.of(cut_record(70), "last") | first
     assert last.seen(cut_record(70)) == ["20 of the 30 images of validation"]
-    assert TrainedOn.from_json(json.loads(json.dumps(last.to_json()))) == last
+    saved = json.loads(json.dumps(last.to_json()))
+    assert TrainedOn.from_json(saved, pathlib.Path("x")) == last
     trained_on_test = {**cut_record(90), "splits": {"train": {"cut": "test[5:10]"}}}
     last |= TrainedOn.of(trained_on_test, "odd")
     assert last.seen(cut_record(90)) == ["5 of the 10 images of test"]
@@ -391,8 +441,12 @@ def test_a_run_of_the_sample_with_another_cut_is_said(tmp_path):
         ("data.json", "[1]", "expected an object of the run's data"),
         ("data.json", '{"splits": {}}', "expected an object of the run's data"),
         ("class_names.json", "{}", "expected a list of names"),
-        ("initial_weights.json", "[]", "expected a list as warnings"),
-        ("initial_weights.json", '{"warnings": []}', "a list of texts as trained_on."),
+        ("initial_weights.json", "[]", "expected an object"),
+        (
+            "initial_weights.json",
+            '{"warnings": [], "trained_on": {}}',
+            "a list of texts as trained_on.contents",
+        ),
         (
             "initial_weights.json",
             '{"warnings": [], "trained_on": {"contents": [], "cuts": ["x"]}}',

@@ -65,6 +65,7 @@ def test_files_have_no_label_and_keep_their_order(digits):
         ["--run_dir=x", "--data_dir=y"],
         ["--model=preset:demo", "--prepare"],
         ["--model=preset:demo", "--resize=false"],
+        ["--model=preset:demo", "--data_dir=y", "x.png"],
     ],
 )
 def test_flags_without_a_meaning_are_refused(words, tmp_path, capsys):

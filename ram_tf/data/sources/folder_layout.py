@@ -92,7 +92,7 @@ class Layout:
             found_at = "a file" if root.exists() else "nothing"
             raise self._error(f"expected a folder, found {found_at} at {root}")
         found = self._look(root, ())
-        roots = self._split_roots(found)
+        roots = self._split_roots(found, passed_over)
         self.roots = {split: folder.path for split, folder in roots.items()}
         train = roots["train"]
         self._check_levels(train)
@@ -152,7 +152,9 @@ class Layout:
                 self.passed[kind] += 1
         return found
 
-    def _split_roots(self, root: Folder) -> dict[str, Folder]:
+    def _split_roots(
+        self, root: Folder, passed_over: Sequence[str]
+    ) -> dict[str, Folder]:
         """Returns the folder of each split; without split folders, all is train."""
         splits: dict[str, Folder] = {}
         others, twice = [], ""
@@ -160,7 +162,7 @@ class Layout:
             split = _SPLIT_NAMES.get(folder.name.lower())
             if split is None:
                 others.append(folder)
-            elif split in splits:
+            elif split in splits and split not in passed_over:
                 twice = f"{splits[split].name} and {folder.name}, both of {split}"
             else:
                 splits[split] = folder
@@ -179,7 +181,9 @@ class Layout:
                 f"expected {root.path}/train/<class> beside the split folder(s) "
                 f"{names}, found no train"
             )
-        for folder in splits.values():
+        for split, folder in splits.items():
+            if split in passed_over:
+                continue
             if not folder.folders:
                 raise self._error(
                     f"expected folders of classes in {folder.path}, found "

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from ram_tf.config import Config
+from ram_tf.evaluation.metrics import wilson_interval
 from ram_tf.evaluation.pixel_budget import PixelBudget, known_image_shape
 from ram_tf.tables.catalogue import ExperimentRow, Figure, read_tables
 from ram_tf.tables.seeds import SeedResult, read_seed
@@ -81,10 +82,11 @@ class TableRow:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Wilson 95 % interval of the first seed's accuracy."""
-        if self.status != "complete":
+        """Wilson 95 % interval of the mean, as of one accuracy on the test images."""
+        if self.mean is None:
             return None
-        low, high = self.seeds[0].measures["interval"]
+        count = self.seeds[0].measures["num_images"]
+        low, high = wilson_interval(self.mean / 100, count)
         return 100 * low, 100 * high
 
     @property

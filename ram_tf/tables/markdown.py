@@ -30,9 +30,9 @@ LEFT = ("Row", "Images", "Model", "Seeds", "95 % interval", "Class learned after
 
 _EXPLANATION = (
     "Ours: test accuracy of one rollout at the policy's means, mean ± standard "
-    "deviation over the seeds. Interval: Wilson's, of the first seed. Pixels read: "
-    "pixel values that reach the model against those of the image. Wall time: of "
-    "training one seed."
+    "deviation over the seeds. Interval: Wilson's, of the mean: the chance of the test "
+    "images alone. Pixels read: pixel values that reach the model against those of the "
+    "image. Wall time: of training one seed."
 )
 
 

@@ -379,9 +379,8 @@ class Config:
     )
     experiment: str = _setting(
         "",
-        "Name in the results; if empty, the flagfile's folder and name, or without a "
-        "flagfile the name of run_dir, which also stands for a name from a flagfile "
-        "whose settings other flags change.",
+        "Name in the results. Empty is the flagfile's folder and name; without a "
+        "flagfile, and where other flags change its settings, the name of run_dir.",
         changes_numbers=False,
     )
 

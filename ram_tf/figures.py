@@ -13,11 +13,10 @@ from ram_tf.errors import RamError
 from ram_tf.evaluation.pixel_budget import PixelBudget
 from ram_tf.files import write_atomic
 from ram_tf.flags import Arguments, Setting, config_settings
-from ram_tf.models.preset_files import PRESET
 from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.runtime.quiet_import import import_tensorflow
-from ram_tf.serving.model_folder import check_model
+from ram_tf.serving.model_folder import check_model, is_preset, preset_of
 from ram_tf.viz.geometry import (
     UNKNOWN,
     GlimpsePath,
@@ -38,7 +37,8 @@ For every image: the path of its glimpses, the patches that each of them saw, an
 probability of every class after each of them. The images are chosen from those that the
 run kept: right predictions of different classes, and the first wrong one. A preset
 (docs/presets.md) looks at the images of the files, in their order, or without files at
-the first 20 test images of its data; of MNIST they are those in the package."""
+the first 20 test images of its data; of MNIST they are those in the package. A preset
+of own images needs files, unless their folder is here."""
 
 SETTINGS = [
     *config_settings(["run_dir", "data_dir"]),
@@ -108,17 +108,17 @@ def _of_preset(
     arguments: Arguments,
 ) -> tuple[PathRecord, list[GlimpsePath], float | None]:
     """Returns what a preset did on the images, what is drawn, and its test accuracy."""
-    if not arguments.model.startswith(PRESET):
+    if not is_preset(arguments.model):
         raise RamError(
-            f"--model={arguments.model}: expected preset:NAME; of an export, "
-            "ram_tf.predict --figure draws paths"
+            f"--model={arguments.model}: expected preset:NAME or the folder of a "
+            "preset; of an export, ram_tf.predict --figure draws paths"
         )
     check_model(arguments.model)
     import_tensorflow()
     from ram_tf.models.presets import load_preset
     from ram_tf.viz.preset_paths import paths_on_files, paths_on_test
 
-    preset = load_preset(arguments.model.removeprefix(PRESET))
+    preset = load_preset(preset_of(arguments.model))
     accuracy = preset.metadata["test_accuracy"]
     count = arguments.num_examples
     if not arguments.positional:

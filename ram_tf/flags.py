@@ -211,8 +211,7 @@ def parse(
                 value = words.pop(0)[0]
                 if value.startswith("--"):
                     raise RamError(
-                        f"--{name}: a value is required, found the flag {value}; a "
-                        f"value like that is given as --{name}={value}"
+                        f"--{name}: a value is required, found the flag {value}"
                     )
             elif "=" not in word and words and words[0][0] in ("true", "false"):
                 raise RamError(

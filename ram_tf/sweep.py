@@ -35,7 +35,7 @@ SETTINGS = [
     Setting("out_dir", "", "Folder of the sweep."),
     Setting("seeds", "", "Seeds, separated by commas; empty is --seed alone."),
     Setting("jobs", 1, "Trainings at a time, each on its share of the cores.", low=1),
-    *config_settings(_NAMES),
+    *config_settings(),
 ]
 
 
@@ -63,6 +63,11 @@ def _command(arguments: Arguments) -> None:
     if not arguments.out_dir:
         raise RamError("--out_dir is required")
     seeds = seeds_of(arguments.seeds) or [arguments.seed]
+    if "run_dir" in arguments.given:  # As flags.cfg of a run has it.
+        note(
+            f"--run_dir={arguments.run_dir}: not used, a sweep names the folders of "
+            "its runs itself, in --out_dir"
+        )
     given = {name: arguments.values[name] for name in _NAMES if name in arguments.given}
     for combination in combinations:  # Before anything trains.
         combination.config(given)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ram_tf.evaluation.anytime import choose_threshold, curve_of_probabilities
+from ram_tf.evaluation.anytime import curve_of_probabilities, suggest_threshold
 
 BORDER = 0.9  # Of the largest mean; a coordinate beyond it counts as at the border.
 GRID = 16  # Cells a side, to count where glimpses land.
@@ -113,7 +113,8 @@ def _stopping_lines(found: dict[str, Any]) -> list[str]:
     """Says what stopping early saves: of validation alone, where one may choose."""
     measures = found["policies"][found["policy"]]
     curve = measures["by_threshold"] if found["split"] == "validation" else []
-    threshold = choose_threshold(curve, measures["accuracy"])
+    accuracy, count = measures["accuracy"], measures["num_images"]
+    threshold = suggest_threshold(curve, accuracy, count)
     return [
         f"  {found['policy']}, stopped at a probability of {threshold:g}: "
         f"{100 * row['accuracy']:.2f} % after {row['mean_glimpses']:.1f} of "

@@ -75,7 +75,8 @@ def find_preset(preset: str | pathlib.Path) -> pathlib.Path:
     raise RamError(
         f"preset {given!r}: expected one of {', '.join(names)}, the folder of a "
         f"preset, or {HUB_PREFIX}USER/NAME, found {found}"
-        + did_you_mean(given.removeprefix(PRESET), names)
+        # Not of a path, which the name of a shipped one is none of.
+        + ("" if "/" in given else did_you_mean(given.removeprefix(PRESET), names))
     )
 
 

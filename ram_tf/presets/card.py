@@ -171,13 +171,14 @@ probabilities, and of other
 def _training(metadata: dict[str, Any], config: Config) -> str:
     results = metadata["results"]
     versions = ", ".join(f"{name} {v}" for name, v in results["versions"].items())
-    minutes = results["wall_seconds"] / 60
+    seconds = results["wall_seconds"]
+    time = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
     lines = [
         "## Training",
         "",
         f"- Experiment `{metadata['experiment']}`, seed {metadata['seed']}, "
         f"config_digest `{metadata['config_digest']}`: {results['train_steps']:,} "
-        f"steps of {config.batch_size} images, {minutes:.0f} minutes.",
+        f"steps of {config.batch_size} images, {time}.",
     ]
     if config.initial_weights:
         lines.append(f"- It began with the weights of `{config.initial_weights}`.")

@@ -251,6 +251,11 @@ class RunDirectory:
         values = read_json(self.config)
         if not isinstance(values, dict):
             raise RamError(f"{self.config}: expected an object of flags")
+        if "registered_name" in values:  # As Keras saves a model.
+            raise RamError(
+                f"--run_dir={self.path}: expected a run of ram_tf.train, found a "
+                f"preset, which is given as preset:{self.path}"
+            )
         try:
             return Config.from_dict(values)
         except RamError as error:

@@ -8,7 +8,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from ram_tf.config import Config, short_name
-from ram_tf.errors import RamError
+from ram_tf.errors import RamError, few_of
 from ram_tf.flags import flag
 from ram_tf.models.preset_files import (
     METADATA,
@@ -16,7 +16,7 @@ from ram_tf.models.preset_files import (
     find_preset,
     shipped_names,
 )
-from ram_tf.runs.directory import RunDirectory, first_other_class
+from ram_tf.runs.directory import RunDirectory
 from ram_tf.runs.results_json import read_results
 from ram_tf.runs.trained_on import TrainedOn
 from ram_tf.runtime.replicas import local_copies
@@ -147,10 +147,10 @@ def load_initial_weights(
             copy.assign(theirs.numpy())
     lines = [f"begins with the weights of {given}"]
     if not same_classes:
-        old, new = first_other_class(trained.class_names, class_names)
         lines.append(
-            f"the classes are others than those of {given}, {new} where {old} was: the "
-            "action network begins with random weights"
+            f"the classes are others than those of {given} "
+            f"({_class_changes(trained.class_names, class_names)}): the action network "
+            "begins with random weights"
         )
     changed = _changed(config, trained.config, _MEANINGS)
     if changed:
@@ -158,6 +158,15 @@ def load_initial_weights(
         lines.append(f"the weights were trained with {theirs}")
     warnings = _warnings(config, trained.trained_on, records)
     return InitialWeights(lines, warnings, trained.trained_on)
+
+
+def _class_changes(before: list[str], now: list[str]) -> str:
+    kinds = {
+        "new": [name for name in now if name not in before],
+        "gone": [name for name in before if name not in now],
+    }
+    said = [f"{kind}: {few_of(names)}" for kind, names in kinds.items() if names]
+    return "; ".join(said) or "the same names in another order"
 
 
 def _warnings(
@@ -172,7 +181,7 @@ def _warnings(
     if seen:
         lines.append(
             f"warning: {short_name(config.initial_weights)} was trained on "
-            f"{' and on '.join(seen)}: accuracy there says nothing of new images"
+            f"{' and '.join(seen)}: accuracy on those says nothing of new images"
         )
     return lines
 
@@ -190,6 +199,12 @@ def _trained(given: str) -> _Trained:
             trained_on = TrainedOn.of(None, short_name(given))
         else:
             trained_on = TrainedOn.from_json(saved, preset.folder / METADATA)
+            # Its folder may have another name by now.
+            own = f"{PRESET}{preset.metadata.get('name')}"
+            if own in trained_on.unrecorded:
+                others = trained_on.unrecorded - {own}
+                unrecorded = others | {short_name(given)}
+                trained_on = dataclasses.replace(trained_on, unrecorded=unrecorded)
         return _Trained(preset.model, preset.config, preset.class_names, trained_on)
     directory, config = _read_run(given)
     class_names = directory.read_class_names()

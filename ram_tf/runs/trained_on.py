@@ -88,19 +88,21 @@ class TrainedOn:
           records: of the data of the run.
 
         Returns:
-          A phrase for validation and for test, where there are any.
+          A phrase for validation and for test, where they are known; nothing where
+          none is among these.
         """
-        phrases = []
+        phrases, total = [], 0
         for split in ("validation", "test"):
             images = recorded_images({split: records["splits"].get(split)})
             known = [image.content in self.contents for image in images]
             cut = _CUT.fullmatch(_cut_of(records, split))
             if cut:
                 known = list(self._has(cut))
-            if any(known):
-                count = f"{sum(known):,} of the {len(known):,}"
-                phrases.append(f"{count} images of {split}")
-        return phrases
+            total += sum(known)
+            if known:
+                count = f"{sum(known):,}" if any(known) else "none"
+                phrases.append(f"{count} of the {len(known):,} images of {split}")
+        return phrases if total else []
 
     def _has(self, cut: re.Match[str]) -> Iterable[bool]:
         """Yields of each example of a cut whether it is among these."""

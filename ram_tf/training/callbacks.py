@@ -39,10 +39,14 @@ class ProgressBar(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         step, last = self.trainer.step, self.trainer.config.train_steps
         said = _COMPILING if step < last else _TRAINED
+        if 0 < step < last:
+            said = f"resumed at step {step}; {said}"
+        self._compiles = step < last
         self.bar = progress_bar(last, "steps", said, initial=step)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if self.bar.desc.startswith(_COMPILING):
+        if self._compiles:
+            self._compiles = False
             self.bar.set_description("", refresh=False)
             self.bar.unpause()  # The time left is that of steps.
         self.bar.set_postfix(

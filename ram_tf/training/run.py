@@ -50,7 +50,13 @@ def train(
         directory.check(config)
         directory.read_warnings()  # A damaged file is better told before the training.
         if directory.results.exists():
-            return read_results(directory.results)
+            try:
+                return read_results(directory.results)
+            except RamError as error:
+                raise RamError(
+                    f"{error}; delete it, and the same command measures the finished "
+                    "run again, without training"
+                ) from None
         if config.validation_size == 0:
             raise RamError(
                 "--validation_size=0: expected at least 1 image, or -1 for the usual "

@@ -1,13 +1,16 @@
 """Glimpse paths of a preset: on test images, or on images that people give."""
 
 import os
+import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from ram_tf.config import FOLDER_PREFIX
 from ram_tf.data.pipeline import first_images
 from ram_tf.data.sources.open import open_source
+from ram_tf.errors import RamError
 from ram_tf.files import shown
 from ram_tf.models.presets import Preset
 from ram_tf.runs.setup import task_of
@@ -32,6 +35,12 @@ def paths_on_test(preset: Preset, data_dir: str = "") -> PathRecord:
       RamError: when the data are missing.
     """
     config = preset.config
+    own = config.dataset.startswith(FOLDER_PREFIX)
+    if own and not pathlib.Path(config.dataset.removeprefix(FOLDER_PREFIX)).is_dir():
+        raise RamError(
+            f"the preset is of own images, {config.dataset}, which are not here: name "
+            "image files behind the flags"
+        )
     dataset = "mnist_sample" if config.dataset in _DIGITS else config.dataset
     source = open_source(
         dataset,

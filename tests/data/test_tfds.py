@@ -367,6 +367,11 @@ def test_a_mistyped_name_gets_the_one_that_is_near(name, near, tmp_path):
         open_source(name, str(tmp_path))
 
 
+def test_a_folder_of_images_is_recognized(tmp_path):
+    with pytest.raises(RamError, match=f"did you mean folder:{tmp_path}[?]$"):
+        open_source(str(tmp_path))
+
+
 @pytest.mark.parametrize("name", ["", "a b", "mnist/none", "mnist:9.9.9", "x:y", "/"])
 def test_names_that_are_none_are_told_in_one_line(tmp_path, name):
     with pytest.raises(RamError) as caught:

@@ -98,6 +98,16 @@ def test_an_offset_that_is_not_used_may_stay_away():
     assert _misfit(one, trained, models[0]).startswith(expected)
 
 
+def test_a_preset_has_the_name_that_its_folder_has_now(pets, finished, tmp_path):
+    save_preset(finished[0], tmp_path / "mine")
+    (tmp_path / "mine").rename(tmp_path / "other")
+    given = f"preset:{tmp_path / 'other'}"
+    config = Config(**pets, initial_weights=given)
+    model = build_model(config, 2, (8, 8, 1))
+    (warning,) = load_initial_weights(model, config, PETS, SAMPLE).warnings
+    assert "which images preset:other was trained on is not recorded" in warning
+
+
 def test_a_damaged_preset_is_named_with_its_file(tmp_path):
     folder = tmp_path / "old"
     shutil.copytree(load_preset("demo").folder, folder)
@@ -123,15 +133,23 @@ def test_initial_weights_as_an_earlier_version_kept_them_are_read(finished, tmp_
     assert directory.read_trained_on() == own | added
 
 
-@pytest.mark.parametrize("names", [PETS, DIGITS[::-1]])
-def test_other_classes_leave_the_action_network_as_it_was(names):
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (PETS, "new: cat, dog; gone: 0, 1, 2, 3, 4 and 5 more"),
+        (["0", "a", *DIGITS[1:]], "new: a"),
+        (DIGITS[:-1], "gone: 9"),
+        (DIGITS[::-1], "the same names in another order"),
+    ],
+)
+def test_other_classes_leave_the_action_network_as_it_was(names, said):
     config = demo_config(seed=7)
     model = build_model(config, len(names), (40, 28, 1))
     before = model.action_network.get_weights()
     found = load_initial_weights(model, config, names, SAMPLE)
     assert found.lines[1] == (
-        f"the classes are others than those of preset:demo, {names[0]} where 0 was: "
-        "the action network begins with random weights"
+        f"the classes are others than those of preset:demo ({said}): the action "
+        "network begins with random weights"
     )
     for mine, theirs in zip(model.action_network.get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -266,7 +284,7 @@ def test_images_that_the_weights_were_trained_on_are_said(
     assert 0 < count < 40
     (warning,) = results["warnings"]
     assert warning.startswith("warning: first was trained on ") and warning in said[0]
-    assert f"{count} of the 40 images of test: accuracy there says nothing" in warning
+    assert f"{count} of the 40 images of test: accuracy on those says" in warning
     # It stays with the figures, and no path of this machine does.
     assert results["config"]["initial_weights"] == "first"
     assert summary(results).endswith(warning)
@@ -304,7 +322,7 @@ def test_images_that_an_earlier_run_was_trained_on_are_remembered(
     )
     count = known_images(finished[0], pathlib.Path(last))
     (warning,) = found["warnings"]
-    assert f"{count} of the 40 images of test: accuracy there says" in warning
+    assert f"{count} of the 40 images of test: accuracy on those says" in warning
 
 
 def test_a_preset_of_own_images_does_not_say_which(pets, finished, tmp_path):
@@ -349,8 +367,8 @@ def test_a_preset_knows_which_public_images_it_was_trained_on(
     model = build_model(config, 10, (28, 28, 1))
     found = load_initial_weights(model, config, DIGITS, records).warnings
     warning = (
-        f"warning: preset:{preset} was trained on {expected}: accuracy there says "
-        "nothing of new images"
+        f"warning: preset:{preset} was trained on {expected} and none of the 2,000 "
+        "images of test: accuracy on those says nothing of new images"
     )
     assert found == ([warning] if expected else [])
 
@@ -397,16 +415,20 @@ def test_what_weights_were_trained_on_is_known_by_example():
     first = TrainedOn.of(cut_record(90), "first")
     assert first.seen(cut_record(90)) == first.seen(cut_record(95)) == []
     assert first.seen(cut_record(80, "cifar10")) == []
-    assert first.seen(cut_record(80)) == ["10 of the 20 images of validation"]
+    clean = "none of the 10 images of test"
+    assert first.seen(cut_record(80)) == ["10 of the 20 images of validation", clean]
     assert first.seen(cut_record(80, "mnist:3.0.1")) == first.seen(cut_record(80))
     # A run that goes on from one that goes on from the first.
     last = TrainedOn.of(cut_record(70), "last") | first
-    assert last.seen(cut_record(70)) == ["20 of the 30 images of validation"]
+    assert last.seen(cut_record(70)) == ["20 of the 30 images of validation", clean]
     saved = json.loads(json.dumps(last.to_json()))
     assert TrainedOn.from_json(saved, pathlib.Path("x")) == last
     trained_on_test = {**cut_record(90), "splits": {"train": {"cut": "test[5:10]"}}}
     last |= TrainedOn.of(trained_on_test, "odd")
-    assert last.seen(cut_record(90)) == ["5 of the 10 images of test"]
+    assert last.seen(cut_record(90)) == [
+        "none of the 10 images of validation",
+        "5 of the 10 images of test",
+    ]
 
 
 def test_a_run_of_the_sample_with_another_cut_is_said(tmp_path):
@@ -424,7 +446,7 @@ def test_a_run_of_the_sample_with_another_cut_is_said(tmp_path):
     }
     first, second, third = (str(tmp_path / name) for name in ("a", "b", "c"))
     train(Config(**settings, validation_size=500, run_dir=first))
-    expected = "a was trained on 500 of the 1,000 images of validation: accuracy"
+    expected = "a was trained on 500 of the 1,000 images of validation and none of"
     (warning,) = train(Config(**settings, run_dir=second, initial_weights=first))[
         "warnings"
     ]
@@ -470,6 +492,7 @@ def test_weights_that_there_are_not_are_named(pets, finished, tmp_path, capsys):
         str(tmp_path / "none"): "expected a run of ram_tf.train, found none; there is",
         "demo": "expected a run of .*; did you mean preset:demo?",
         "preset:dmeo": "preset 'dmeo': expected one of .*did you mean demo",
+        str(load_preset("demo").folder): "found a preset, which is given as preset:/",
     }.items():
         with pytest.raises(RamError, match=expected) as error:
             check_initial_weights(given)

@@ -76,7 +76,8 @@ def test_training_bar_says_that_the_first_step_compiles(watched):
 
 def test_a_log_file_gets_lines_in_place_of_a_bar(watched):
     begin, found = watched(io.StringIO)
-    assert begin.startswith("compiling, once: 4 of 9 steps") and begin[-1] == "\n"
+    said = "resumed at step 4; compiling, once: 4 of 9 steps"
+    assert begin.startswith(said) and begin[-1] == "\n"
     assert found.startswith("validation 50.00 % at step 9: 9 of 9 steps, ")
     assert found.endswith(" left, accuracy=0.250, loss=1.500\n")
     assert found.count("\n") == 1 and "\r" not in begin + found

@@ -1,5 +1,7 @@
 """Pictures of what a preset looks at."""
 
+import json
+import shutil
 import types
 
 import numpy as np
@@ -72,6 +74,23 @@ def test_flags_without_a_meaning_are_refused(words, tmp_path, capsys):
     assert main([*words, f"--out={tmp_path / 'x.png'}"]) == 1
     name = words[1].partition("=")[0]
     assert f"error: {name}: expected with" in capsys.readouterr().err
+
+
+def test_a_folder_of_a_preset_needs_no_prefix_and_its_own_images_files(
+    digits, tmp_path, monkeypatch, capsys
+):
+    folder = tmp_path / "pets"
+    shutil.copytree(load_preset("demo").folder, folder)
+    out = tmp_path / "x.png"
+    monkeypatch.chdir(tmp_path)
+    assert main(["--model=./pets", f"--out={out}", digits[0][0]]) == 0
+    metadata = json.loads((folder / "metadata.json").read_text())
+    metadata["config"]["dataset"] = "folder:shapes"
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    capsys.readouterr()
+    assert main(["--model=./pets", f"--out={out}"]) == 1
+    said = "the preset is of own images, folder:shapes, which are not here: name image"
+    assert said in capsys.readouterr().err
 
 
 def test_of_many_classes_the_prediction_is_shown():

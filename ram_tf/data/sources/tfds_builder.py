@@ -40,9 +40,14 @@ def open_builder(dataset: str, data_dir: str = "") -> Any:
             raise RamError(
                 f"--dataset={dataset}: expected a TFDS name, mnist_sample or "
                 "folder:PATH; TFDS knows none of this name"
-                + did_you_mean(dataset, known)
+                + (_as_folder(dataset) or did_you_mean(dataset, known))
             ) from None
         except Exception as error:  # A builder may fail in any way.
+            if hint := _as_folder(dataset):
+                raise RamError(
+                    f"--dataset={dataset}: expected a TFDS name, mnist_sample or "
+                    f"folder:PATH{hint}"
+                ) from None
             raise RamError(
                 f"--dataset={dataset}: expected a set that TFDS can open in "
                 f"{folder or 'its own folder'}, found: {one_line(error)}"
@@ -68,6 +73,11 @@ def open_builder(dataset: str, data_dir: str = "") -> Any:
                 "package"
             ) from None
     return builder
+
+
+def _as_folder(dataset: str) -> str:
+    is_folder = bool(dataset) and pathlib.Path(dataset).is_dir()
+    return f"; did you mean folder:{dataset}?" if is_folder else ""
 
 
 def download(builder: Any) -> None:

@@ -167,20 +167,15 @@ def command(row: Row) -> str:
 
 
 def _check_flags(arguments: Arguments) -> None:
-    """Raises RamError for a flag of one row beside --suite."""
+    """Raises RamError for a flag that --suite or --from_results leaves unread."""
     own = {setting.name for setting in config_settings()} | {"measure", "target"}
-    unused = sorted(own & arguments.given - set(_SHARED))
-    if unused and arguments.suite != "none":
-        raise RamError(
-            f"--{unused[0]}: not with --suite, whose rows set their own flags"
-        )
-    measured = sorted(
-        arguments.given - {"suite", "json", "results_dir", "from_results"}
-    )
-    if measured and arguments.from_results:
-        raise RamError(
-            f"--{measured[0]}: not with --from_results, which measures nothing"
-        )
+    if arguments.suite != "none":
+        why = "not with --suite, whose rows set their own flags"
+        arguments.refuse(own - set(_SHARED), why)
+    if arguments.from_results:
+        read = {"suite", "json", "results_dir", "from_results"}
+        why = "not with --from_results, which measures nothing"
+        arguments.refuse(arguments.given - read, why)
 
 
 def _rows(arguments: Arguments) -> Iterator[tuple[Row, Config]]:

@@ -93,9 +93,8 @@ def _of_run(arguments: Arguments) -> tuple[PathRecord, list[GlimpsePath], float 
             f"{arguments.positional[0]}: expected no images with --run_dir, which "
             "keeps its own; --model=preset:NAME looks at them"
         )
-    for name in ("data_dir", "resize", "prepare"):
-        if name in arguments.given:
-            raise RamError(f"--{name}: expected with --model alone, found --run_dir")
+    unread = ("data_dir", "resize", "prepare")
+    arguments.refuse(unread, "expected with --model alone, found --run_dir")
     directory = RunDirectory(arguments.run_dir)
     record = read_paths(directory)
     accuracy = None
@@ -122,13 +121,11 @@ def _of_preset(
     accuracy = preset.metadata["test_accuracy"]
     count = arguments.num_examples
     if not arguments.positional:
-        for name in ("resize", "prepare"):
-            if name in arguments.given:
-                raise RamError(f"--{name}: expected with image files, found none")
+        unread = ("resize", "prepare")
+        arguments.refuse(unread, "expected with image files, found none")
         record = paths_on_test(preset, arguments.data_dir)
         return record, choose_paths(record.paths, count), accuracy
-    if "data_dir" in arguments.given:
-        raise RamError("--data_dir: expected without image files, found both")
+    arguments.refuse(["data_dir"], "expected without image files, found both")
     record, notes = paths_on_files(
         preset, arguments.positional, arguments.resize, arguments.prepare
     )

@@ -69,6 +69,15 @@ class Arguments:
         except KeyError:
             raise AttributeError(name) from None
 
+    def refuse(self, names: Iterable[str], why: str) -> None:
+        """Checks that none of some flags was given: here they would do nothing.
+
+        Raises:
+          RamError: for the first by name that was; `why` follows its name.
+        """
+        for name in sorted(self.given.intersection(names)):
+            raise RamError(f"--{name}: {why}")
+
     def config(self, base: Config | None = None) -> Config:
         """Returns a Config of the given flags, on top of `base` or of the defaults."""
         names = {field.name for field in dataclasses.fields(Config)} & self.given

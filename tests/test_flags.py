@@ -287,6 +287,7 @@ def test_flags_file_has_no_value_of_two_lines(tmp_path):
     config = Config(dataset="folder:a\nb", run_dir=str(tmp_path))
     with pytest.raises(RamError, match="--dataset='folder:a.*': expected one line"):
         RunDirectory(tmp_path).begin(config, ["a", "b"], None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_flags_file_of_a_run_leaves_other_flags_their_meaning(tmp_path):

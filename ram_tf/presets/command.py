@@ -33,6 +33,7 @@ metadata.json and the card anew: accuracy, and accuracy against the number of gl
 when the model stops as soon as it is sure."""
 
 _ALL = "shipped"
+_WITHOUT = "expected without --{}, found both"
 
 SETTINGS = [
     *config_settings(["run_dir", "data_dir"]),
@@ -57,16 +58,17 @@ def _command(arguments: Arguments) -> None:
 def _make_or_measure(arguments: Arguments) -> None:
     if arguments.measure:
         beside = {"measure", "data_dir", "results_dir"}
-        _refuse(arguments, "measure", set(arguments.values) - beside)
+        arguments.refuse(arguments.given - beside, _WITHOUT.format("measure"))
         _measure(arguments)
         return
     if arguments.shipped:
-        _refuse(arguments, "shipped", {"run_dir", "out", "license"})
+        unread = ("run_dir", "out", "license")
+        arguments.refuse(unread, _WITHOUT.format("shipped"))
         _make_shipped(arguments)
         return
     if not arguments.run_dir:
         raise RamError("--run_dir is required: a folder of ram_tf.train")
-    _refuse(arguments, "run_dir", {"runs_dir"})
+    arguments.refuse(["runs_dir"], _WITHOUT.format("run_dir"))
     if not arguments.out:
         raise RamError("--out is required: a folder to write")
     import_tensorflow()
@@ -80,12 +82,6 @@ def _make_or_measure(arguments: Arguments) -> None:
         arguments.license,
     )
     say(_said(pathlib.Path(arguments.out), metadata))
-
-
-def _refuse(arguments: Arguments, beside: str, names: set[str]) -> None:
-    """Raises RamError for a flag that has no meaning beside another."""
-    for name in sorted(names & arguments.given):
-        raise RamError(f"--{name}: expected without --{beside}, found both")
 
 
 def _make_shipped(arguments: Arguments) -> None:

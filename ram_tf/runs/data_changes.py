@@ -22,9 +22,9 @@ def data_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
       now: what it says today.
     """
     changes = [
-        f"{key} {before.get(key)} (now {now.get(key)})"
-        for key in sorted({*before} & {*now} - {"splits", "dataset"})
-        if before[key] != now[key]
+        f"{key} {before[key]} (now {now.get(key)})"
+        for key in sorted({*before} - {"splits", "dataset"})
+        if before[key] != now.get(key)
     ]
     old, new = before["splits"], now["splits"]
     changed = [split for split in new if not _same(old.get(split), new[split])]
@@ -41,7 +41,7 @@ def data_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 def _same(old: Any, now: dict[str, Any]) -> bool:
     if not isinstance(old, dict):
         return False
-    return all(old[key] == now[key] for key in {*old} & {*now} - {_NAMES})
+    return all(old[key] == now.get(key) for key in {*old} - {_NAMES})
 
 
 def _split_change(split: str, old: Any, now: dict[str, Any]) -> str:

@@ -1,4 +1,7 @@
-"""The folder of a run: who owns it, what it runs, what it found."""
+"""The folder of a run: who owns it, what it runs, what it found.
+
+Over 250 lines: each file of the folder is written, checked and read back here.
+"""
 
 import contextlib
 import fcntl
@@ -165,10 +168,17 @@ class RunDirectory:
           class_names: of its data, in the order of their labels.
           records: what its source says of its data.
           initial_weights: what is known of the weights that it begins with.
+
+        Raises:
+          RamError: when a value has several lines, which no flagfile can hold: nothing
+            is written then; or when a file cannot be written.
         """
         if self.holds_run():
             return
-        values = config.to_dict()
+        lines = [
+            flagfile_line(name, flag_text(value))
+            for name, value in config.as_given().items()
+        ]
         write_atomic(self.class_names, to_json(class_names))
         if records is not None:
             write_atomic(self.data, to_json(records))
@@ -176,13 +186,9 @@ class RunDirectory:
         self.initial_weights.unlink(missing_ok=True)
         if initial_weights is not None:
             write_atomic(self.initial_weights, to_json(initial_weights))
-        lines = [
-            flagfile_line(name, flag_text(value))
-            for name, value in config.as_given().items()
-        ]
         # Names of files may be bytes that are no text.
         write_atomic(self.flags, os.fsencode("\n".join(lines) + "\n"))
-        write_atomic(self.config, to_json(values))
+        write_atomic(self.config, to_json(config.to_dict()))
 
     def read_warnings(self) -> list[str]:
         """Reads what stands against the run's accuracy, in lines; mostly nothing.

@@ -194,17 +194,9 @@ def _trained(given: str) -> _Trained:
 
     if given.startswith(PRESET):
         preset = load_preset(given.removeprefix(PRESET))
-        saved = preset.metadata.get("trained_on")
-        if saved is None:  # Of an earlier version.
-            trained_on = TrainedOn.of(None, short_name(given))
-        else:
-            trained_on = TrainedOn.from_json(saved, preset.folder / METADATA)
-            # Its folder may have another name by now.
-            own = f"{PRESET}{preset.metadata.get('name')}"
-            if own in trained_on.unrecorded:
-                others = trained_on.unrecorded - {own}
-                unrecorded = others | {short_name(given)}
-                trained_on = dataclasses.replace(trained_on, unrecorded=unrecorded)
+        trained_on = TrainedOn.of_preset(
+            preset.metadata, short_name(given), preset.folder / METADATA
+        )
         return _Trained(preset.model, preset.config, preset.class_names, trained_on)
     directory, config = _read_run(given)
     class_names = directory.read_class_names()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ram_tf.errors import RamError
+from ram_tf.models.preset_files import PRESET
 from ram_tf.runs.data_changes import recorded_images
 
 # Of public data: "mnist train[0:55000]".
@@ -44,6 +45,28 @@ class TrainedOn:
             if contents or cut:
                 return cls(contents=contents, cuts=frozenset([cut] if cut else []))
         return cls(unrecorded=frozenset([name]))
+
+    @classmethod
+    def of_preset(
+        cls, metadata: dict[str, Any], name: str, path: pathlib.Path
+    ) -> "TrainedOn":
+        """Returns what the weights of a preset were trained on.
+
+        Args:
+          metadata: the preset's; of an earlier version it does not say.
+          name: what the preset is called now; its folder may have had another.
+          path: of the metadata, for messages.
+
+        Raises:
+          RamError: when it says something else.
+        """
+        saved = metadata.get("trained_on")
+        if saved is None:
+            return cls.of(None, name)
+        found = cls.from_json(saved, path)
+        own = f"{PRESET}{metadata.get('name')}"
+        names = (name if each == own else each for each in found.unrecorded)
+        return dataclasses.replace(found, unrecorded=frozenset(names))
 
     @classmethod
     def from_json(cls, saved: Any, path: pathlib.Path) -> "TrainedOn":

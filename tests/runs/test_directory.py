@@ -9,6 +9,7 @@ import pytest
 from ram_tf.config import Config
 from ram_tf.errors import RamError
 from ram_tf.files import read_json, to_json
+from ram_tf.runs.data_changes import data_changes
 from ram_tf.runs.directory import RunDirectory
 
 
@@ -329,3 +330,14 @@ def test_check_data_of_other_images_says_so_without_their_digests(tmp_path):
     save_nothing(directory)
     with pytest.raises(RamError, match="found other: other images in train; restore"):
         directory.check_data({"splits": {"train": {"images": 3, "digest": "b"}}})
+
+
+def test_what_a_run_recorded_of_its_data_is_compared_and_nothing_else():
+    train = {"images": 3, "cut": "train[0:3]"}
+    whole = {"dataset": "x", "version": "1", "splits": {"train": train}}
+    older = {"dataset": "x", "splits": {"train": {"images": 3}}}
+    assert data_changes(older, whole) == []
+    assert data_changes(whole, older) == [
+        "version 1 (now None)",
+        "train of 3 images (was 3), None (was train[0:3])",
+    ]

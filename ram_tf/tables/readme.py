@@ -23,6 +23,7 @@ HEADLINE = (
     "table5/conv",
     "table5/ram_inception_8g",
     "best/cluttered60_8g",
+    "best/cluttered60_8g_long",
     "best/cifar10_4g_spread",
 )
 # The rows of the README's sentence on policies, and what it calls their images.

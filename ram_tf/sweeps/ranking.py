@@ -55,14 +55,13 @@ def rank(runs: Sequence[SweepRun], errors: Mapping[str, str]) -> list[Ranked]:
     for run in runs:
         name = run.combination.name
         ranked = found.setdefault(name, Ranked(run.combination, {}, {}))
-        accuracy = None if run.name in errors else run.accuracy()
-        if accuracy is None:
+        results = None if run.name in errors else run.results()
+        if results is None:
             ranked.errors[run.seed] = errors.get(run.name, "not trained")
-        else:
-            ranked.accuracies[run.seed] = accuracy
-            warnings = run.warnings()
-            if warnings:
-                ranked.warnings[run.seed] = "; ".join(warnings)
+            continue
+        ranked.accuracies[run.seed] = results["validation_accuracy"]
+        if warnings := results.get("warnings"):
+            ranked.warnings[run.seed] = "; ".join(warnings)
 
     def place(ranked: Ranked) -> tuple[int, bool, float]:
         mean = 0.0 if ranked.mean is None else ranked.mean

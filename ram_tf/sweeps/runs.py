@@ -41,25 +41,12 @@ class SweepRun:
         values["run_dir"] = self.directory.path
         return [flag(name, value) for name, value in values.items()]
 
-    def accuracy(self) -> float | None:
-        """Returns the validation accuracy, a fraction; None until it is finished.
+    def results(self) -> dict[str, Any] | None:
+        """Returns what its results.json holds; None until it is finished.
 
         Raises:
-          RamError: when its results are broken, or of another Config.
+          RamError: when the file is broken, or of another Config.
         """
-        results = self._results()
-        return None if results is None else float(results["validation_accuracy"])
-
-    def warnings(self) -> list[str]:
-        """Returns what stands against its accuracy, in lines; mostly nothing.
-
-        Raises:
-          RamError: as of `accuracy`.
-        """
-        results = self._results()
-        return [] if results is None else list(results.get("warnings", []))
-
-    def _results(self) -> dict[str, Any] | None:
         path = self.directory.results
         if not path.exists():
             return None
@@ -72,8 +59,10 @@ class SweepRun:
 
     def found(self) -> str:
         """Returns its accuracy as `train_each` says it."""
-        accuracy = self.accuracy()
-        return "" if accuracy is None else f"validation {100 * accuracy:.2f} %"
+        results = self.results()
+        if results is None:
+            return ""
+        return f"validation {100 * results['validation_accuracy']:.2f} %"
 
     def train(self, trainings: Trainings) -> str:
         """Trains it from where it stopped; returns the error, empty without."""

@@ -166,9 +166,9 @@ def test_best_mean_is_first_and_missing_seeds_are_last(tmp_path):
         accuracy = accuracies[run.combination.values["fc_units"]][run.seed]
         if accuracy is None:
             errors[run.name] = "a | b"
-        object.__setattr__(run, "accuracy", lambda value=accuracy: value)
         known = ["warning: x"] if run.name == "fc_units=2 seed 1" else []
-        object.__setattr__(run, "warnings", lambda value=known: value)
+        results = {"validation_accuracy": accuracy, "warnings": known}
+        object.__setattr__(run, "results", lambda value=results: value)
     ranking = rank(runs, errors)
     order = [found.combination.values["fc_units"] for found in ranking]
     # What was trained on images of validation is not the best, however good.

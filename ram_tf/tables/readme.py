@@ -33,7 +33,7 @@ WORTH = {
     "best/cluttered60_8g": "cluttered MNIST, 60x60",
     "best/cluttered100_8g": "100x100",
     "best/fashion_mnist_8g": "Fashion-MNIST",
-    "policy/translated_4g": "translated CIFAR-10 (a short run)",
+    "best/translated_cifar10_8g": "translated CIFAR-10",
     "best/cifar10_4g": "CIFAR-10 with four glimpses of 8x8",
 }
 HEADLINE_COLUMNS = ("Images", "Model", "Printed %", "Ours %", "Std. dev.", "Seeds")

@@ -14,7 +14,8 @@ from ram_tf.tables.policy_worth import TRAINED, policy_worth, worth_of
 
 BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
 
-# The rows of the README: one of each kind, those below the printed figure among them.
+# The rows of the README: one of each kind, those below the printed figure among them,
+# and of cluttered MNIST our long run too, of one seed.
 HEADLINE = (
     "table1/ram_8g_1s",
     "table2/ram_8g_3s",

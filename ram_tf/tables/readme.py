@@ -67,8 +67,9 @@ def _policy_sentence(tables: Sequence[Table]) -> list[str]:
         return []
     return [
         "",
-        "What a learned policy is worth: test accuracy minus that of the same model "
-        "trained on random locations, in points (± half the width of the 95 % interval "
+        "What a learned policy is worth in our recipes without a spread of locations "
+        "before training: test accuracy minus that of the same model trained on random "
+        "locations, in points (± half the width of the 95 % interval "
         "from the test sample): "
         f"{'; '.join(gains)}.",
     ]

@@ -4,7 +4,12 @@ import re
 import statistics
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
+from ram_tf.config import Config
+from ram_tf.evaluation.metrics import border_share
 from ram_tf.runs.curves import Curve, read_curve
+from ram_tf.runs.examples import read_examples
 from ram_tf.tables.collect import TableRow
 from ram_tf.tables.policy_worth import half_width
 from ram_tf.tables.seeds import SeedResult
@@ -23,6 +28,10 @@ KINDS: dict[str, Callable[[SeedResult], float]] = {
     "center": lambda seed: _policy(seed, "center"),
     # Of the coordinates of test images.
     "border": lambda seed: 100 * seed.measures["border_share"],
+    # The same of its example images, for results older than that measure.
+    "example_border": lambda seed: 100 * border_share(_locations(seed)),
+    # The mean size of a chosen coordinate on them, in halves of the image.
+    "example_size": lambda seed: float(np.abs(_locations(seed)[:, 1:]).mean()),
     # Between two glimpses of a validation image, at the end; in halves of the image.
     "distance": lambda seed: _distance(seed, _curve(seed).steps[-1]),
 }
@@ -125,6 +134,13 @@ def _distance(seed: SeedResult, step: int) -> float:
     if distance is None:
         raise ValueError("not logged")
     return distance
+
+
+def _locations(seed: SeedResult) -> np.ndarray:
+    """Returns where the example images were looked at; means not bounded below 1."""
+    if Config.from_dict(seed.results["config"]).location_bound != 1:
+        raise ValueError("the border is elsewhere")
+    return read_examples(seed.examples).locations
 
 
 def _policy(seed: SeedResult, policy: str) -> float:

@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 from helpers.result_files import write_experiments, write_result
 
 from ram_tf.errors import RamError
+from ram_tf.runs.examples import Examples, to_npz
 from ram_tf.tables.collect import collect
 from ram_tf.tables.headers import outdated
 from ram_tf.tables.row_figures import with_row_figures
@@ -53,6 +55,18 @@ def folders(tmp_path):
             "10,0.5,0.6,\n20,0.9,0.95,0.25\n30,0.99,0.9,0.5\n"
         )
         path.with_suffix(".curve.csv").write_text(curve)
+        locations = np.zeros([2, 3, 2], np.float32)
+        locations[:, 0] = 1.0  # First locations are given, not chosen.
+        locations[0, 1] = [0.8, -0.9]  # As float32, 0.9 is just below the border.
+        locations[1, 2, 0] = -0.95
+        examples = Examples(
+            images=np.zeros([2, 8, 8, 1], np.uint8),
+            labels=np.zeros(2, np.int32),
+            locations=locations,
+            probabilities=np.ones([2, 3, 1], np.float32),
+            class_names=["0"],
+        )
+        path.with_suffix(".examples.npz").write_bytes(to_npz(examples))
     return experiments, results
 
 
@@ -76,6 +90,9 @@ def test_cells_that_name_a_row_are_filled_and_nothing_else(folders):
         ("table1/ram:rollout", "1.00", "94.00"),
         ("table1/ram:ensemble", "1.00", "98.00"),
         ("table1/ram:border", "1.0", "12.5"),
+        # Of two images and two chosen locations each, one coordinate of eight.
+        ("table1/ram:example_border", "1.0", "12.5"),
+        ("table1/ram:0:example_size", "1.00", "0.33"),
         ("table1/ram:random", "1.00", "31.00"),
         ("table1/ram:glimpse2", "1.00", "76.00"),
         ("table1/ram:training", "1.00", "99.00"),

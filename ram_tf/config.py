@@ -173,9 +173,9 @@ class Config:
     )
     location_input_scale: float = _setting(
         1.0,
-        "Factor on the core's output before the location network. On a wide output "
-        "Adam's steps drive the mean to the border; 256 / width avoids it (0.074 for "
-        "24 maps of 12x12).",
+        "Factor on what the location network reads: the core's output, or the maps of "
+        "location_maps. On a wide output Adam's steps drive the mean to the border; "
+        "256 / width avoids it (0.074 for 24 maps of 12x12).",
         low=1e-6,
     )
     location_maps: int = _setting(

@@ -139,7 +139,8 @@ class Evaluator:
             def look(images: Any, first: Any, exploration: Any) -> Any:
                 return model.look(images, first, exploration, policy)
 
-            self._compiled[key] = tf.function(
-                look, jit_compile=self.jit_compile, autograph=False
-            )
+            function = tf.function(look, jit_compile=self.jit_compile, autograph=False)
+            # It warns of few batches of many sets, as if one kept changing its shape.
+            function._omit_frequent_tracing_warning = True
+            self._compiled[key] = function
         return self._compiled[key]

@@ -36,11 +36,11 @@ class LocationNetwork(keras.layers.Layer):
       num_decisions: how many decisions a rollout has; counts only with a spread.
       maps: maps of a 1x1 convolution with ReLU before all else, where the core output
         is maps [B, g, g, F]; 0 is none.
-      input_scale: factor on the core output. Adam moves every weight by about the
-        learning rate, however small its gradient, and so the mean, before tanh, by the
-        rate times the sum of the inputs' sizes: the more of them, the sooner noise
-        alone takes the mean to the border of the image, where tanh has no gradient to
-        bring it back. 1 leaves the input as it is, as in the paper; above 0.
+      input_scale: factor on the core output, or on its `maps`. Adam moves every weight
+        by about the learning rate, however small its gradient, and so the mean, before
+        tanh, by the rate times the sum of the inputs' sizes: the more of them, the
+        sooner noise alone takes the mean to the border of the image, where tanh has no
+        gradient to bring it back. 1 is as in the paper; above 0.
 
     Call arguments:
       core_output: [B, ...]; maps are flattened.

@@ -209,10 +209,11 @@ def _window(images: tf.Tensor, locations: tf.Tensor, side: int) -> tf.Tensor:
     rows = tf.clip_by_value(rows, 0, height - 1)
     columns = tf.clip_by_value(columns, 0, width - 1)
     index = rows[:, :, None] * width + columns[:, None, :]
-    # All M rollouts of an image read the one image; nothing is repeated.
+    # All M rollouts of an image read the one image; nothing is repeated. Locations that
+    # are no whole number of rollouts fit no such shape, and fail here in a graph.
     pixels = tf.gather(
         tf.reshape(images, [batch, height * width, channels]),
-        tf.reshape(index, [batch, -1]),
+        tf.reshape(index, [batch, -1, side * side]),
         batch_dims=1,
     )
     # What lies outside is 0, even where the border pixel read in its place is NaN. A

@@ -10,13 +10,26 @@ import tensorflow as tf
 
 from ram_tf.errors import RamError, warn
 
+# What a dict of inputs may name: arguments of `RecurrentAttentionModel.rollout`.
+INPUTS = frozenset({"images", "initial_locations", "exploration"})
+
 
 def images_of(given: Any) -> Any:
     """Returns the images of what a model is given, or their shape of its shape.
 
     That is the images themselves, or a dict that names them and further inputs.
+
+    Raises:
+      RamError: when a dict names no images, or what no model takes.
     """
-    return given["images"] if isinstance(given, dict) else given
+    if not isinstance(given, dict):
+        return given
+    if "images" not in given or not INPUTS.issuperset(given):
+        raise RamError(
+            f"inputs named {', '.join(map(repr, given)) or 'nothing'}: expected "
+            "'images', and of a RAM 'initial_locations' and 'exploration' if wanted"
+        )
+    return given["images"]
 
 
 def check_no_list(images: Any) -> None:
@@ -76,6 +89,17 @@ def warn_of_size(images: Any, built_for: tuple[Any, ...]) -> None:
         warn(
             f"images of {found}, where the model was built for {built}: its patches "
             "keep their size, and show another share of an image; resize the images",
+        )
+
+
+def check_size(images: Any, built_for: tuple[Any, ...]) -> None:
+    """Raises RamError for images of other sides than a model's that takes no other."""
+    found, expected = tuple(images.shape[1:3]), built_for[:2]
+    if not tf.TensorShape(found).is_compatible_with(expected):
+        found_text, expected_text = ("x".join(map(str, s)) for s in (found, expected))
+        raise RamError(
+            f"images of {found_text}: expected {expected_text}, as the model was built "
+            "for; resize the images"
         )
 
 

@@ -91,6 +91,7 @@ class ImageClassifier(keras.Model):
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.fit`, and arrays of images and labels are checked before."""
         self._check_arrays(x, y)
+        self._begin_averages()  # Weights may have been loaded since `compile`.
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -114,13 +115,17 @@ class ImageClassifier(keras.Model):
         if self.built:
             built_for = self.image_shape
             check_channels(images, built_for[-1])
-            warn_of_size(images, built_for)
+            self._check_size(images, built_for)
         warn_of_range(images)
+
+    def _check_size(self, images: Any, built_for: tuple[Any, ...]) -> None:
+        warn_of_size(images, built_for)
 
     @property
     def image_shape(self) -> tuple[Any, ...]:
         """(H, W, C) that the model was built for; a side of any length is None."""
-        return tuple(images_of(self.get_build_config()["input_shape"])[1:])
+        built: Any = self.get_build_config()
+        return tuple(images_of(built["input_shape"])[1:])
 
     def compute_output_shape(self, input_shape: Any) -> tuple[Any, int]:
         return images_of(input_shape)[0], self.num_classes
@@ -172,7 +177,10 @@ class ImageClassifier(keras.Model):
 
     @property
     def metrics_names(self) -> list[str]:
-        """The names of what `evaluate` returns, in its order."""
+        """The names of what `evaluate` returns, in its order.
+
+        `train_on_batch` has more terms; its `return_dict=True` names them.
+        """
         return [name for name in self._trackers if name not in _OF_TRAINING]
 
     def compile(
@@ -224,20 +232,37 @@ class ImageClassifier(keras.Model):
             self._build_optimizer()
 
     def _build_optimizer(self) -> None:
-        """Makes the optimizer's state, unless it has one.
-
-        Keras' averages of weights begin at 0, and take the place of the weights at the
-        end of `fit`, also where no step was applied. So they begin as the weights. The
-        first step that is applied sets them anew.
-        """
-        begins = not self.inner_optimizer.built
+        """Makes the optimizer's state, unless it has one."""
         self.optimizer.build(self.trainable_variables)
-        if begins and self.inner_optimizer.use_ema:
-            averages = self.inner_optimizer._model_variables_moving_average
-            for average, variable in zip(
-                averages, self.trainable_variables, strict=True
-            ):
-                average.assign(variable)
+        self._begin_averages()
+
+    def _begin_averages(self) -> None:
+        """Sets Keras' averages of weights to the weights, before the first step.
+
+        They begin at 0, and take the place of the weights at the end of `fit`, also
+        where no step was applied. The first step that is applied sets them anew.
+
+        Raises:
+          RamError: when other weights are averaged than are trained. Keras would fail
+            at the end of `fit`, with some weights replaced.
+        """
+        if not self.compiled:
+            return
+        optimizer = self.inner_optimizer
+        if not optimizer.built or not optimizer.use_ema:
+            return
+        variables = self.trainable_variables
+        averaged = optimizer._trainable_variables
+        if [id(v) for v in averaged] != [id(v) for v in variables]:
+            raise RamError(
+                f"{type(self).__name__}: `trainable` was changed after compile, and "
+                "the optimizer averages weights: compile the model again"
+            )
+        if int(self.steps_done) == 0:
+            averages = optimizer._model_variables_moving_average
+            with self.distribute_strategy.scope():
+                for average, variable in zip(averages, variables, strict=True):
+                    average.assign(variable)
 
     @property
     def inner_optimizer(self) -> keras.optimizers.Optimizer:
@@ -268,6 +293,22 @@ class ImageClassifier(keras.Model):
             self(tf.zeros([1, *(side or 1 for side in self.image_shape)]))
         super().export(filepath, *args, **kwargs)
 
+    def get_build_config(self) -> dict[str, Any] | None:
+        # A model's own layers are not made from saved settings of theirs, in which
+        # Keras has what is trained. So it is saved here, by their places.
+        config = super().get_build_config()
+        parts = enumerate(self._flatten_layers(include_self=False))
+        frozen = [place for place, part in parts if not part.trainable]
+        return {**config, "frozen": frozen} if config and frozen else config
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        config = dict(config or {})
+        frozen = config.pop("frozen", ())
+        super().build_from_config(config)
+        parts = list(self._flatten_layers(include_self=False))
+        for place in frozen:
+            parts[place].trainable = False
+
     def get_compile_config(self) -> dict[str, Any] | None:
         if not self.compiled:
             return None
@@ -287,16 +328,16 @@ class ImageClassifier(keras.Model):
         """Splits what `fit` or the training loop passes to a step.
 
         Args:
-          data: (images, labels) or (dict with "images", labels); the dict may name
-            further inputs of the model's `rollout`.
+          data: (images, labels) or (dict with "images", labels); of a RAM the dict may
+            name `initial_locations` and `exploration` too, one row per image.
 
         Returns:
           The dict of inputs, and the labels as int32 [B].
 
         Raises:
           RamError: for weights of samples or classes, which the loss does not have, for
-            labels that are no class numbers, and for images of a dtype whose range is
-            not known.
+            labels that are no class numbers, for inputs of other names, and for images
+            of a dtype whose range is not known.
         """
         inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         if weights is not None:
@@ -305,9 +346,9 @@ class ImageClassifier(keras.Model):
                 "class_weight: the model has its own loss"
             )
         check_labels(labels)
+        check_images(images_of(inputs))
         if not isinstance(inputs, dict):
             inputs = {"images": inputs}
-        check_images(inputs["images"])
         if not self.built or not self.optimizer.built:
             with tf.init_scope():
                 if not self.built:  # `fit` was the first to show it an image.

@@ -72,7 +72,8 @@ class RecurrentAttentionModel(ImageClassifier):
     Call arguments:
       images: float32 [B, H, W, C] in [0, 1], or uint8 0..255; or a dict with "images"
         and optionally "initial_locations" float32 [B, 2], which all rollouts of an
-        image start from.
+        image start from, and "exploration" as of `rollout`, for `fit` with one rollout;
+        predictions leave it out.
 
     Returns:
       probabilities: float32 [B, N], at the policy's means, from the centre unless
@@ -288,8 +289,9 @@ class RecurrentAttentionModel(ImageClassifier):
           policy: one of `POLICIES`; overrides the model's own.
 
         Raises:
-          RamError: when the images have not the channels the model was built for, or
-            there is no such policy.
+          RamError: when the images have not the channels the model was built for, the
+            locations are no whole number of rollouts per image, the exploration has
+            another shape, or there is no such policy.
         """
         policy = policy or self.policy
         if policy not in POLICIES:
@@ -303,6 +305,7 @@ class RecurrentAttentionModel(ImageClassifier):
         initial_locations = tf.cast(initial_locations, tf.float32)
         if exploration is not None:
             exploration = tf.cast(exploration, tf.float32)
+        self._check_draws(images, initial_locations, exploration)
         num_images = images.shape[0]  # None inside a function of any batch size.
         if not num_images or self.num_parts == 1:
             return self._rollout(images, initial_locations, exploration, policy)
@@ -320,6 +323,27 @@ class RecurrentAttentionModel(ImageClassifier):
             )
             parts.append(part)
         return Rollout(*(tf.concat(field, 0) for field in zip(*parts, strict=True)))
+
+    def _check_draws(
+        self,
+        images: tf.Tensor,
+        initial_locations: tf.Tensor,
+        exploration: tf.Tensor | None,
+    ) -> None:
+        """Raises RamError where shapes that are known do not fit together."""
+        num_images, rows = images.shape[0], initial_locations.shape[0]
+        if num_images and rows and rows % num_images:
+            raise RamError(
+                f"{rows} locations: expected a multiple of the {num_images} images"
+            )
+        expected = tf.TensorShape([rows, self.num_glimpses - 1, 2])
+        if exploration is not None and not expected.is_compatible_with(
+            exploration.shape
+        ):
+            raise RamError(
+                f"exploration of shape {exploration.shape}: expected {expected}, two "
+                "numbers for each decision of a rollout"
+            )
 
     def _rollout(
         self,
@@ -460,9 +484,12 @@ class RecurrentAttentionModel(ImageClassifier):
         }
 
     def _look(
-        self, images: tf.Tensor, initial_locations: tf.Tensor | None = None
+        self,
+        images: tf.Tensor,
+        initial_locations: tf.Tensor | None = None,
+        exploration: tf.Tensor | None = None,
     ) -> Rollout:
-        """A rollout at the means: it takes no noise, so nothing depends on chance."""
+        """A rollout at the means: no noise, so nothing depends on chance."""
         return self.rollout(images, initial_locations)
 
     def _draw(
@@ -476,19 +503,27 @@ class RecurrentAttentionModel(ImageClassifier):
         They are drawn for the global batch, and each replica takes its rows: a run on
         several devices sees the numbers of a run on one.
         """
-        rows = tf.shape(images)[0] * self.num_rollouts
+        rows = total = tf.shape(images)[0] * self.num_rollouts
+        first: Any = 0
         num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        context = tf.distribute.get_replica_context()
-        replica = context.replica_id_in_sync_group if num_replicas > 1 else 0
+        if num_replicas > 1:
+            context = tf.distribute.get_replica_context()
+            replica = context.replica_id_in_sync_group
+            first, total = replica * rows, num_replicas * rows
+            if images.shape[0] is None:  # The last batch of `fit` may be uneven.
+                given = tf.one_hot(replica, num_replicas, dtype=tf.int32) * rows
+                each = context.all_reduce(tf.distribute.ReduceOp.SUM, given)
+                first = tf.cumsum(each, exclusive=True)[replica]
+                total = tf.reduce_sum(each)
         step = tf.cast(self.steps_done, tf.int64)
         seeds = tf.random.split(tf.stack([tf.constant(self.seed, tf.int64), step]), 2)
-        mine = slice(replica * rows, (replica + 1) * rows)
+        own = slice(first, first + rows)
         if initial_locations is None:
             initial_locations = tf.zeros([rows, 2])
             if self.initial_location == "random" and self.policy != "center":
                 initial_locations = tf.random.stateless_uniform(
-                    [num_replicas * rows, 2], seeds[0], -1.0, 1.0
-                )[mine]
+                    [total, 2], seeds[0], -1.0, 1.0
+                )[own]
         elif self.num_rollouts > 1:
             initial_locations = tf.repeat(initial_locations, self.num_rollouts, axis=0)
         if exploration is None:
@@ -497,8 +532,8 @@ class RecurrentAttentionModel(ImageClassifier):
             if self.policy == "random":
                 draw = tf.random.stateless_uniform
                 options = {"minval": -1.0, "maxval": 1.0}
-            shape = [num_replicas * rows, self.num_glimpses - 1, 2]
-            exploration = draw(shape, seeds[1], **options)[mine]
+            shape = [total, self.num_glimpses - 1, 2]
+            exploration = draw(shape, seeds[1], **options)[own]
         return {
             "images": images,
             "initial_locations": initial_locations,

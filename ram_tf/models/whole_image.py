@@ -8,7 +8,7 @@ import tensorflow as tf
 from ram_tf.config import check_setting
 from ram_tf.errors import RamError
 from ram_tf.layers.sensor import check_images
-from ram_tf.models.given_arrays import images_of
+from ram_tf.models.given_arrays import check_size, images_of
 from ram_tf.models.image_classifier import ImageClassifier, class_count
 from ram_tf.models.losses import correct, cross_entropy
 
@@ -23,6 +23,10 @@ class _WholeImageClassifier(ImageClassifier):
         self.stack = stack
         self.num_classes = num_classes
         self.track_terms(("loss", "cross_entropy", "accuracy", "gradient_norm"))
+
+    def _check_size(self, images: Any, built_for: tuple[Any, ...]) -> None:
+        # Images of as many pixels would fit the first layer, and mean others to it.
+        check_size(images, built_for)
 
     def build(self, input_shape: Any) -> None:
         shape = (None, *images_of(input_shape)[1:])
@@ -84,8 +88,8 @@ class FCClassifier(_WholeImageClassifier):
 
     Raises:
       RamError: when an argument does not fit its field of `Config`, or images are of a
-        dtype whose range is not known, or have not the channels the model was built
-        for.
+        dtype whose range is not known, or have not the size and channels the model was
+        built for.
     """
 
     def __init__(
@@ -137,8 +141,8 @@ class ConvClassifier(_WholeImageClassifier):
 
     Raises:
       RamError: when an argument does not fit its field of `Config`, images are smaller
-        than the filters, of a dtype whose range is not known, or have not the channels
-        the model was built for.
+        than the filters, of a dtype whose range is not known, or have not the size and
+        channels the model was built for.
     """
 
     KERNEL_SIZE = 10  # Also the least side of an image.

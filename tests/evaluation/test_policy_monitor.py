@@ -84,7 +84,11 @@ def test_location_entropy_of_even_glimpses_is_eight_bits():
 def evaluation(learned, random, share):
     return {
         "policies": {
-            "learned": {"accuracy": learned, "border_share": share},
+            "learned": {
+                "accuracy": learned,
+                "border_share": share,
+                "accuracy_by_glimpse": [0.2, learned],
+            },
             "random": {"accuracy": random, "interval": [random - 0.02, random + 0.02]},
         }
     }
@@ -99,6 +103,14 @@ def test_warnings_name_a_policy_at_the_border_or_no_better_than_random():
     assert "not surely better than random" in line
     (line,) = policy_warnings(evaluation(0.1, 0.7, 0.1))
     assert "(10.00 %) is worse than random glimpses (70.00 %, 95 % interval 68" in line
+
+
+def test_warnings_are_of_the_policy_not_of_noise_nor_of_a_single_glimpse():
+    sampled = evaluation(0.9, 0.7, 0.52) | {"eval_locations": "sample"}
+    assert policy_warnings(sampled) == []
+    one_glimpse = evaluation(0.7, 0.7, 0.0)
+    one_glimpse["policies"]["learned"]["accuracy_by_glimpse"] = [0.7]
+    assert policy_warnings(one_glimpse) == []
 
 
 def monitor(model):

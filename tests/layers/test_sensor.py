@@ -222,3 +222,19 @@ def test_sensor_refuses_locations_that_do_not_share_out():
         RamError, match="^3 locations: expected a multiple of the 2 images$"
     ):
         GlimpseSensor(2)(images.astype("float32"), locations.astype("float32"))
+
+
+@pytest.mark.parametrize("count", [2, 3, 6])
+@pytest.mark.parametrize("method", METHODS)
+def test_sensor_mixes_no_images_where_their_number_is_not_known(method, count):
+    """In a graph of any batch size, as an export has, shapes are known only later."""
+    sensor = GlimpseSensor(2, method=method)
+    looks = tf.function(
+        sensor,
+        input_signature=[
+            tf.TensorSpec([None, 9, 9, 1], tf.float32),
+            tf.TensorSpec([None, 2], tf.float32),
+        ],
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        looks(tf.zeros([4, 9, 9, 1]), tf.zeros([count, 2]))

@@ -87,6 +87,54 @@ def test_averages_of_weights_begin_as_the_weights(make_model):
         np.testing.assert_array_equal(now, then)
 
 
+@pytest.mark.filterwarnings("ignore:images with pixels from nan")
+def test_averages_begin_as_weights_that_were_loaded_after_compile(make_model, tmp_path):
+    model = make_model()
+    model.compile(keras.optimizers.Adam(use_ema=True))
+    loaded = [weight + 1 for weight in model.get_weights()]
+    model.set_weights(loaded)
+    images, labels = data(8)
+    model.fit(np.full_like(images, np.nan), labels, batch_size=8, verbose=0)
+    for now, then in zip(model.get_weights(), loaded, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_averages_of_other_weights_than_are_trained_are_refused(make_model):
+    model = make_model()
+    model.compile(keras.optimizers.Adam(use_ema=True))
+    before = model.get_weights()
+    model.core.trainable = False
+    with pytest.raises(RamError, match="`trainable` was changed after compile"):
+        model.fit(*data(8), verbose=0)
+    for now, then in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    model.compile(keras.optimizers.Adam(use_ema=True))
+    model.fit(*data(8), verbose=0)
+
+
+@pytest.mark.parametrize("use_ema", [False, True])
+def test_saved_model_knows_what_is_not_trained(use_ema, make_model, tmp_path):
+    model = make_model()
+    model.core.trainable = False
+    model.glimpse_network.what.trainable = False
+    model.compile(keras.optimizers.Adam(0.1, use_ema=use_ema))
+    model.fit(*data(8), verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert again.image_shape == (12, 12, 1)
+    assert int(again.steps_done) == 1
+    trained = {weight.path for weight in again.trainable_variables}
+    assert trained == {weight.path for weight in model.trainable_variables}
+    before = [weight.numpy() for weight in again.non_trainable_variables]
+    assert before
+    again.fit(*data(8), verbose=0)
+    for now, then in zip(again.non_trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    again.save(tmp_path / "again.keras")  # What was loaded is saved as before.
+    third = keras.models.load_model(tmp_path / "again.keras")
+    assert {weight.path for weight in third.trainable_variables} == trained
+
+
 @pytest.mark.parametrize("shown", [0, 4])
 def test_parts_of_no_images_are_no_error(shown, make_model):
     model = make_model()
@@ -157,8 +205,9 @@ tf.config.set_logical_device_configuration(
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.models.whole_image import FCClassifier
 numbers = np.random.default_rng(0)
-images = numbers.uniform(0, 1, (17, 12, 12, 1)).astype(np.float32)
-labels = np.arange(17, dtype=np.int32) % 5
+count = int(sys.argv[1])
+images = numbers.uniform(0, 1, (count, 12, 12, 1)).astype(np.float32)
+labels = np.arange(count, dtype=np.int32) % 5
 found = []
 one = tf.distribute.get_strategy()
 two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
@@ -167,11 +216,9 @@ for strategy in (one, two):
     with strategy.scope():
         model = RecurrentAttentionModel(
             5, 4, num_glimpses=3, core="rnn", core_units=8, glimpse_units=8,
-            policy="center",
         )
         model.build((None, 12, 12, 1))
         model.compile(keras.optimizers.SGD(0.5), clip_norm=0.1)
-    # 16 and 1: the second replica has no image of the last batch.
     history = model.fit(images, labels, 16, verbose=0, shuffle=False).history
     measures = model.evaluate(images, labels, 16, return_dict=True, verbose=0)
     weights = [weight.tolist() for weight in model.get_weights()]
@@ -180,8 +227,10 @@ print(json.dumps(found))
 """
 
 
-def test_fit_on_two_devices_takes_an_uneven_last_batch():
-    command = [sys.executable, "-W", "ignore", "-c", UNEVEN]
+# Batches of 16: of the last one the second replica has no image, or one of three.
+@pytest.mark.parametrize("count", [17, 19])
+def test_fit_on_two_devices_takes_an_uneven_last_batch(count):
+    command = [sys.executable, "-W", "ignore", "-c", UNEVEN, str(count)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     one, two = json.loads(done.stdout.splitlines()[-1])
@@ -268,6 +317,33 @@ def test_fit_starts_all_rollouts_of_an_image_where_it_is_told(num_rollouts, make
     places = np.random.default_rng(2).uniform(-1, 1, (4, 2)).astype(np.float32)
     model.train_step(({"images": images, "initial_locations": places}, labels))
     np.testing.assert_array_equal(seen[0], np.repeat(places, num_rollouts, axis=0))
+
+
+def test_dict_of_inputs_goes_with_every_method(make_model):
+    model = make_model()
+    model.compile()
+    images, labels = data(8)
+    inputs = {
+        "images": images,
+        "initial_locations": np.full([8, 2], 0.5, "float32"),
+        "exploration": np.zeros([8, model.num_glimpses - 1, 2], "float32"),
+    }
+    model.fit(inputs, labels, validation_split=0.5, verbose=0)
+    model.evaluate(inputs, labels, verbose=0)
+    found = model.predict(inputs, verbose=0)
+    del inputs["exploration"]  # Predictions are made at the means.
+    np.testing.assert_array_equal(found, model.predict(inputs, verbose=0))
+
+
+@pytest.mark.parametrize("names", [("image",), ("images", "locations")])
+def test_dict_of_other_inputs_is_refused_in_one_line(names, make_model):
+    model = make_model()
+    model.compile()
+    images, labels = data(4)
+    inputs = dict.fromkeys(names, images)
+    for ask in (model, model.predict, lambda x: model.fit(x, labels)):
+        with pytest.raises(RamError, match=f"inputs named '{names[0]}'.*: expected '"):
+            ask(inputs)
 
 
 def test_saved_model_compiles_as_it_was(make_model, tmp_path):
@@ -541,6 +617,15 @@ def test_images_of_another_size_are_warned_of(recwarn):
     recwarn.clear()
     model(np.zeros([2, 28, 28, 1], "float32"))
     assert not [w for w in recwarn if "built for" in str(w.message)]
+
+
+@pytest.mark.parametrize("kind", ["fc", "conv"])
+def test_whole_image_classifier_refuses_images_of_another_size(kind):
+    """Turned images have as many pixels, which would fit its first layer."""
+    model = {"fc": FCClassifier, "conv": ConvClassifier}[kind](NUM_CLASSES, 8)
+    model.build((None, 12, 20, 1))
+    with pytest.raises(RamError, match="^images of 20x12: expected 12x20, as the mod"):
+        model(np.zeros([2, 20, 12, 1], "float32"))
 
 
 @pytest.mark.parametrize("ask", ["fit", "evaluate"])

@@ -177,6 +177,18 @@ def test_rollout_refuses_a_policy_that_there_is_not(make_model):
         make_model().rollout(random_images(), policy="centre")
 
 
+@pytest.mark.parametrize("num_parts", [1, 2])
+def test_rollout_refuses_draws_of_another_shape(num_parts, make_model):
+    model = make_model(num_glimpses=3)
+    model.num_parts = num_parts
+    images = np.zeros([4, 12, 12, 1], "float32")
+    with pytest.raises(RamError, match="^6 locations: expected a multiple of the 4 im"):
+        model.rollout(images, tf.zeros([6, 2]))
+    for shape in ([1, 2, 2], [4, 5, 2], [4, 2]):
+        with pytest.raises(RamError, match=r"^exploration of shape .*: expected \(4"):
+            model.rollout(images, tf.zeros([4, 2]), tf.zeros(shape))
+
+
 def test_rollout_of_random_policy_looks_where_it_is_told(make_model):
     model = make_model(policy="random")
     places = random_places(4, NUM_GLIMPSES - 1, 2)
@@ -303,11 +315,15 @@ def test_call_gives_probabilities_from_the_centre_at_the_means(make_model):
 def test_predictions_take_no_noise(make_model):
     model = make_model()
     model.compile()
-    inputs = {"images": random_images(), "exploration": random_noise()}
-    with pytest.raises(TypeError, match="exploration"):
-        model(inputs)
-    with pytest.raises(TypeError, match="exploration"):
-        model.test_step((inputs, np.zeros(4, "int32")))
+    images = random_images()
+    inputs = {"images": images, "exploration": random_noise()}
+    np.testing.assert_array_equal(model(inputs), model(images))
+    labels = np.zeros(4, "int32")
+    found = {
+        name: float(value) for name, value in model.test_step((inputs, labels)).items()
+    }
+    model.reset_metrics()
+    assert found == pytest.approx(model.test_step((images, labels)))
 
 
 def test_call_reads_uint8_as_fractions_of_255(make_model):

@@ -228,6 +228,8 @@ def test_path_is_one_rollout_from_the_given_place(signatures, experiment, digits
         signature(
             images=tf.zeros([1, 9, 9, 1], tf.uint8), initial_locations=tf.zeros([1, 2])
         )
+    with pytest.raises(tf.errors.InvalidArgumentError):  # It would mix two images.
+        signature(images=tf.constant(images), initial_locations=tf.zeros([8, 2]))
 
 
 @pytest.mark.parametrize("shape", [(2, 33, 28, 1), (2, 28, 14, 1), (2, 28, 28, 3)])

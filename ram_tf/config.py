@@ -463,6 +463,16 @@ class Config:
             initial_weights=short_name(self.initial_weights),
         )
 
+    def for_sharing(self) -> "Config":
+        """Returns it for others: without places, and of a folder its name alone."""
+        config = self.without_places()
+        if not config.dataset.startswith(FOLDER_PREFIX):
+            return config
+        name = pathlib.Path(config.dataset.removeprefix(FOLDER_PREFIX)).resolve().name
+        return dataclasses.replace(  # "." has none, nor has "/".
+            config, dataset=f"{FOLDER_PREFIX}{name or 'images'}"
+        )
+
     @property
     def first_glimpse(self) -> str:
         """Where the first glimpse is: center, of a center policy too, or random."""

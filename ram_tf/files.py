@@ -34,15 +34,29 @@ def read_arrays(
     Raises:
       RamError: when the file is missing, damaged, or lacks one of `names`.
     """
+    with _archive(path, expected) as archive:
+        return {
+            name: archive[name] for name in (archive.files if names is None else names)
+        }
+
+
+def array_names(path: pathlib.Path, expected: str) -> list[str]:
+    """Returns the names of the arrays of an archive, which are not read.
+
+    Arguments and errors as of `read_arrays`.
+    """
+    with _archive(path, expected) as archive:
+        return list(archive.files)
+
+
+@contextlib.contextmanager
+def _archive(path: pathlib.Path, expected: str) -> Iterator[Any]:
     import numpy as np  # Every command imports this module; --help needs no NumPy.
 
     try:
         # Opened here: np.load leaves a file that it cannot read open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {
-                name: archive[name]
-                for name in (archive.files if names is None else names)
-            }
+            yield archive
     except FileNotFoundError:
         raise RamError(f"{path}: expected {expected}, found no such file") from None
     except Exception as error:  # Damage can take zip and header readers anywhere.

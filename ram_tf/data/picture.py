@@ -44,6 +44,8 @@ SUFFIXES = (
 )
 # Pillow calls what is larger a decompression bomb.
 MAX_PIXELS = 89_478_485
+# Of a JPEG, each of which takes as long as a picture. Progressive ones have some ten.
+MAX_SCANS = 100
 
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM")
 _ORIENTATION = 0x0112  # The EXIF tag.
@@ -60,6 +62,10 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II", b"MM")  # How it begins, in either order of bytes.
 _PNG_CHECKED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")  # What pixels rest on.
 _TIFF_BITS, _TIFF_PHOTOMETRIC = 258, 262
+_JPEG = b"\xff\xd8"
+# Within what is encoded, FF stands before 00 or a restart alone.
+_JPEG_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
+_STRIP = 2**20  # Pixels converted at once, by way of some 30 bytes each.
 
 Color = tuple[int, int, int]
 
@@ -93,6 +99,8 @@ def decode(content: bytes, background: Color = (255, 255, 255)) -> np.ndarray:
     try:
         if content.startswith(_PNG):
             _check_png(content)
+        if content.startswith(_JPEG):
+            _check_jpeg(content)
         silence = _NO_STDERR if content[:2] in _TIFF else contextlib.nullcontext()
         with (
             _QUIET,
@@ -182,13 +190,27 @@ def over(images: np.ndarray, background: Color) -> np.ndarray:
 
     Gray stays gray if the background is.
     """
-    colors, alpha = images[..., :-1].astype(np.uint32), images[..., -1:]
     behind = np.array(background, np.uint32)
-    if colors.shape[-1] == 1 and len(set(background)) == 1:
+    if images.shape[-1] == 2 and len(set(background)) == 1:
         behind = behind[:1]
-    opacity = alpha.astype(np.uint32)
-    mixed = colors * opacity + behind * (255 - opacity)
-    return ((mixed + 127) // 255).astype(np.uint8)
+
+    def mix(pixels: np.ndarray) -> np.ndarray:
+        colors, opacity = np.split(pixels.astype(np.uint32), [-1], -1)
+        mixed = colors * opacity + behind * (255 - opacity)
+        return ((mixed + 127) // 255).astype(np.uint8)
+
+    return _in_strips(mix, images, len(behind))
+
+
+def _in_strips(
+    convert: Callable[[np.ndarray], np.ndarray], images: np.ndarray, channels: int
+) -> np.ndarray:
+    """Converts [..., C] to uint8 [..., channels], a part of the pixels at a time."""
+    pixels = images.reshape(-1, images.shape[-1])
+    converted = np.empty([len(pixels), channels], np.uint8)
+    for at in range(0, len(pixels), _STRIP):
+        converted[at : at + _STRIP] = convert(pixels[at : at + _STRIP])
+    return converted.reshape(*images.shape[:-1], channels)
 
 
 def over_if_transparent(image: np.ndarray, background: Color) -> np.ndarray:
@@ -212,6 +234,18 @@ def _check_png(content: bytes) -> None:
         if kind == b"IEND":
             return
         at = end + 4
+
+
+def _check_jpeg(content: bytes) -> None:
+    """Raises ValueError for more scans than a picture has use for."""
+    at, scans = len(_JPEG), 0
+    while (marker := _JPEG_MARKER.search(content, at)) and marker[1] != b"\xd9":
+        at = marker.end()
+        scans += marker[1] == b"\xda"
+        if scans > MAX_SCANS:
+            raise ValueError(f"a JPEG of more than {MAX_SCANS} scans")
+        if marker[1] not in (b"\x01", b"\xd8"):  # The others state their length.
+            at += int.from_bytes(content[at : at + 2], "big")
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -266,15 +300,20 @@ _WIDE = ("PNG", "PPM")  # Whose mode I is 16 bits.
 
 def _wide(image: Image.Image, transparent: Any, background: Color) -> np.ndarray:
     """Scales gray of 12 or 16 bits to 8, rounded."""
-    values = np.asarray(image).astype(np.int64)[..., None]
+    values = np.asarray(image)[..., None]
     highest, inverted = 65535, False
     tags = getattr(image, "tag_v2", None)
     if tags is not None:
         bits = tags.get(_TIFF_BITS, (16,))[0]
         highest = 2**bits - 1
         inverted = tags.get(_TIFF_PHOTOMETRIC) == 0
-    gray = (np.clip(values, 0, highest) * 255 + highest // 2) // highest
-    gray = (255 - gray if inverted else gray).astype(np.uint8)
+
+    def scale(strip: np.ndarray) -> np.ndarray:
+        wide = np.clip(strip.astype(np.int64), 0, highest)
+        scaled = (wide * 255 + highest // 2) // highest
+        return (255 - scaled if inverted else scaled).astype(np.uint8)
+
+    gray = _in_strips(scale, values, 1)
     if isinstance(transparent, int):
         return _keyed(gray, values == transparent, background)
     return gray

@@ -27,7 +27,8 @@ class PictureFile:
       path: the file.
       digest: SHA-256 of its content; of its name when it cannot be read.
       stored_shape: (h, w, C) of the picture in the file; None for a broken one.
-      pixels: uint8 [h, w, C], resized when that was asked for; None for a broken one.
+      pixels: uint8 [h, w, C], resized when that was asked for; None for a broken one,
+        and for one that is not of the first one's size where they are not resized.
       error: what is wrong with it, without its path.
     """
 
@@ -80,7 +81,15 @@ def read_files(
     pool = concurrent.futures.ThreadPoolExecutor(num_threads, "pictures")
     files: list[PictureFile] = []
     try:
+        size: tuple[int, ...] = ()
         for chunk in pool.map(read_chunk, chunks):
+            for file in chunk:
+                if file.pixels is not None and resize is None:
+                    size = size or file.pixels.shape[:2]
+                    if file.pixels.shape[:2] != size:
+                        # Photographs of several sizes would fill the memory before
+                        # they are refused.
+                        file.pixels = None
             files += chunk
             on_read(len(files), len(paths))
         return files

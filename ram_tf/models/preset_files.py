@@ -22,6 +22,11 @@ PRESETS_DIR = pathlib.Path(__file__).parents[1] / "presets"
 HUB_PREFIX = "hf://"
 PRESET = "preset:"  # Before the name of a preset, in --model.
 
+# Settings that are a side of an array of the weights, or a part of one.
+_WIDTHS = (
+    *("num_classes", "patch_size", "num_scales", "glimpse_units", "glimpse_modules"),
+    *("core_units", "location_hidden_units", "location_maps"),
+)
 _KINDS = {
     "experiment": str,
     "config_digest": str,
@@ -161,6 +166,31 @@ def read_settings(
     return settings, (height, width, channels)
 
 
+def check_widths(folder: pathlib.Path, settings: dict[str, Any]) -> None:
+    """Refuses settings of a wider model than the weights are of, before it is built.
+
+    Initial weights of any width that a file states could fill the machine.
+
+    Args:
+      folder: of the preset.
+      settings: as `read_settings` gives them.
+
+    Raises:
+      RamError: when one is larger than every side of every array, or the file of
+        weights is missing or damaged.
+    """
+    path = folder / WEIGHTS
+    widest = max((max(shape, default=1) for shape in _array_shapes(path)), default=1)
+    for name in _WIDTHS:
+        ignored = name == "core_units" and settings.get("core") == "none"
+        width = 0 if ignored else settings.get(name, 0)
+        if isinstance(width, int) and width > widest:
+            raise RamError(
+                f"{folder / CONFIG}: expected {name} of at most {widest}, as the "
+                f"weights of the model are, found {width}"
+            )
+
+
 def read_weights(
     model: "keras.Model", folder: pathlib.Path, fresh: tuple[Any, ...] = ()
 ) -> None:
@@ -175,13 +205,11 @@ def read_weights(
       RamError: when the file is missing, damaged, or of another architecture.
     """
     path = folder / WEIGHTS
+    stored = len(_array_shapes(path))
     try:
         model.load_weights(path, objects_to_skip=list(fresh) or None)
-        stored = _count_arrays(path)
     except Exception as error:  # noqa: BLE001 - Keras and HDF5 raise all kinds.
-        raise RamError(
-            f"{path}: expected the weights of the model, found: {one_line(error)}"
-        ) from None
+        raise _no_weights(path, error) from None
     if stored != len(model.weights):  # Keras leaves out what the model lacks.
         raise RamError(
             f"{path}: expected the weights of the model, {len(model.weights)} arrays, "
@@ -189,14 +217,25 @@ def read_weights(
         )
 
 
-def _count_arrays(path: pathlib.Path) -> int:
+def _array_shapes(path: pathlib.Path) -> list[tuple[int, ...]]:
     import h5py  # Keras has it; a name of a preset is known without.
 
-    names: list[str] = []
-    with h5py.File(path) as file:
-        file.visititems(
-            lambda name, found: (
-                names.append(name) if isinstance(found, h5py.Dataset) else None
+    shapes: list[tuple[int, ...]] = []
+    try:
+        with h5py.File(path) as file:
+            file.visititems(
+                lambda _, found: (
+                    shapes.append(found.shape)
+                    if isinstance(found, h5py.Dataset)
+                    else None
+                )
             )
-        )
-    return len(names)
+    except Exception as error:  # noqa: BLE001 - HDF5 raises all kinds.
+        raise _no_weights(path, error) from None
+    return shapes
+
+
+def _no_weights(path: pathlib.Path, error: Exception) -> RamError:
+    return RamError(
+        f"{path}: expected the weights of the model, found: {one_line(error)}"
+    )

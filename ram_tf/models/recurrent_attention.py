@@ -29,6 +29,7 @@ from ram_tf.models.image_classifier import ImageClassifier, class_count
 from ram_tf.models.losses import Losses, correct, glimpse_rewards, hybrid_loss
 from ram_tf.models.preset_files import (
     ShippedPresets,
+    check_widths,
     find_preset,
     read_settings,
     read_weights,
@@ -130,6 +131,7 @@ class RecurrentAttentionModel(ImageClassifier):
         saved, image_shape = read_settings(
             folder, keras.saving.get_registered_name(RecurrentAttentionModel)
         )
+        check_widths(folder, saved)
         try:
             model = cls(**{**saved, **settings})
         except (TypeError, ValueError) as error:

@@ -23,6 +23,7 @@ from ram_tf.models.image_classifier import ImageClassifier
 from ram_tf.models.recurrent_attention import RecurrentAttentionModel
 from ram_tf.runs.setup import Experiment
 from ram_tf.serving.measures import learned_polarity
+from ram_tf.serving.preset_run import split_digests
 
 _DIGITS = ("mnist", "mnist_sample")
 # Of a policy's measures in results.json; its confusion matrix is long.
@@ -48,15 +49,14 @@ def stated(experiment: Experiment, results: dict[str, Any]) -> dict[str, Any]:
     measures = evaluation["policies"][evaluation["policy"]]
     confusion = np.array(measures["confusion_matrix"])
     digest, splits = config.digest(), experiment.source.split_description
-    if config.dataset.startswith(FOLDER_PREFIX):  # Whose machine it was is private.
-        place = pathlib.Path(config.dataset.removeprefix(FOLDER_PREFIX))
-        name = place.resolve().name or "images"  # "." has none, nor has "/".
+    given, config = config, config.for_sharing()
+    if given.dataset.startswith(FOLDER_PREFIX):  # Whose machine it was is private.
+        place = pathlib.Path(given.dataset.removeprefix(FOLDER_PREFIX))
+        name = config.dataset.removeprefix(FOLDER_PREFIX)
+        path = re.compile(rf"(?<!\S){re.escape(str(place))}(?=[/,: ]|$)")
         splits = {
-            split: re.sub(rf"(?<!\S){re.escape(str(place))}(?=[/,: ]|$)", name, text)
-            for split, text in splits.items()
+            split: path.sub(lambda _: name, text) for split, text in splits.items()
         }
-        config = dataclasses.replace(config, dataset=f"{FOLDER_PREFIX}{name}")
-    config = config.without_places()
     return {
         "experiment": config.experiment,
         "seed": config.seed,
@@ -82,6 +82,7 @@ def stated(experiment: Experiment, results: dict[str, Any]) -> dict[str, Any]:
                 for label, row in enumerate(confusion)
             ],
             "splits": splits,
+            **({"digests": digests} if (digests := split_digests(experiment)) else {}),
             "train_steps": results["train_steps"],
             "wall_seconds": results["wall_seconds"],
             "versions": results.get("versions", {}),

@@ -12,7 +12,7 @@ import numpy as np
 from ram_tf.data import image_ops, picture
 from ram_tf.data.picture_files import read_content
 from ram_tf.errors import RamError, one_line
-from ram_tf.files import read_arrays
+from ram_tf.files import array_names, read_arrays
 from ram_tf.runtime.cpu_affinity import usable_cores
 
 _CHUNK = 64  # Files that are read ahead of their predictions.
@@ -41,9 +41,9 @@ def find_images(
 ) -> tuple[list[str], int]:
     """Returns the files that a word of a command line names, sorted.
 
-    A folder stands for the picture files in it and in its folders, without hidden ones;
-    a pattern with *, ** or ? for the files that match, as a shell's. Links to folders
-    are followed; each folder is taken once.
+    A folder stands for the picture files in it and in its folders, without hidden ones.
+    Links to folders are followed; each folder is taken once. A pattern with *, ** or ?
+    stands for the files that match, as a shell's: ** follows no links.
 
     Args:
       word: a file, a folder or a pattern.
@@ -69,8 +69,12 @@ def find_images(
             seen.add((status.st_dev, status.st_ino))
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
-                if name.lower().endswith(picture.SUFFIXES) and name[0] != ".":
-                    found.append(os.path.join(folder, name))
+                path = os.path.join(folder, name)
+                # A pipe would be waited for; a broken link is told when it is read.
+                is_file = os.path.isfile(path) or not os.path.exists(path)
+                is_picture = name.lower().endswith(picture.SUFFIXES) and name[0] != "."
+                if is_picture and is_file:
+                    found.append(path)
                 else:
                     others += 1
         for error in faults:
@@ -89,12 +93,27 @@ def find_images(
         return found, others
     if _PATTERN.isdisjoint(word) or os.path.lexists(word):
         return [word], 0
-    matches = sorted(filter(os.path.isfile, glob.iglob(word, recursive=True)))
+    matches = sorted(set(filter(os.path.isfile, _matches(word))))
     if not matches:
         raise RamError(
             f"{word}: expected files whose names match this pattern, found none"
         )
     return matches, 0
+
+
+def _matches(pattern: str) -> Iterator[str]:
+    """Yields what a pattern matches. Python's own ** follows links, without an end."""
+    parts = pattern.split("/")
+    if "**" not in parts:
+        yield from glob.iglob(pattern)
+        return
+    at = parts.index("**")
+    above, below = "/".join([*parts[:at], ""]), parts[at + 1 :] or ["*"]
+    for top in glob.iglob(above) if at else [""]:
+        for folder, folders, _ in os.walk(top or "."):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            here = folder.removeprefix("./").removeprefix(".") if not top else folder
+            yield from _matches(os.path.join(glob.escape(here), *below))
 
 
 def read_ahead(
@@ -113,7 +132,7 @@ def read_ahead(
         except RamError as error:
             return error
 
-    # A large photograph takes hundreds of megabytes: no more of them than cores.
+    # A large picture takes a gigabyte and more: no more of them than cores.
     threads = len(usable_cores())
     with concurrent.futures.ThreadPoolExecutor(threads, "images") as pool:
         for at in range(0, len(paths), _CHUNK):
@@ -221,10 +240,13 @@ def with_channels(images: np.ndarray, channels: int) -> np.ndarray:
 
 
 def _read_npz(path: str) -> tuple[np.ndarray, np.ndarray | None]:
-    arrays = read_arrays(pathlib.Path(path), "an .npz with `images`")
-    if "images" not in arrays:
-        found = ", ".join(arrays) or "nothing"
-        raise RamError(f"{path}: expected an .npz with `images`, found {found}")
+    expected = "an .npz with `images`"
+    names = array_names(pathlib.Path(path), expected)
+    if "images" not in names:
+        found = ", ".join(names) or "nothing"
+        raise RamError(f"{path}: expected {expected}, found {found}")
+    wanted = [name for name in ("images", "labels") if name in names]  # No others.
+    arrays = read_arrays(pathlib.Path(path), expected, wanted)
     return arrays["images"], arrays.get("labels")
 
 

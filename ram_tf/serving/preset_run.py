@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+from ram_tf.config import FOLDER_PREFIX
+from ram_tf.data.sources.base import SPLITS
 from ram_tf.errors import RamError
 from ram_tf.models.presets import load_preset
 from ram_tf.runs.directory import other_classes
@@ -21,8 +23,8 @@ def load_preset_run(name: str, data_dir: str = "") -> tuple[Experiment, dict[str
       metadata, as of `load_preset`.
 
     Raises:
-      RamError: when there is no such preset, or its data are missing or of other
-        classes or shape: a folder of images is found by its name alone.
+      RamError: when there is no such preset, or its data are missing or others. A
+        folder of images is found by its name alone, and then compared.
     """
     preset = load_preset(name)
     config = dataclasses.replace(preset.config, data_dir=data_dir)
@@ -35,4 +37,35 @@ def load_preset_run(name: str, data_dir: str = "") -> tuple[Experiment, dict[str
             f"preset {name!r}: expected images of shape {preset.image_shape}, found "
             f"{experiment.image_shape}"
         )
+    if config.dataset.startswith(FOLDER_PREFIX):
+        _require_same_images(name, experiment, preset.metadata.get("results", {}))
     return dataclasses.replace(experiment, model=preset.model), preset.metadata
+
+
+def split_digests(experiment: Experiment) -> dict[str, str]:
+    """Returns a digest of the images and labels of each split of a folder of images.
+
+    Of other data, which a version identifies, nothing.
+    """
+    if not experiment.config.dataset.startswith(FOLDER_PREFIX):
+        return {}
+    records = {split: experiment.source.record(split) for split in SPLITS}
+    return {
+        split: found["digest"] for split, found in records.items() if "digest" in found
+    }
+
+
+def _require_same_images(
+    name: str, experiment: Experiment, results: dict[str, Any]
+) -> None:
+    found = split_digests(experiment)
+    # A preset of an earlier version says how many there are of each split.
+    expected = results.get("digests")
+    if expected is None:
+        found, expected = experiment.source.split_description, results.get("splits", {})
+    others = [split for split in expected if found.get(split) != expected[split]]
+    if others:
+        raise RamError(
+            f"preset {name!r}: expected {experiment.config.dataset} to hold the images "
+            f"that it was trained on, found others in {', '.join(others)}"
+        )

@@ -114,7 +114,7 @@ def export(
         "test_accuracy": found["test"]["accuracy"],
         **found,
         # Where it was made belongs to the machine, not to the model.
-        "config": config.without_places().to_dict(),
+        "config": config.for_sharing().to_dict(),
     }
     test = experiment.source.split("test")
     images, _ = first_images(test, experiment.task, _VERIFIED)

@@ -11,7 +11,7 @@ from tensorboard.plugins.hparams import api as hparams
 from ram_tf.config import Config
 from ram_tf.errors import RamError, one_line
 from ram_tf.evaluation.policy_monitor import PolicyMonitor
-from ram_tf.files import write_atomic
+from ram_tf.files import shown, write_atomic
 from ram_tf.runs.curves import curve_text
 from ram_tf.runtime.progress import progress_bar
 from ram_tf.training.event_files import cut_after, event_files
@@ -172,7 +172,11 @@ def _hyper_parameters(config: Config) -> dict[str, Any]:
     """Returns what runs are compared by: the Config without the run's own folder."""
     values = config.to_dict()
     del values["run_dir"], values["data_dir"]
-    return values
+    # TensorBoard takes text alone, and a folder may have any name.
+    return {
+        name: shown(value) if isinstance(value, str) else value
+        for name, value in values.items()
+    }
 
 
 def _policy_tag(name: str) -> str:

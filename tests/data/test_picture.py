@@ -1,5 +1,6 @@
 """A zoo of picture files: our pixels are those of a viewer, which Pillow stands for."""
 
+import io
 import struct
 import zlib
 
@@ -23,6 +24,7 @@ from PIL import Image
 
 from ram_tf.config import Config
 from ram_tf.data import picture
+from ram_tf.data.picture import decode
 from ram_tf.data.picture_files import read_files
 from ram_tf.data.sources.open import open_source
 from ram_tf.errors import RamError
@@ -159,3 +161,41 @@ def test_decode_alone_says_nothing(capfd, recwarn):
     with pytest.raises(RamError, match="expected an image"):
         picture.decode(torn[: len(torn) // 2])
     assert capfd.readouterr() == ("", "") and not recwarn.list
+
+
+def scans(count):
+    """A progressive JPEG with its last scan so many times."""
+    file = io.BytesIO()
+    Image.new("L", (64, 64), 100).save(file, "JPEG", progressive=True)
+    content = file.getvalue()
+    last = content.rindex(b"\xff\xda")
+    body, end = content[last:-2], content[-2:]
+    assert end == b"\xff\xd9"
+    return content[:last] + body * count + end
+
+
+def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded():
+    assert decode(scans(1)).shape == decode(scans(50)).shape == (64, 64, 1)
+    with pytest.raises(RamError, match="found: a JPEG of more than 100 scans$"):
+        decode(scans(101))
+
+
+def test_what_stands_behind_a_jpeg_counts_as_no_scan():
+    """A moving photograph has its film there."""
+    assert decode(scans(1) + 200 * b"\xff\xda").shape == (64, 64, 1)
+
+
+@pytest.mark.parametrize("background", [(255, 255, 255), (200, 10, 0)])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16"])
+def test_pixels_are_the_same_however_many_are_converted_at_once(
+    mode, background, monkeypatch
+):
+    numbers = np.random.default_rng(0)
+    shape = {"RGBA": (9, 7, 4), "LA": (9, 7, 2), "I;16": (9, 7)}[mode]
+    kind = np.uint16 if mode == "I;16" else np.uint8
+    file = io.BytesIO()
+    pixels = numbers.integers(0, np.iinfo(kind).max, shape, kind)
+    Image.fromarray(pixels).save(file, "PNG")
+    expected = decode(file.getvalue(), background)
+    monkeypatch.setattr(picture, "_STRIP", 10)
+    np.testing.assert_array_equal(decode(file.getvalue(), background), expected)

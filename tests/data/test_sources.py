@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.data_files import REAL_DATA, needs_real_data, write_images
+from PIL import Image
 
+from ram_tf.data.picture_files import read_files
 from ram_tf.data.sources import folder
 from ram_tf.data.sources import mnist_sample as sample
 from ram_tf.data.sources.base import validation_count
@@ -410,6 +412,35 @@ def test_links_that_lead_nowhere_or_back_and_pipes_are_passed_over(tmp_path):
     said = summary(tmp_path)
     assert "broken links or no files at all 3" in said
     assert "links that lead back up 1" in said
+
+
+def test_links_that_double_at_every_level_come_to_an_end(tmp_path):
+    root = tmp_path / "pets"
+    put(root, {"cat": 5, "dog": 5})
+    levels = tmp_path / "levels"
+    for level in range(30):
+        (levels / str(level)).mkdir(parents=True)
+    for level in range(29):
+        for name in ("a", "b"):
+            (levels / str(level) / name).symlink_to(levels / str(level + 1))
+    shutil.copy(next((root / "cat").iterdir()), levels / "29" / "x.png")
+    (root / "dog" / "deep").symlink_to(levels / "0")
+    (root / "cat" / "deep").symlink_to(levels / "0")
+    assert "folders linked twice" in summary(root)
+
+
+def test_images_of_several_sizes_are_not_kept_until_they_are_refused(tmp_path):
+    """Photographs without --image_size would fill the memory before."""
+    put(tmp_path, {"cat": 5, "dog": 5})
+    odd = sorted(tmp_path.rglob("*.png"))[0]  # It is read first.
+    Image.new("L", (50, 40)).save(odd)
+    paths = sorted(map(str, tmp_path.rglob("*.png")))
+    files = read_files(paths, (255, 255, 255))
+    assert [file.pixels is None for file in files] == [False] + 9 * [True]
+    for split in ("train", "validation", "test"):
+        with pytest.raises(RamError, match=f"{odd}: an image of 40x50 .*--image_size"):
+            open_source(f"folder:{tmp_path}").split(split)
+    assert len(open_source(f"folder:{tmp_path}", image_size=8).split("train").labels)
 
 
 def test_deeper_folders_of_a_class_belong_to_it_and_are_said(tmp_path):

@@ -1,5 +1,6 @@
 """A preset made from a run."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -8,6 +9,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ram_tf import train
 from ram_tf.config import Config
@@ -366,6 +368,8 @@ def test_a_preset_keeps_the_name_of_its_folder_of_images_alone(tiny_run, monkeyp
     monkeypatch.setattr(run.source, "split_description", {})
     found = stated(run, results)["results"]["accuracy_by_class"]
     assert [label for label, value in enumerate(found) if value is None] == [3]
+    odd = r"all of a\d/train"  # No group of a regular expression.
+    assert stated_of(r"/photos/a\d", r"all of /photos/a\d/train")[1] == odd
     here = pathlib.Path().resolve().name
     assert stated_of(".", "all of a.b/train") == (f"folder:{here}", "all of a.b/train")
     assert stated_of("/", "images 1 to 9")[0] == "folder:images"
@@ -400,6 +404,67 @@ def test_a_preset_whose_data_are_of_another_shape_is_refused(monkeypatch):
     monkeypatch.setattr(preset_run, "assemble", of_another_shape)
     with pytest.raises(RamError, match=r"shape \(28, 28, 1\), found \(14, 14, 1\)"):
         load_preset_run("demo")
+
+
+@pytest.fixture(scope="module")
+def pets(tmp_path_factory):
+    """A folder `pets`, a run on it by its relative name, and a preset of the run."""
+    root = tmp_path_factory.mktemp("own")
+    numbers = np.random.default_rng(0)
+    for label, low in (("dark", 0), ("light", 128)):
+        (root / "pets" / label).mkdir(parents=True)
+        for index in range(30):
+            pixels = numbers.integers(low, low + 128, [12, 12], np.uint8)
+            Image.fromarray(pixels).save(root / "pets" / label / f"{index}.png")
+    with contextlib.chdir(root):
+        flags = ["--dataset=folder:pets", "--patch_size=4", "--num_glimpses=2"]
+        flags += ["--glimpse_units=8", "--core=rnn", "--core_units=8"]
+        flags += ["--train_steps=20", "--batch_size=8", "--eval_rollouts=1"]
+        assert train.main([*flags, "--run_dir=run"]) == 0
+        save_preset(pathlib.Path("run"), pathlib.Path("preset"))
+    return root
+
+
+@pytest.mark.parametrize("age", ["new", "earlier"])
+@pytest.mark.parametrize("change", ["none", "swapped", "fewer"])
+def test_a_preset_of_own_images_is_measured_on_these_alone(
+    change, age, pets, tmp_path, monkeypatch
+):
+    shutil.copytree(pets, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "preset" / METADATA
+    metadata = read_json(path)
+    assert set(metadata["results"]["digests"]) == {"train", "validation", "test"}
+    if age == "earlier":
+        del metadata["results"]["digests"]
+        path.write_text(json.dumps(metadata))
+    if change == "swapped":
+        (tmp_path / "pets/dark").rename(tmp_path / "pets/x")
+        (tmp_path / "pets/light").rename(tmp_path / "pets/dark")
+        (tmp_path / "pets/x").rename(tmp_path / "pets/light")
+    if change == "fewer":
+        (tmp_path / "pets/dark/0.png").unlink()
+    # Of an earlier preset the numbers of images are known alone.
+    if change == "none" or (change, age) == ("swapped", "earlier"):
+        load_preset_run("preset")
+        return
+    with pytest.raises(RamError, match="expected folder:pets to hold the images that"):
+        load_preset_run("preset")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("core_units", 10**6), ("location_hidden_units", 10**7), ("patch_size", 10**6)],
+)
+def test_a_preset_wider_than_its_weights_is_refused_before_it_is_built(
+    name, value, saved, tmp_path
+):
+    folder = pathlib.Path(shutil.copytree(saved, tmp_path / "wide"))
+    config = read_json(folder / CONFIG)
+    config["config"][name] = value
+    (folder / CONFIG).write_text(json.dumps(config))
+    with pytest.raises(RamError, match=f"{CONFIG}: expected {name} of at most"):
+        load_preset(folder)
 
 
 def test_the_command_of_a_card_trains_the_same_config(tmp_path):

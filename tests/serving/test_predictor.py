@@ -24,7 +24,7 @@ from ram_tf.models.preset_files import find_preset
 from ram_tf.serving import image_files
 from ram_tf.serving import predictor as predictor_module
 from ram_tf.serving.classify import classify_files
-from ram_tf.serving.image_files import find_images, with_channels
+from ram_tf.serving.image_files import find_images, read_images, with_channels
 from ram_tf.serving.model_folder import check_model
 from ram_tf.serving.predictions import Prediction, line
 from ram_tf.serving.predictor import load_predictor
@@ -277,6 +277,43 @@ def test_linked_folders_are_taken_once(pictures, tmp_path):
     found, _ = find_images(str(pictures))
     assert str(pictures / "z" / "linked.png") in found
     assert len(found) == 6
+
+
+def test_patterns_follow_no_links_below_and_end(pictures, monkeypatch):
+    paths = [str(pictures / f"{index}.png") for index in range(4)]
+    paths.append(str(pictures / "more/4.png"))
+    shutil.copy(paths[0], pictures / ".hidden.png")
+    for name in ("l1", "l2", "more/l3"):
+        (pictures / name).symlink_to(pictures)
+    for pattern in ("**/*.png", "**/**/*.png", "[!.]*/../**/*.png"):
+        found, _ = find_images(f"{pictures}/{pattern}")
+        assert sorted(set(map(os.path.realpath, found))) == paths, pattern
+    assert find_images(f"{pictures}/**/*.png") == (paths, 0)
+    assert find_images(f"{pictures}/m*/**/[4].png") == ([paths[4]], 0)
+    assert set(paths) <= set(find_images(f"{pictures}/**")[0])
+    monkeypatch.chdir(pictures)
+    assert find_images("**/4.png") == (["more/4.png"], 0)
+    assert find_images("./**/4.png") == (["./more/4.png"], 0)
+
+
+def test_pipes_in_a_folder_are_left_out(pictures):
+    os.mkfifo(pictures / "pipe.png")
+    found, others = find_images(str(pictures))
+    assert len(found) == 5 and others == 2
+
+
+def test_no_other_array_of_an_npz_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "a.npz"
+    np.savez(path, images=np.zeros([2, 4, 4, 1], np.uint8), other=np.zeros(9))
+    read = []
+    get = np.lib.npyio.NpzFile.__getitem__
+    monkeypatch.setattr(
+        np.lib.npyio.NpzFile,
+        "__getitem__",
+        lambda file, name: read.append(name) or get(file, name),
+    )
+    assert len(read_images(str(path), (4, 4, 1), False, 2).images) == 2
+    assert read == ["images"]
 
 
 def test_a_folder_that_cannot_be_read_is_told_and_the_others_are_taken(

@@ -161,6 +161,12 @@ def test_metrics_page_explains_every_tag(whole):
             assert f"`{tag}`" in text, tag
 
 
+def test_hyper_parameters_are_text_whatever_a_folder_is_called():
+    found = callbacks._hyper_parameters(Config(dataset="folder:pets\udce9"))
+    assert found["dataset"] == "folder:pets\\xe9"
+    assert found["learning_rate"] == Config().learning_rate
+
+
 def test_run_has_its_config_as_hyper_parameters(whole):
     folder, config = whole
     (value,) = events_of(folder)["_hparams_/session_start_info", 0]

@@ -263,10 +263,11 @@ class FolderSource(Source):
         height, width, _ = self.image_shape
         if any(file.error for file, _ in files):
             raise self._broken(files)
-        for file, _ in files:
-            assert file.pixels is not None
-            found = file.pixels.shape[:2]
-            if found != (height, width):
+        # Of files of several sizes, those of the first one's alone have pixels.
+        lacking = any(file.pixels is None for file, _ in files)
+        for file, _ in [*files, *(self._all() if lacking else ())]:
+            found = file.stored_shape[:2] if file.stored_shape else (height, width)
+            if not self._image_size and found != (height, width):
                 raise RamError(
                     f"{file.path}: an image of {found[0]}x{found[1]} (height x width), "
                     f"expected {height}x{width} as in {self._usual}, or --image_size"

@@ -27,6 +27,10 @@ _DROPPINGS = frozenset(
     + ("system volume information", "__pycache__")
 )
 
+_CLASS_LEVEL = 3  # Root, split and class: as deep as folders of classes can lie.
+
+_Inode = tuple[int, int]
+_Inodes = tuple[_Inode, ...]
 Listing = list[tuple[pathlib.Path, int]]
 
 
@@ -91,6 +95,7 @@ class Layout:
         if not root.is_dir():
             found_at = "a file" if root.exists() else "nothing"
             raise self._error(f"expected a folder, found {found_at} at {root}")
+        self._visited: set[tuple[_Inodes, _Inode]] = set()
         found = self._look(root, ())
         roots = self._split_roots(found, passed_over)
         self.roots = {split: folder.path for split, folder in roots.items()}
@@ -117,7 +122,7 @@ class Layout:
     def _error(self, said: str) -> RamError:
         return RamError(f"--dataset={self._dataset}: {said}")
 
-    def _look(self, path: pathlib.Path, above: tuple[tuple[int, int], ...]) -> Folder:
+    def _look(self, path: pathlib.Path, above: _Inodes) -> Folder:
         """Reads a folder and those below; links that lead back are passed over."""
         found = Folder(path)
         try:
@@ -126,6 +131,13 @@ class Layout:
             if here[-1] in above:
                 self.passed["links that lead back up"] += 1
                 return found
+            # Within a folder of a class each is read once: links could double their
+            # number at every level.
+            visit = above[:_CLASS_LEVEL], here[-1]
+            if len(above) >= _CLASS_LEVEL and visit in self._visited:
+                self.passed["folders linked twice"] += 1
+                return found
+            self._visited.add(visit)
             entries = sorted(os.scandir(path), key=lambda entry: os.fsencode(entry))
         except OSError as error:
             raise RamError(

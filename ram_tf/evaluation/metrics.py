@@ -202,11 +202,13 @@ def policy_warnings(evaluation: dict[str, Any]) -> list[str]:
         )
     lowest, highest = random["interval"]
     if learned["accuracy"] <= highest:
-        verdict = "not surely better" if learned["accuracy"] >= lowest else "worse"
+        few = highest - lowest > _WIDE
+        worse = learned["accuracy"] < lowest and not few
+        verdict = "worse" if worse else "not surely better"
         lines.append(
             f"warning: the learned policy ({100 * learned['accuracy']:.2f} %) is "
             f"{verdict} than random glimpses ({100 * random['accuracy']:.2f} %, 95 % "
             f"interval {100 * lowest:.2f} to {100 * highest:.2f})"
-            + (_TOO_FEW if highest - lowest > _WIDE else "")
+            + (_TOO_FEW if few else "")
         )
     return lines

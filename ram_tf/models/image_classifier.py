@@ -283,6 +283,16 @@ class ImageClassifier(keras.Model):
         """What `export` takes pixels as: also at lower precision they come whole."""
         return "float32"
 
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """As `keras.Model.save`, to a .keras file: Keras cannot load its older .h5.
+
+        Raises:
+          RamError: when the name ends with .h5 or .hdf5.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise RamError(f"{filepath}: expected a name that ends with .keras")
+        super().save(filepath, *args, **kwargs)
+
     def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """As `keras.Model.export`, as soon as the model is built.
 

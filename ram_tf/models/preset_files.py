@@ -77,6 +77,10 @@ def find_preset(preset: str | pathlib.Path) -> pathlib.Path:
     found = "no preset and no folder of that name"
     if given and folder.is_dir():
         found = f"a folder without {WEIGHTS}"
+    if (folder / "saved_model.pb").is_file():
+        found = "an export, which --model takes without preset:"
+    if folder.suffix == ".keras" and folder.is_file():
+        found = "a file that keras.saving.load_model reads"
     raise RamError(
         f"preset {given!r}: expected one of {', '.join(names)}, the folder of a "
         f"preset, or {HUB_PREFIX}USER/NAME, found {found}"

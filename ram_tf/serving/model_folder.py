@@ -10,6 +10,7 @@ from ram_tf.models.preset_files import (
     find_preset,
     shipped_names,
 )
+from ram_tf.runs.directory import RunDirectory
 from ram_tf.serving.reload import FILES
 
 
@@ -56,6 +57,10 @@ def check_model(model: str) -> None:
                 f"{name}"
             )
     what = "a folder without saved_model.pb" if folder.is_dir() else "no such folder"
+    if RunDirectory(folder).config.exists():
+        what = (
+            f"a run; python -m ram_tf.export --run_dir={folder} makes an export of it"
+        )
     raise RamError(
         f"--model={folder}: expected a folder of ram_tf.export, or preset:NAME, found "
         f"{what}"

@@ -1,6 +1,7 @@
 """A preset with the data that it was trained on, as a run has them."""
 
 import dataclasses
+import pathlib
 from typing import Any
 
 from ram_tf.config import FOLDER_PREFIX
@@ -28,6 +29,12 @@ def load_preset_run(name: str, data_dir: str = "") -> tuple[Experiment, dict[str
     """
     preset = load_preset(name)
     config = dataclasses.replace(preset.config, data_dir=data_dir)
+    folder = config.dataset.removeprefix(FOLDER_PREFIX)
+    if folder != config.dataset and not pathlib.Path(folder).is_dir():
+        raise RamError(
+            f"preset {name!r}: expected its images in {config.dataset}, found no such "
+            "folder; run the command where that folder lies"
+        )
     experiment = assemble(config)
     found = experiment.source.class_names
     if found != preset.class_names:

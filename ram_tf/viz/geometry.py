@@ -75,6 +75,8 @@ def read_paths(directory: RunDirectory) -> PathRecord:
             f"--model={config.model}, which takes no glimpses"
         )
     path = directory.examples
+    if not path.exists():
+        directory.read_finished_config()  # It says so of a run that did not end.
     examples = read_examples(path)
     steps = examples.locations.shape[1]
     if steps != config.num_glimpses:

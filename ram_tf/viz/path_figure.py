@@ -105,7 +105,8 @@ def draw_paths(
     columns = min(_COLUMNS, len(paths))
     rows = -(-len(paths) // columns)
     # In inches from the left and from the top: every part has its size.
-    left, top, below = 0.4, 1.85, 1.3
+    left, top = 0.4, 1.85
+    below = 1.3 if scales == 1 else 1.5  # Scales have a line of their own there.
     gap = 0.5 + 0.1 * max(map(len, names))  # The names stand in it.
     last = (steps if shown is None else shown) - 1
     verdicts = [_verdict(path, names, last) for path in paths]

@@ -554,7 +554,7 @@ def test_sizes_and_channels_are_said(pets):
     )
     said = summary(pets, image_size=4)
     assert "sizes, 5 to 8 pixels wide and 6 to 9 pixels high, resized to 4" in said
-    assert "1 gray images among colour, made colour" in said
+    assert "1 gray image among colour, made colour" in said
 
 
 def test_split_follows_the_content_not_the_name(pets):

@@ -101,6 +101,10 @@ def test_warnings_name_a_policy_at_the_border_or_no_better_than_random():
     assert "border" in line
     (line,) = policy_warnings(evaluation(0.71, 0.7, 0.1))
     assert "not surely better than random" in line
+    few = evaluation(0.5, 0.9, 0.1)  # An interval that wide is of few images.
+    few["policies"]["random"]["interval"] = [0.59, 0.98]
+    (line,) = policy_warnings(few)
+    assert "not surely better than random" in line and "can hardly tell" in line
     (line,) = policy_warnings(evaluation(0.1, 0.7, 0.1))
     assert "(10.00 %) is worse than random glimpses (70.00 %, 95 % interval 68" in line
 

@@ -346,6 +346,13 @@ def test_dict_of_other_inputs_is_refused_in_one_line(names, make_model):
             ask(inputs)
 
 
+@pytest.mark.parametrize("name", ["model.h5", "model.hdf5"])
+def test_model_is_not_saved_where_keras_cannot_load_it(name, make_model, tmp_path):
+    with pytest.raises(RamError, match="expected a name that ends with .keras"):
+        make_model().save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
 def test_saved_model_compiles_as_it_was(make_model, tmp_path):
     model = make_model()
     model.compile(jit_compile=True, steps_per_execution=4, clip_norm=0.5)

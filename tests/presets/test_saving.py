@@ -426,7 +426,7 @@ def pets(tmp_path_factory):
 
 
 @pytest.mark.parametrize("age", ["new", "earlier"])
-@pytest.mark.parametrize("change", ["none", "swapped", "fewer"])
+@pytest.mark.parametrize("change", ["none", "swapped", "fewer", "gone"])
 def test_a_preset_of_own_images_is_measured_on_these_alone(
     change, age, pets, tmp_path, monkeypatch
 ):
@@ -444,6 +444,15 @@ def test_a_preset_of_own_images_is_measured_on_these_alone(
         (tmp_path / "pets/x").rename(tmp_path / "pets/light")
     if change == "fewer":
         (tmp_path / "pets/dark/0.png").unlink()
+    if change == "gone":
+        shutil.rmtree(tmp_path / "pets")
+        with pytest.raises(
+            RamError, match="in folder:pets, found no such .* where tha"
+        ):
+            load_preset_run("preset")
+        with pytest.raises(RamError, match="in pets, found no such .* back there"):
+            load_run("run")
+        return
     # Of an earlier preset the numbers of images are known alone.
     if change == "none" or (change, age) == ("swapped", "earlier"):
         load_preset_run("preset")

@@ -88,8 +88,12 @@ def test_read_paths_names_the_fault(tmp_path):
     with pytest.raises(RamError, match="examples.npz: expected the examples"):
         read_paths(directory)
     directory.examples.unlink()
+    with pytest.raises(RamError, match="expected a finished run, found no results"):
+        read_paths(directory)
+    directory.results.write_text("{}")
     with pytest.raises(RamError, match="examples.npz.*found no such file"):
         read_paths(directory)
+    directory.results.unlink()
     directory = write_run(tmp_path, [0], [0])
     values = json.loads(directory.config.read_text())
     directory.config.write_text(json.dumps({**values, "num_glimpses": 7}))

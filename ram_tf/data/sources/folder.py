@@ -173,7 +173,8 @@ class FolderSource(Source):
             )
         gray = sum(n for shape, n in shapes.items() if shape and shape[2] == 1)
         if gray and self.image_shape[2] == 3:
-            lines.append(f"{gray:,} gray images among colour, made colour")
+            images = "image" if gray == 1 else "images"
+            lines.append(f"{gray:,} gray {images} among colour, made colour")
         if broken:
             lines.append(f"{broken:,} broken images")
         for split in SPLITS:

@@ -155,7 +155,7 @@ def check_images(images: Any) -> None:
     """
     shape = tf.TensorShape(getattr(images, "shape", None))
     if shape.rank not in (4, None):
-        one = "; of one image images[None], of gray ones images[..., None]"
+        one = ", of one image images[None], of gray ones images[..., None]"
         one = one if shape.rank == 3 else ""
         raise RamError(f"images of shape {tuple(shape)}: expected [B, H, W, C]{one}")
     dtype = tf.as_dtype(getattr(images, "dtype", tf.float32))

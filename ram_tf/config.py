@@ -466,12 +466,18 @@ class Config:
     def for_sharing(self) -> "Config":
         """Returns it for others: without places, and of a folder its name alone."""
         config = self.without_places()
-        if not config.dataset.startswith(FOLDER_PREFIX):
+        if not config.image_folder:
             return config
-        name = pathlib.Path(config.dataset.removeprefix(FOLDER_PREFIX)).resolve().name
+        name = pathlib.Path(config.image_folder).resolve().name
         return dataclasses.replace(  # "." has none, nor has "/".
             config, dataset=f"{FOLDER_PREFIX}{name or 'images'}"
         )
+
+    @property
+    def image_folder(self) -> str:
+        """The folder of the user's own images; "" where the data are others."""
+        of_folder = self.dataset.startswith(FOLDER_PREFIX)
+        return self.dataset.removeprefix(FOLDER_PREFIX) if of_folder else ""
 
     @property
     def first_glimpse(self) -> str:

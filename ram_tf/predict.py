@@ -124,7 +124,7 @@ def _pictures(arguments: Arguments, predictor: "Predictor") -> "PredictedPaths |
 
 def _find(words: tuple[str, ...]) -> tuple[list[str], bool]:
     """Returns the files that the words name, and whether a word names none."""
-    from ram_tf.serving.image_files import find_images
+    from ram_tf.serving.find_images import find_images
 
     paths: list[str] = []
     missing = False

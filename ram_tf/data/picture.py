@@ -199,10 +199,10 @@ def over(images: np.ndarray, background: Color) -> np.ndarray:
         mixed = colors * opacity + behind * (255 - opacity)
         return ((mixed + 127) // 255).astype(np.uint8)
 
-    return _in_strips(mix, images, len(behind))
+    return in_strips(mix, images, len(behind))
 
 
-def _in_strips(
+def in_strips(
     convert: Callable[[np.ndarray], np.ndarray], images: np.ndarray, channels: int
 ) -> np.ndarray:
     """Converts [..., C] to uint8 [..., channels], a part of the pixels at a time."""
@@ -313,7 +313,7 @@ def _wide(image: Image.Image, transparent: Any, background: Color) -> np.ndarray
         scaled = (wide * 255 + highest // 2) // highest
         return (255 - scaled if inverted else scaled).astype(np.uint8)
 
-    gray = _in_strips(scale, values, 1)
+    gray = in_strips(scale, values, 1)
     if isinstance(transparent, int):
         return _keyed(gray, values == transparent, background)
     return gray

@@ -83,13 +83,13 @@ def read_files(
     try:
         size: tuple[int, ...] = ()
         for chunk in pool.map(read_chunk, chunks):
-            for file in chunk:
-                if file.pixels is not None and resize is None:
-                    size = size or file.pixels.shape[:2]
-                    if file.pixels.shape[:2] != size:
-                        # Photographs of several sizes would fill the memory before
-                        # they are refused.
-                        file.pixels = None
+            for file in chunk if resize is None else ():
+                found = file.stored_shape[:2] if file.stored_shape else ()
+                size = size or found
+                if found != size:
+                    # Photographs of several sizes would fill the memory before they
+                    # are refused.
+                    file.pixels = None
             files += chunk
             on_read(len(files), len(paths))
         return files

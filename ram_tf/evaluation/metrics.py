@@ -189,9 +189,9 @@ def policy_warnings(evaluation: dict[str, Any]) -> list[str]:
     if not {"learned", "random"} <= set(policies):
         return []
     learned, random = policies["learned"], policies["random"]
-    lines: list[str] = []
     if len(learned["accuracy_by_glimpse"]) == 1:  # Nothing is decided.
-        return lines
+        return []
+    lines = []
     # Sampled locations are at the border by their noise too.
     at_means = evaluation.get("eval_locations") != "sample"
     share = learned.get("border_share", 0.0)

@@ -73,12 +73,7 @@ class GlimpseSensor(keras.layers.Layer):
     def __call__(self, images: Any, *args: Any, **kwargs: Any) -> Any:
         # Here and not in `call`, around whose errors Keras writes lines of its own.
         check_images(images)
-        locations = args[0] if args else kwargs.get("locations")
-        batch, rows = (getattr(x, "shape", (None,))[0] for x in (images, locations))
-        if batch and rows and rows % batch:
-            raise RamError(
-                f"{rows} locations: expected a multiple of the {batch} images"
-            )
+        check_rollouts(images, args[0] if args else kwargs.get("locations"))
         return super().__call__(images, *args, **kwargs)
 
     def call(self, images: tf.Tensor, locations: tf.Tensor) -> tf.Tensor:
@@ -175,6 +170,13 @@ def check_channels(images: Any, expected: int) -> None:
             f"channel{'s' if expected > 1 else ''}, as the model was built for, found "
             f"{found}"
         )
+
+
+def check_rollouts(images: Any, locations: Any) -> None:
+    """Raises RamError unless each image has as many locations, as far as is known."""
+    batch, rows = (getattr(x, "shape", (None,))[0] for x in (images, locations))
+    if batch and rows and rows % batch:
+        raise RamError(f"{rows} locations: expected a multiple of the {batch} images")
 
 
 def top_left(locations: tf.Tensor, image_size_px: tf.Tensor, side: int) -> tf.Tensor:

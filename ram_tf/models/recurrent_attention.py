@@ -23,7 +23,7 @@ from ram_tf.layers import (
     GlimpseSensor,
     LocationNetwork,
 )
-from ram_tf.layers.sensor import check_channels
+from ram_tf.layers.sensor import check_channels, check_rollouts
 from ram_tf.models.given_arrays import images_of
 from ram_tf.models.image_classifier import ImageClassifier, class_count
 from ram_tf.models.losses import Losses, correct, glimpse_rewards, hybrid_loss
@@ -333,15 +333,12 @@ class RecurrentAttentionModel(ImageClassifier):
         exploration: tf.Tensor | None,
     ) -> None:
         """Raises RamError where shapes that are known do not fit together."""
-        num_images, rows = images.shape[0], initial_locations.shape[0]
-        if num_images and rows and rows % num_images:
-            raise RamError(
-                f"{rows} locations: expected a multiple of the {num_images} images"
-            )
+        check_rollouts(images, initial_locations)
+        if exploration is None:
+            return
+        rows = initial_locations.shape[0]
         expected = tf.TensorShape([rows, self.num_glimpses - 1, 2])
-        if exploration is not None and not expected.is_compatible_with(
-            exploration.shape
-        ):
+        if not expected.is_compatible_with(exploration.shape):
             raise RamError(
                 f"exploration of shape {exploration.shape}: expected {expected}, two "
                 "numbers for each decision of a rollout"

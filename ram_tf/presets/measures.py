@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ram_tf.config import FOLDER_PREFIX, Config
+from ram_tf.config import Config
 from ram_tf.data.sources.base import SplitName
 from ram_tf.data.sources.open import open_source
 from ram_tf.evaluation.anytime import curve_of_probabilities, suggest_threshold
@@ -50,12 +50,12 @@ def stated(experiment: Experiment, results: dict[str, Any]) -> dict[str, Any]:
     confusion = np.array(measures["confusion_matrix"])
     digest, splits = config.digest(), experiment.source.split_description
     given, config = config, config.for_sharing()
-    if given.dataset.startswith(FOLDER_PREFIX):  # Whose machine it was is private.
-        place = pathlib.Path(given.dataset.removeprefix(FOLDER_PREFIX))
-        name = config.dataset.removeprefix(FOLDER_PREFIX)
-        path = re.compile(rf"(?<!\S){re.escape(str(place))}(?=[/,: ]|$)")
+    if given.image_folder:  # Whose machine it was is private.
+        place = re.escape(str(pathlib.Path(given.image_folder)))
+        path = re.compile(rf"(?<!\S){place}(?=[/,: ]|$)")
         splits = {
-            split: path.sub(lambda _: name, text) for split, text in splits.items()
+            split: path.sub(lambda _: config.image_folder, text)
+            for split, text in splits.items()
         }
     return {
         "experiment": config.experiment,

@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ram_tf.config import FOLDER_PREFIX, Config
+from ram_tf.config import Config
 
 
 class Data(NamedTuple):
@@ -86,9 +86,10 @@ def data_of(config: Config) -> Data:
     """Returns what is known of the data set of a Config."""
     if config.dataset in DATA:
         return DATA[config.dataset]
-    name = config.dataset.removeprefix(FOLDER_PREFIX)
-    folder = config.dataset.startswith(FOLDER_PREFIX)
-    shown = f"images of a folder, {pathlib.PurePath(name).name}" if folder else name
+    shown = config.dataset
+    if config.image_folder:
+        name = pathlib.PurePath(config.image_folder).name
+        shown = f"images of a folder, {name}"
     return Data(shown, "not known to ram_tf", "not known to ram_tf")
 
 

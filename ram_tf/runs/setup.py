@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ram_tf.config import FOLDER_PREFIX, Config
+from ram_tf.config import Config
 from ram_tf.data.sources.base import Source
 from ram_tf.data.sources.open import open_source
 from ram_tf.data.tasks import Task
@@ -119,8 +119,8 @@ def load_run(path: str | pathlib.Path, data_dir: str = "") -> Experiment:
     config = directory.read_finished_config()
     if data_dir:
         config = dataclasses.replace(config, data_dir=data_dir)
-    folder = config.dataset.removeprefix(FOLDER_PREFIX)
-    if folder != config.dataset and not pathlib.Path(folder).is_dir():
+    folder = config.image_folder
+    if folder and not pathlib.Path(folder).is_dir():
         raise RamError(
             f"--run_dir={directory.path}: expected the images of the run in {folder}, "
             "found no such folder; put them, or a link to them, back there"

@@ -1,8 +1,6 @@
-"""Finds and reads image files for a model, as the data of its training were read."""
+"""Reads image files for a model, as the data of its training were read."""
 
 import concurrent.futures
-import glob
-import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -16,8 +14,6 @@ from ram_tf.files import array_names, read_arrays
 from ram_tf.runtime.cpu_affinity import usable_cores
 
 _CHUNK = 64  # Files that are read ahead of their predictions.
-_PATTERN = set("*?[")
-_PIXELS = 2**20  # Converted at once, by way of 12 bytes per pixel.
 
 
 class ReadImages(NamedTuple):
@@ -34,86 +30,6 @@ class ReadImages(NamedTuple):
     labels: np.ndarray | None
     stored_size: tuple[int, int]
     said: tuple[str, ...] = ()
-
-
-def find_images(
-    word: str, on_fault: Callable[[RamError], None] | None = None
-) -> tuple[list[str], int]:
-    """Returns the files that a word of a command line names, sorted.
-
-    A folder stands for the picture files in it and in its folders, without hidden ones.
-    Links to folders are followed; each folder is taken once. A pattern with *, ** or ?
-    stands for the files that match, as a shell's: ** follows no links.
-
-    Args:
-      word: a file, a folder or a pattern.
-      on_fault: called with the error for each folder that cannot be read, where others
-        can; None raises it.
-
-    Returns:
-      The files, and how many others of a folder were left out.
-
-    Raises:
-      RamError: when a folder or pattern names none.
-    """
-    if os.path.isdir(word):
-        found, others = [], 0
-        faults: list[OSError] = []
-        seen: set[tuple[int, int]] = set()
-        walk = os.walk(word, onerror=faults.append, followlinks=True)
-        for folder, folders, names in walk:
-            status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in seen:  # A link back, or a second one.
-                folders.clear()
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(names):
-                path = os.path.join(folder, name)
-                # A pipe would be waited for; a broken link is told when it is read.
-                is_file = os.path.isfile(path) or not os.path.exists(path)
-                is_picture = name.lower().endswith(picture.SUFFIXES) and name[0] != "."
-                if is_picture and is_file:
-                    found.append(path)
-                else:
-                    others += 1
-        for error in faults:
-            fault = RamError(
-                f"{error.filename}: expected a folder to read, found: {error.strerror}"
-            )
-            if on_fault is None or not found:
-                raise fault
-            on_fault(fault)
-        if not found:
-            few = {0: "an empty folder", 1: "1 other file"}
-            what = few.get(others, f"{others} other files")
-            raise RamError(
-                f"{word}: expected a folder with images ({picture.KINDS}), found {what}"
-            )
-        return found, others
-    if _PATTERN.isdisjoint(word) or os.path.lexists(word):
-        return [word], 0
-    matches = sorted(set(filter(os.path.isfile, _matches(word))))
-    if not matches:
-        raise RamError(
-            f"{word}: expected files whose names match this pattern, found none"
-        )
-    return matches, 0
-
-
-def _matches(pattern: str) -> Iterator[str]:
-    """Yields what a pattern matches. Python's own ** follows links, without an end."""
-    parts = pattern.split("/")
-    if "**" not in parts:
-        yield from glob.iglob(pattern)
-        return
-    at = parts.index("**")
-    above, below = "/".join([*parts[:at], ""]), parts[at + 1 :] or ["*"]
-    for top in glob.iglob(above) if at else [""]:
-        for folder, folders, _ in os.walk(top or "."):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            here = folder.removeprefix("./").removeprefix(".") if not top else folder
-            yield from _matches(os.path.join(glob.escape(here), *below))
 
 
 def read_ahead(
@@ -231,12 +147,7 @@ def with_channels(images: np.ndarray, channels: int) -> np.ndarray:
     if images.shape[-1] == channels:
         return images
     convert = image_ops.to_gray if channels == 1 else image_ops.to_color
-    pixels = images.reshape(-1, images.shape[-1])
-    converted = np.empty([len(pixels), channels], np.uint8)
-    for at in range(0, len(pixels), _PIXELS):
-        part = slice(at, at + _PIXELS)
-        converted[part] = convert(pixels[part]).numpy()
-    return converted.reshape(*images.shape[:-1], channels)
+    return picture.in_strips(lambda strip: convert(strip).numpy(), images, channels)
 
 
 def _read_npz(path: str) -> tuple[np.ndarray, np.ndarray | None]:

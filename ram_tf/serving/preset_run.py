@@ -29,8 +29,8 @@ def load_preset_run(name: str, data_dir: str = "") -> tuple[Experiment, dict[str
     """
     preset = load_preset(name)
     config = dataclasses.replace(preset.config, data_dir=data_dir)
-    folder = config.dataset.removeprefix(FOLDER_PREFIX)
-    if folder != config.dataset and not pathlib.Path(folder).is_dir():
+    folder = config.image_folder
+    if folder and not pathlib.Path(folder).is_dir():
         raise RamError(
             f"preset {name!r}: expected its images in {config.dataset}, found no such "
             "folder; run the command where that folder lies"
@@ -44,7 +44,7 @@ def load_preset_run(name: str, data_dir: str = "") -> tuple[Experiment, dict[str
             f"preset {name!r}: expected images of shape {preset.image_shape}, found "
             f"{experiment.image_shape}"
         )
-    if config.dataset.startswith(FOLDER_PREFIX):
+    if folder:
         _require_same_images(name, experiment, preset.metadata.get("results", {}))
     return dataclasses.replace(experiment, model=preset.model), preset.metadata
 
@@ -54,22 +54,19 @@ def split_digests(experiment: Experiment) -> dict[str, str]:
 
     Of other data, which a version identifies, nothing.
     """
-    if not experiment.config.dataset.startswith(FOLDER_PREFIX):
+    source = experiment.source
+    if not source.name.startswith(FOLDER_PREFIX):
         return {}
-    records = {split: experiment.source.record(split) for split in SPLITS}
-    return {
-        split: found["digest"] for split, found in records.items() if "digest" in found
-    }
+    return {split: source.record(split)["digest"] for split in SPLITS}
 
 
 def _require_same_images(
     name: str, experiment: Experiment, results: dict[str, Any]
 ) -> None:
-    found = split_digests(experiment)
-    # A preset of an earlier version says how many there are of each split.
-    expected = results.get("digests")
-    if expected is None:
-        found, expected = experiment.source.split_description, results.get("splits", {})
+    if "digests" in results:
+        expected, found = results["digests"], split_digests(experiment)
+    else:  # A preset of an earlier version says how many there are of each split.
+        expected, found = results.get("splits", {}), experiment.source.split_description
     others = [split for split in expected if found.get(split) != expected[split]]
     if others:
         raise RamError(

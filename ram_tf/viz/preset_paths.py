@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from ram_tf.config import FOLDER_PREFIX
 from ram_tf.data.pipeline import first_images
 from ram_tf.data.sources.open import open_source
 from ram_tf.errors import RamError
@@ -35,8 +34,7 @@ def paths_on_test(preset: Preset, data_dir: str = "") -> PathRecord:
       RamError: when the data are missing.
     """
     config = preset.config
-    own = config.dataset.startswith(FOLDER_PREFIX)
-    if own and not pathlib.Path(config.dataset.removeprefix(FOLDER_PREFIX)).is_dir():
+    if config.image_folder and not pathlib.Path(config.image_folder).is_dir():
         raise RamError(
             f"the preset is of own images, {config.dataset}, which are not here: name "
             "image files behind the flags"

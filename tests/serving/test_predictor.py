@@ -17,6 +17,7 @@ import tensorflow as tf
 from helpers.data_files import write_images
 
 from ram_tf import export, predict
+from ram_tf.data import picture
 from ram_tf.data.sources.open import open_source
 from ram_tf.data.tasks import Task
 from ram_tf.errors import RamError
@@ -24,7 +25,8 @@ from ram_tf.models.preset_files import find_preset
 from ram_tf.serving import image_files
 from ram_tf.serving import predictor as predictor_module
 from ram_tf.serving.classify import classify_files
-from ram_tf.serving.image_files import find_images, read_images, with_channels
+from ram_tf.serving.find_images import find_images
+from ram_tf.serving.image_files import read_images, with_channels
 from ram_tf.serving.model_folder import check_model
 from ram_tf.serving.predictions import Prediction, line
 from ram_tf.serving.predictor import load_predictor
@@ -553,7 +555,7 @@ def test_a_line_break_in_a_name_makes_no_second_line(kind):
 def test_large_pictures_become_gray_in_parts(monkeypatch):
     pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), np.uint8)
     whole = with_channels(pixels, 1)
-    monkeypatch.setattr(image_files, "_PIXELS", 4)
+    monkeypatch.setattr(picture, "_STRIP", 4)
     np.testing.assert_array_equal(with_channels(pixels, 1), whole)
     np.testing.assert_array_equal(with_channels(whole, 3)[..., 2], whole[..., 0])
 

@@ -1,12 +1,13 @@
 # The report and its picture in the README.
 
-REPORT_DIR ?= report
+REPORT_DIR ?= $(if $(QUICK),quick/report,report)
 CHROMIUM ?= chromium
 
 .PHONY: report screenshot
 
 report: $(INSTALLED)  ## Make the report, one HTML page of all results.
-	$(PY) -m ram_tf.report '--results_dir=$(RESULTS_DIR)' '--out_dir=$(REPORT_DIR)'
+	$(PY) -m ram_tf.report '--results_dir=$(RESULTS_DIR)' '--out_dir=$(REPORT_DIR)' \
+		$(if $(QUICK),--quick)
 
 screenshot: report  ## Take docs/report.png, the picture of the report that the README links to.
 	mkdir -p docs

@@ -430,6 +430,10 @@ def test_quick_budget_has_folders_of_its_own():
     assert "'--results_dir=quick/results' " in found
     assert "'--runs_dir=quick/runs' " in found
     assert " --quick " in found
+    found = dry_run("report", "QUICK=1")
+    assert "'--results_dir=quick/results' '--out_dir=quick/report'" in found
+    assert found.rstrip().endswith("--quick")
+    assert "--quick" not in dry_run("report")
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="there is no make")

@@ -17,6 +17,7 @@ from ram_tf.benchmarks.stopwatch import Budget
 from ram_tf.config import Config
 from ram_tf.entry_point import note
 from ram_tf.errors import RamError
+from ram_tf.runtime.stop_signals import ended_by_signal
 
 # The module of each measure: a function (config, budget, **options) -> fields.
 MEASURES = {
@@ -58,18 +59,27 @@ def run_fresh(
         "budget": dataclasses.asdict(budget),
         "options": options,
     }
-    done = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, "-m", __name__],
-        input=json.dumps(request),
         env=child_environment(),
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
+        # It has folders and perhaps a training of its own to remove: Ctrl-C ends this
+        # process, and this process asks that one to end, once.
+        start_new_session=True,
     )
-    if done.returncode:
-        line = last_line(done.stderr).removeprefix("error: ")
-        raise RamError(line or f"{measure}: found exit status {done.returncode}")
-    found: dict[str, Any] = json.loads(last_line(done.stdout))
+    try:
+        output, errors = process.communicate(json.dumps(request))
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    if process.returncode:
+        line = last_line(errors).removeprefix("error: ")
+        raise RamError(line or f"{measure}: found exit status {process.returncode}")
+    found: dict[str, Any] = json.loads(last_line(output))
     return found
 
 
@@ -94,11 +104,12 @@ def main() -> int:
     measure = request["measure"]
     module = importlib.import_module(f"ram_tf.benchmarks.{MEASURES[measure]}")
     try:
-        found = getattr(module, measure)(
-            Config.from_dict(request["config"]),
-            Budget(**request["budget"]),
-            **request["options"],
-        )
+        with ended_by_signal():
+            found = getattr(module, measure)(
+                Config.from_dict(request["config"]),
+                Budget(**request["budget"]),
+                **request["options"],
+            )
     except RamError as error:
         note(f"error: {error}")
         return 1

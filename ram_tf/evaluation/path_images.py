@@ -70,7 +70,8 @@ def draw_path(
     factor = _SIDE / (max(height, width) + g)
     origin = np.array([_GAP + _LINE, _GAP])
     pen.rectangle(_box(origin, [_SIDE, _SIDE]), fill=OUTSIDE)
-    inner = [round(height * factor), round(width * factor)]
+    # Of a strip one pixel is left.
+    inner = [max(1, round(side * factor)) for side in (height, width)]
     start = origin + (_SIDE - np.array(inner)) // 2
     canvas.paste(_picture(image, inner), (int(start[1]), int(start[0])))
     frame = Image.new("RGB", size)

@@ -103,7 +103,7 @@ class RunDirectory:
         if self.results.exists() and not self.config.exists():
             raise RamError(
                 f"--run_dir={self.path}: expected config.json beside its results.json, "
-                "found none; restore it, or give another --run_dir"
+                "found none; restore it, move this folder away, or give another"
             )
         if not self.holds_run():
             return
@@ -116,7 +116,8 @@ class RunDirectory:
             )
             raise RamError(
                 f"--run_dir={self.path}: expected the Config of the run that it "
-                f"holds, found other values: {changes}; give another --run_dir"
+                f"holds, found other values: {changes}; move this folder away, or give "
+                "another"
             )
 
     def check_classes(self, class_names: list[str]) -> None:

@@ -14,6 +14,7 @@ from ram_tf.viz.path_figure import plain_text
 _SHOWN = 24  # Combinations in the ranking; more cannot be read.
 _COLUMNS = 2  # Settings side by side.
 _TICK_LETTERS = 40  # Of all values below a chart; more stand aslant.
+_LONGEST_TICK = 20  # Letters; of a longer one its end, which tells paths apart.
 _BEST, _LINE = RIGHT, "#e6eaee"
 
 
@@ -27,8 +28,9 @@ def draw_sweep(ranking: Sequence[Ranked], title: str) -> Any:
 
     Returns:
       A matplotlib Figure. Above, one line per combination: a dot per seed, a bar at the
-      mean. Below, one chart per setting: the mean of every combination by the setting's
-      value, and the best and the middle of each value joined.
+      mean; a sign where seeds are missing, another where there are warnings. Below, one
+      chart per setting: the mean of every combination by the setting's value, and the
+      best and the middle of each value joined, of those without a sign where there are.
 
     Raises:
       RamError: when matplotlib is missing.
@@ -101,7 +103,7 @@ def _draw_ranking(axes: Any, shown: Sequence[Ranked]) -> None:
         mean = 100 * ranked.mean
         if len(values) > 1:
             axes.plot([mean], [row], "|", ms=15, mew=2.5, color=colour, zorder=3)
-        said = f"{mean:.2f} %" + (" *" if ranked.errors else "")
+        said = " ".join([f"{mean:.2f} %", *_signs(ranked)])
         axes.annotate(
             said, (1.015, row), xycoords=("axes fraction", "data"), va="center",
             size=10, color=colour, weight="bold" if row == 0 else "normal",
@@ -111,9 +113,21 @@ def _draw_ranking(axes: Any, shown: Sequence[Ranked]) -> None:
     axes.set_yticks(range(len(shown)), [_label(r) for r in shown], size=10, color=INK)
     axes.get_yticklabels()[0].set(color=_BEST, weight="bold")
     axes.margins(x=0.06)
-    if any(ranked.errors for ranked in shown):
-        axes.set_title("* not all seeds", size=9, color=FAINT, loc="right")
+    signs = {sign: said for ranked in shown for sign, said in _signs(ranked).items()}
+    if signs:
+        said = ", ".join(f"{sign} {said}" for sign, said in signs.items())
+        axes.set_title(said, size=9, color=FAINT, loc="right")
     axes.set_xlabel("validation accuracy, %", size=10, color=FAINT, loc="left")
+
+
+def _signs(ranked: Ranked) -> dict[str, str]:
+    """Returns what stands against the mean of a combination, by its sign."""
+    signs = {}
+    if ranked.errors:
+        signs["*"] = "not all seeds"
+    if ranked.warnings:
+        signs["†"] = "a warning, see sweep.md"
+    return signs
 
 
 def _draw_setting(axes: Any, found: Sequence[Ranked], name: str) -> None:
@@ -121,9 +135,14 @@ def _draw_setting(axes: Any, found: Sequence[Ranked], name: str) -> None:
     values = sorted({ranked.combination.values[name] for ranked in found})
     texts = {r.combination.values[name]: r.combination.texts[name] for r in found}
     means: dict[Any, list[float]] = {value: [] for value in values}
+    joined: dict[Any, list[float]] = {value: [] for value in values}
     for ranked in found:
         assert ranked.mean is not None
-        means[ranked.combination.values[name]].append(100 * ranked.mean)
+        value = ranked.combination.values[name]
+        means[value].append(100 * ranked.mean)
+        if not _signs(ranked):
+            joined[value].append(100 * ranked.mean)
+    joined = {value: joined[value] or means[value] for value in values}
     # Even steps, not the number's own scale: grids are steps, often of powers.
     for at, value in enumerate(values):
         axes.plot(
@@ -131,14 +150,14 @@ def _draw_setting(axes: Any, found: Sequence[Ranked], name: str) -> None:
             mec="white", zorder=2,
         )  # fmt: skip
     places = range(len(values))
-    lines = [("best", _BEST, [max(means[value]) for value in values])]
-    if max(map(len, means.values())) > 1:
-        middle = [statistics.median(means[value]) for value in values]
+    lines = [("best", _BEST, [max(joined[value]) for value in values])]
+    if max(map(len, joined.values())) > 1:
+        middle = [statistics.median(joined[value]) for value in values]
         lines.append(("median", FAINT, middle))
     for label, colour, line in lines:
         axes.plot(places, line, color=colour, lw=1.8, label=label, zorder=1)
     _tidy(axes)
-    ticks = [texts[value] for value in values]
+    ticks = [_shortened(texts[value]) for value in values]
     axes.set_xticks(places, ticks, size=10, color=INK)
     if sum(map(len, ticks)) + 2 * len(ticks) > _TICK_LETTERS:  # They would touch.
         for tick in axes.get_xticklabels():
@@ -153,6 +172,12 @@ def _draw_setting(axes: Any, found: Sequence[Ranked], name: str) -> None:
         )  # fmt: skip
     axes.grid(axis="y", color=_LINE, lw=1)
     axes.set_axisbelow(True)
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _LONGEST_TICK:
+        return text or "(empty)"
+    return "…" + text[1 - _LONGEST_TICK :]
 
 
 def _tidy(axes: Any) -> None:

@@ -3,11 +3,13 @@
 import dataclasses
 import hashlib
 import itertools
+import os
 import urllib.parse
 from typing import Any
 
 from ram_tf.config import Config, flag_text, parse_value
 from ram_tf.errors import RamError, did_you_mean
+from ram_tf.files import shown
 
 _LONGEST = 200  # Letters of a folder's name; temporary files beside it need some more.
 
@@ -33,8 +35,9 @@ class Combination:
 
         Of many fields the end is a digest: a name has at most 255 bytes.
         """
-        words = (f"{name}={text}" for name, text in self.texts.items())
-        whole = urllib.parse.quote(",".join(words), safe="=,:# ")
+        words = (f"{name}={flag_text(value)}" for name, value in self.values.items())
+        # As bytes: a path in a value may be no text.
+        whole = urllib.parse.quote(os.fsencode(",".join(words)), safe="=,:# ")
         if len(whole) <= _LONGEST:
             return whole
         digest = hashlib.sha256(whole.encode()).hexdigest()[:16]
@@ -42,8 +45,8 @@ class Combination:
 
     @property
     def texts(self) -> dict[str, str]:
-        """The values as flags have them."""
-        return {name: flag_text(value) for name, value in self.values.items()}
+        """The values as flags have them, to print."""
+        return {name: shown(flag_text(value)) for name, value in self.values.items()}
 
     def config(self, given: dict[str, Any]) -> Config:
         """Returns the Config of its runs.

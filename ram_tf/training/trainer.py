@@ -141,6 +141,7 @@ class Trainer:
             self._pause()
             if self.model.stop_training:
                 break
+        self._decide()  # One of several workers may be asked in the last evaluation.
         self.save()
 
     def _pause(self) -> None:
@@ -211,11 +212,9 @@ class Trainer:
         """
         first = 0
         while first < count:
-            stop, self.model.stop_training, self._call_size = self.workers.decide(
-                Decision(self.stop.number, self.model.stop_training, self._call_size)
-            )
-            if stop is not None:
-                raise Interrupted(stop)
+            decision = self._decide()
+            self.model.stop_training = decision.finish
+            self._call_size = decision.size
             if self.model.stop_training:
                 return
             last = min(count, first + self._call_size)
@@ -226,6 +225,19 @@ class Trainer:
             fitting = max(1, int(_CALL_SECONDS / max(seconds, 1e-9)))
             self._call_size = min(2 * self._call_size, fitting)
             first = last
+
+    def _decide(self) -> Decision:
+        """Returns what all workers do next.
+
+        Raises:
+          Interrupted: when this or another worker is asked to stop.
+        """
+        decision = self.workers.decide(
+            Decision(self.stop.number, self.model.stop_training, self._call_size)
+        )
+        if decision.stop is not None:
+            raise Interrupted(decision.stop)
+        return decision
 
     def _call(
         self, start: int, images: Any, labels: Any, first: int, last: int

@@ -1,16 +1,19 @@
 """Speed is measured right: windows, rates, operations, lines and the page of them."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 import shlex
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import tensorflow as tf
-from helpers.processes import ROOT
+from helpers.processes import ROOT, end, start
 
 import ram_tf.benchmark
 from ram_tf.benchmarks import image_size, machine, page, throughput
@@ -320,6 +323,33 @@ def test_fresh_process_passes_a_fault_on():
     config = dataclasses.replace(TINY, dataset="folder:nowhere")
     with pytest.raises(RamError, match="ram_tf.train: .*nowhere"):
         run_fresh("first_step", config, QUICK)
+
+
+@pytest.mark.faults
+def test_stopped_measure_leaves_no_training_and_no_folder(tmp_path):
+    words = ["-m", "ram_tf.benchmark", "--measure=first_step", *TINY_FLAGS]
+    process = start(words, {"TMPDIR": str(tmp_path)})
+
+    def trainings() -> list[str]:
+        return [words for words in running() if f"--run_dir={tmp_path}" in words]
+
+    while not trainings():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    status, errors = end(process)
+    assert status == 128 + signal.SIGTERM, errors
+    assert not trainings()
+    assert list(tmp_path.iterdir()) == []
+
+
+def running() -> list[str]:
+    """Returns the command of every process."""
+    commands = []
+    for file in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # It may have ended.
+            commands.append(file.read_bytes().replace(b"\0", b" ").decode())
+    return commands
 
 
 def test_command_goes_on_behind_a_failure_and_names_it(monkeypatch, capsys):

@@ -26,7 +26,9 @@ def path_of(steps=3, scales=2, height=28, width=28, channels=1):
 
 
 @pytest.mark.parametrize("steps, scales", [(1, 1), (3, 2), (9, 3)])
-@pytest.mark.parametrize("shape", [(28, 28, 1), (40, 24, 3), (300, 400, 3)])
+@pytest.mark.parametrize(
+    "shape", [(28, 28, 1), (40, 24, 3), (300, 400, 3), (1, 500, 1), (900, 2, 3)]
+)
 def test_path_shows_every_patch_in_the_colour_of_its_glimpse(steps, scales, shape):
     picture = draw_path(*path_of(steps, scales, *shape), "predicts 3", True)
     assert picture.dtype == np.uint8 and picture.ndim == 3

@@ -126,7 +126,7 @@ def test_check_refuses_another_config_and_names_its_fields(tmp_path):
     message = str(caught.value)
     assert message.startswith(f"--run_dir={tmp_path}: ")
     assert message.endswith(
-        "core=lstm (now rnn), seed=3 (now 4); give another --run_dir"
+        "core=lstm (now rnn), seed=3 (now 4); move this folder away, or give another"
     )
 
 
@@ -143,7 +143,7 @@ def test_decay_steps_are_named_only_where_they_were_given(tmp_path):
     directory = RunDirectory(tmp_path)
     directory.begin(Config(train_steps=200), ["cat", "dog"])
     save_nothing(directory)
-    with pytest.raises(RamError, match="values: train_steps=200 [(]now 400[)]; give"):
+    with pytest.raises(RamError, match="values: train_steps=200 [(]now 400[)]; move"):
         directory.check(Config(train_steps=400))
     with pytest.raises(RamError, match="decay_steps=200 [(]now 300[)], train_steps"):
         directory.check(Config(train_steps=400, decay_steps=300))

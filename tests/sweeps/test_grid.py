@@ -40,6 +40,13 @@ def test_folders_of_different_values_differ(texts):
     assert not any("/" in folder or folder in (".", "..") for folder in folders)
 
 
+def test_path_that_is_no_text_is_a_value_too():
+    (found,) = read_grid("dataset=folder:/a/\udcff")  # As a command line gives it.
+    assert found.values == {"dataset": "folder:/a/\udcff"}
+    assert found.name == "dataset=folder:/a/\\xff"
+    assert found.folder == "dataset=folder:%2Fa%2F%FF"
+
+
 def test_folder_of_many_fields_has_a_name_that_disks_take():
     values = {f"field_{number}": "x" * 20 for number in range(20)}
     one, other = (Combination({**values, "field_19": end}).folder for end in ("a", "b"))

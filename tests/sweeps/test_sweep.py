@@ -90,7 +90,7 @@ def test_changed_flagfile_is_no_result_of_the_sweep(folder, capsys):
     (run / "config.json").write_text(json.dumps(results["config"]))
     assert main(flags_of(folder, grid, "--batch_size=7")) == 1
     error = capsys.readouterr().err
-    assert "batch_size=128 (now 7); give another" in error
+    assert "batch_size=128 (now 7); move this folder away" in error
     assert error.count("\n") == 1
 
 
@@ -213,6 +213,33 @@ def test_many_values_stand_aslant_below_a_chart():
     _, many, few = draw_sweep(ranking, "Sweep").axes
     assert {tick.get_rotation() for tick in many.get_xticklabels()} == {30}
     assert {tick.get_rotation() for tick in few.get_xticklabels()} == {0}
+
+
+def test_figure_marks_what_stands_against_a_mean_and_joins_the_others():
+    pairs = read_grid("fc_units=2,4 learning_rate=1e-3,1e-2")
+    accuracies = [{0: 0.5, 1: 0.5}, {0: 0.9, 1: 0.9}, {0: 0.8}, {0: 0.7, 1: 0.7}]
+    errors = [{}, {}, {1: "a fault"}, {}]
+    warnings = [{}, {0: "trained on images of validation"}, {}, {0: "likewise"}]
+    ranking = list(map(Ranked, pairs, accuracies, errors, warnings))
+    lines, chart, _ = draw_sweep(ranking, "Sweep").axes
+    said = [text.get_text() for text in lines.texts]
+    assert said == ["50.00 %", "90.00 % †", "80.00 % *", "70.00 % †"]
+    title = lines.get_title(loc="right")
+    assert title == "† a warning, see sweep.md, * not all seeds"
+    best = next(line for line in chart.lines if line.get_label() == "best")
+    # With 4 units there are none without a sign.
+    assert list(best.get_ydata()) == pytest.approx([50, 80])
+
+
+def test_long_values_show_their_end_below_a_chart():
+    pairs = read_grid("dataset=folder:/home/someone/images/first,folder:/home/b")
+    ranking = [Ranked(pair, {0: 0.9}, {}) for pair in pairs]
+    _, chart = draw_sweep(ranking, "Sweep").axes
+    ticks = [tick.get_text() for tick in chart.get_xticklabels()]
+    assert sorted(ticks) == ["folder:/home/b", "…omeone/images/first"]
+    pairs = read_grid("initial_weights=,preset:demo")
+    _, chart = draw_sweep([Ranked(pair, {0: 0.9}, {}) for pair in pairs], "Sweep").axes
+    assert chart.get_xticklabels()[0].get_text() == "(empty)"
 
 
 @pytest.mark.slow

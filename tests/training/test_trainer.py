@@ -260,6 +260,21 @@ def test_trainer_saves_on_a_signal(number, tmp_path):
     assert saved.model.optimizer.iterations.numpy() == broken.step
 
 
+def test_trainer_of_several_workers_answers_a_signal_of_the_last_evaluation(tmp_path):
+    def validate() -> float:
+        if trainer.step == STEPS:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return 0.5
+
+    trainer = small_trainer(tmp_path, validate)
+    # As of several: a signal is noted, and all stop together at the next decision.
+    trainer.workers.alone = False
+    trainer.workers.decide = lambda mine: mine
+    with pytest.raises(Interrupted):
+        trainer.run()
+    assert trainer.curve[-1]["step"] == STEPS
+
+
 def test_trainer_that_has_finished_does_nothing_more(straight):
     again, watcher = small_trainer(straight.checkpoints.folder), Watcher()
     again.run([watcher])

@@ -29,6 +29,7 @@ from ram_tf.viz.html.charts import (
 from ram_tf.viz.html.details import view_confusion
 from ram_tf.viz.html.glimpses import _letter
 from ram_tf.viz.html.packing import PathStore, corners_px, marks_px, pack
+from ram_tf.viz.html.text import operations
 
 VOID = {"meta", "link", "br"}
 ROOT = pathlib.Path(__file__).parents[2]
@@ -101,6 +102,20 @@ def page(run):
 
 def cells(page, key, kind="row"):
     return [" ".join(cell.split()) for cell in Page(page).rows[f"{key}-{kind}"]]
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (999, "999"),
+        (999_400, "999 k"),
+        (999_700, "1 M"),
+        (2_840_000, "2.84 M"),
+        (999_600_000, "1 G"),
+    ],
+)
+def test_operations_are_written_without_exponents(value, text):
+    assert operations(value) == text
 
 
 def test_report_has_every_row_of_every_table(page):

@@ -36,7 +36,7 @@ def operations(value: float | None) -> str:
     if value is None:
         return NONE
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= size:
+        if value >= 0.9995 * size:  # Else it would be rounded to 1e+03.
             return f"{value / size:.3g} {unit}"
     return f"{value:.0f}"
 

@@ -39,6 +39,7 @@ def draw_image(
     side = record.config.patch_size
     _show(axes, path.image)
     axes.set_facecolor(OUTSIDE)
+    axes.set_anchor("SW")  # What is said below a long image stands where it does else.
     margin = side / 2
     axes.set_xlim(-0.5 - margin, width - 0.5 + margin)
     axes.set_ylim(height - 0.5 + margin, -0.5 - margin)

@@ -39,11 +39,15 @@ def test_dollars_of_a_name_are_no_formula(tmp_path):
 
 @pytest.mark.parametrize("num_glimpses", [1, 2, 12])
 @pytest.mark.parametrize("num_classes", [2, 12])
-def test_figure_keeps_its_texts_apart(num_glimpses, num_classes):
-    names = [f"a class of a very long name {label}" for label in range(num_classes)]
+@pytest.mark.parametrize(
+    "shape, name",
+    [((9, 9), "a class of a very long name "), ((9, 90), ""), ((90, 9), "")],
+)
+def test_figure_keeps_its_texts_apart(num_glimpses, num_classes, shape, name):
+    names = [f"{name}{label}" for label in range(num_classes)]
     config = Config(num_glimpses=num_glimpses)
     thoughts = np.full([num_glimpses, num_classes], 1 / num_classes, np.float32)
-    image, places = np.zeros([9, 9, 1], np.uint8), np.zeros([num_glimpses, 2])
+    image, places = np.zeros([*shape, 1], np.uint8), np.zeros([num_glimpses, 2])
     paths = [GlimpsePath(image, label, places, thoughts) for label in (0, 1, 1)]
     record = PathRecord(config, paths, names)
     below = "Test accuracy 91.67 %.  An image has 12,288 values.  " * 3

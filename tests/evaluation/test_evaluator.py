@@ -86,6 +86,29 @@ def test_first_locations_of_known_bits(image_set, make_model):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("policy, sample", [("random", False), ("learned", True)])
+def test_every_rollout_explores_afresh(policy, sample, image_set, make_model):
+    # From the centre, so that the first location makes no difference.
+    evaluator = Evaluator(make_model(initial_location="center"), image_set, Task())
+    one, other = (
+        evaluator.predict(policy, rollout=rollout, sample=sample).locations
+        for rollout in (0, 1)
+    )
+    assert not np.any(one[:, 0]) and not np.any(other[:, 0])
+    assert np.all(np.any(one[:, 1:] != other[:, 1:], axis=(1, 2)))
+
+
+def test_random_locations_of_known_bits(image_set, make_model):
+    # Guards the published accuracies of random policies.
+    found = Evaluator(make_model(), image_set, Task()).predict("random").locations
+    expected = [
+        [0.7701433, -0.7633607],
+        [0.5469966, -0.8895905],
+        [0.7529919, 0.2977273],
+    ]
+    np.testing.assert_allclose(found[:3, 1], expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("policy", ["random", "center"])
 def test_accuracy_is_of_the_models_own_policy(policy, image_set, make_model):
     model = make_model(policy=policy)

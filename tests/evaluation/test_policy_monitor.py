@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ram_tf.data.sources.base import ImageSet
 from ram_tf.data.tasks import Task
@@ -19,6 +20,7 @@ from ram_tf.evaluation.metrics import (
     step_length,
 )
 from ram_tf.evaluation.policy_monitor import ROUTES, PolicyMonitor
+from ram_tf.models.losses import hybrid_loss
 from ram_tf.viz.geometry import cut_patches, top_left_px
 
 # Two images, three glimpses.
@@ -137,8 +139,12 @@ def test_monitor_sees_a_policy_at_the_border(make_model, location_bound):
     after = observe()
     assert before["border_share"] < 0.5
     assert after["border_share"] == 1.0
-    # All but the first glimpse are at one corner.
-    assert after["step_length"] < before["glimpse_distance"] + 2
+    # All but the first glimpse are at one corner, so the first step is the only one.
+    largest = 1.0 if location_bound else 1.0 - 4 / 12
+    first, *later = np.moveaxis(observe.predictions.locations, 1, 0)
+    np.testing.assert_allclose(later, np.full_like(later, largest) * [1, -1], atol=1e-5)
+    step = np.linalg.norm(first - later[0], axis=-1).mean()
+    assert after["step_length"] == pytest.approx(step / len(later), rel=1e-4)
     assert after["accuracy_random"] == before["accuracy_random"]
 
 
@@ -213,6 +219,28 @@ def test_monitor_measures_the_gradient_of_each_term_by_network(scope, make_model
             norm = found[f"gradient_{term}_{part}"]
             reaches = term != "reinforce" or part == "location_network"
             assert (norm > 0) == (reaches or scope == "core"), (term, part)
+
+
+def test_gradient_norms_are_those_of_the_terms_before_their_weights(make_model):
+    model = make_model(policy_gradient_scope="core", reinforce_weight=0.3)
+    model.compile()
+    observe = monitor(model)
+    found = observe()
+    with tf.GradientTape(persistent=True) as tape:
+        rollout = model.rollout(*observe._given)
+        terms = hybrid_loss(
+            rollout.step_logits, rollout.log_probs, rollout.baselines, observe._labels
+        )
+    for term, part in (
+        ("cross_entropy", "action_network"),
+        ("baseline_mse", "baseline_network"),
+        ("reinforce", "location_network"),
+        ("reinforce", "core"),
+    ):
+        weights = getattr(model, part).trainable_variables
+        gradients = tape.gradient(getattr(terms, term), weights)
+        norm = np.sqrt(sum(np.sum(np.square(g)) for g in gradients))
+        assert found[f"gradient_{term}_{part}"] == pytest.approx(norm, rel=1e-4)
 
 
 def test_gradients_start_where_the_model_does(make_model):

@@ -38,14 +38,44 @@ def test_build_model_passes_every_field_on():
         "location_stddev": 0.3,
         "initial_location": "center",
         "policy_gradient_scope": "core",
+        "location_bound": 0.75,
+        "location_spread": 0.5,
+        "location_maps": 0,
+        "glimpse_modules": 1,
+        "cross_entropy_at": "every",
+        "reward": "probability",
+        "decision_return": "gain",
+        "discount": 0.25,
+        "baseline": "leave_one_out",
+        "normalize_advantages": True,
         "num_rollouts": 4,
         "baseline_weight": 0.7,
         "reinforce_weight": 0.3,
         "seed": 9,
     }
-    found = build_model(Config(**settings), 3, (12, 12, 1)).get_config()
+    model = build_model(Config(**settings), 3, (12, 12, 1))
+    found = model.get_config()
     assert {name: found[name] for name in settings} == settings
     assert found["num_classes"] == 3
+    # And the parts of the model have it.
+    policy = model.location_network
+    assert (policy.stddev, policy.input_scale, policy.hidden_units) == (0.3, 0.5, 5)
+    assert (policy.bound, policy.spread) == ([0.75, 0.75], 0.5)
+    assert (model.sensor.patch_size, model.sensor.num_scales) == (4, 2)
+
+
+def test_build_model_gives_maps_and_modules_to_their_layers():
+    settings = {
+        **SMALL,
+        "patch_size": 8,
+        "glimpse_network": "inception",
+        "glimpse_modules": 2,
+        "core": "conv_lstm",
+        "location_maps": 3,
+    }
+    model = build_model(Config(**settings), 3, (12, 12, 1))
+    assert model.location_network.maps == 3
+    assert model.glimpse_network.modules == 2
 
 
 def test_build_model_takes_a_patch_as_large_as_the_image():

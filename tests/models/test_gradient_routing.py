@@ -60,6 +60,9 @@ def parts_trained(model) -> dict[str, set[str]]:
             getattr(losses, term),
             {p: getattr(model, p).trainable_variables for p in PARTS},
         )
+        # NaN is not 0 either.
+        for gradient in tf.nest.flatten(gradients):
+            assert gradient is None or np.all(np.isfinite(gradient))
         trained[term] = {
             part
             for part, of_part in gradients.items()

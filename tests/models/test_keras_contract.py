@@ -169,8 +169,12 @@ def test_channels_are_last_whatever_keras_says(make):
             keras.config.set_image_data_format(data_format)
             keras.utils.set_random_seed(0)
             found.append(make()(patches, locations).numpy())
-            core = ConvLSTMCore(4)
-            assert core(patches)[0].shape == (2, 4, 4, 4)
+            # No two of these sides are equal: another order would be seen.
+            maps = np.random.default_rng(1).uniform(0, 1, (2, 4, 6, 3)).astype("f")
+            keras.utils.set_random_seed(0)
+            found.append(ConvLSTMCore(5)(maps)[0].numpy())
+            assert found[-1].shape == (2, 4, 6, 5)
+            found.append(LocationNetwork(maps=2)(maps).numpy())
             images, labels = data(4, channels=3)
             for classifier in (FCClassifier, ConvClassifier):
                 keras.utils.set_random_seed(0)
@@ -180,7 +184,8 @@ def test_channels_are_last_whatever_keras_says(make):
                 found.append(model.predict(images, verbose=0))
     finally:
         keras.config.set_image_data_format("channels_last")
-    for last, first in zip(found[:3], found[3:], strict=True):
+    half = len(found) // 2
+    for last, first in zip(found[:half], found[half:], strict=True):
         np.testing.assert_allclose(last, first, rtol=1e-5)
 
 

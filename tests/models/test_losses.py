@@ -206,6 +206,23 @@ def test_hybrid_loss_with_credit_for_every_glimpse():
     np.testing.assert_allclose(found.reinforce, expected, rtol=1e-5)
 
 
+def test_hybrid_loss_with_leave_one_out_and_normalized_advantages():
+    found = hybrid_loss(
+        STEP_LOGITS,
+        LOG_PROBS,
+        BASELINES,
+        LABELS,
+        reward="probability",
+        baseline="leave_one_out",
+        num_rollouts=2,
+        normalize_advantages=True,
+    )
+    returns = np.repeat(TRUE[:, -1:], 2, axis=1)
+    weights = returns - returns[::-1]  # The other rollout of the one image.
+    expected = -(LOG_PROBS * weights / weights.std()).sum(1).mean()
+    np.testing.assert_allclose(found.reinforce, expected, rtol=1e-4)
+
+
 def test_hybrid_loss_without_decisions_is_cross_entropy():
     nothing = np.zeros([2, 0], np.float32)
     found = hybrid_loss(STEP_LOGITS[:, -1:], nothing, nothing, LABELS)

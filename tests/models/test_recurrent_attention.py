@@ -68,6 +68,8 @@ def test_glimpses_one_by_one_are_a_rollout(make_model, scope):
         if t < NUM_GLIMPSES - 1:
             mean = model.next_mean(output, t)
             np.testing.assert_array_equal(rollout.means[:, t], mean)
+            baseline = model.baseline_network(output)
+            np.testing.assert_array_equal(rollout.baselines[:, t], baseline)
             location = tf.clip_by_value(mean, -1.0, 1.0)
 
 
@@ -431,6 +433,34 @@ def test_train_step_reports_the_terms_of_its_loss(num_rollouts, make_model):
     assert terms["gradient_norm"] > 0
 
 
+@pytest.mark.parametrize(
+    "credit",
+    [
+        {"cross_entropy_at": "every"},
+        {"decision_return": "to_go"},
+        {"decision_return": "gain", "discount": 0.25},
+        {"baseline": "leave_one_out"},
+        {"normalize_advantages": True},
+    ],
+)
+def test_train_step_learns_from_the_credit_that_was_asked_for(credit, make_model):
+    credit = {"reward": "probability", "num_rollouts": 2, **credit}
+    model = with_large_means(make_model(**credit))
+    model.compile(keras.optimizers.SGD(0.0))
+    images, labels = random_images(), np.array([0, 1, 2, 3], np.int32)
+    first, noise = random_places(4, 2), random_noise(8)
+    inputs = {"images": images, "initial_locations": first, "exploration": noise}
+    terms = model.train_step((inputs, labels))
+    found = model.rollout(images, np.repeat(first, 2, axis=0), noise)
+    given = found.step_logits, found.log_probs, found.baselines, np.repeat(labels, 2)
+    expected = hybrid_loss(*given, **credit)._asdict()
+    for name, value in expected.items():
+        np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
+    # The credit makes a difference, or this would show nothing.
+    plain = hybrid_loss(*given, reward="probability", num_rollouts=2)
+    assert abs(plain.loss - expected["loss"]) > 1e-4
+
+
 def test_reward_that_is_reported_is_the_one_that_is_learned_from(make_model):
     model = make_model(reward="probability")
     model.compile()
@@ -741,5 +771,6 @@ def test_evaluate_takes_any_number_of_images_whatever_the_rollouts(make_model):
     model.compile()
     images, labels = random_images(5), np.array([0, 1, 2, 3, 4], np.int32)
     model.fit(images, labels, batch_size=5, verbose=0)
+    assert model.optimizer.iterations == 1  # No step of numbers that are not finite.
     measures = model.evaluate(images, labels, return_dict=True, verbose=0)
     assert np.isfinite(list(measures.values())).all()

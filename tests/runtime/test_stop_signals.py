@@ -32,7 +32,7 @@ with answering(stop):
     while stop.deferred and stop.number is None:
         time.sleep(0.01)
     print("noted", stop.number, flush=True)
-    ctypes.CDLL(None).sleep(60)
+    ctypes.CDLL(None).sleep(600)
 """
 
 
@@ -54,7 +54,7 @@ def begin(mode, **options):
 def test_signal_with_nothing_to_save_ends_the_process_at_once(mode, number):
     with begin(mode) as process:
         process.send_signal(number)
-        _, errors = process.communicate(timeout=5)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert errors.strip() == (
         f"stopped by signal {number}; the same command continues from the last "
@@ -69,7 +69,7 @@ def test_deferred_signal_is_noted_and_the_second_ends_the_process(number):
         assert process.stdout.readline() == f"noted {int(number)}\n"
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=5)
+        process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
 
 

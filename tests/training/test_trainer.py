@@ -464,14 +464,23 @@ def test_trainer_goes_on_without_a_damaged_best_checkpoint(tmp_path, left, caplo
 
 
 def test_trainer_validates_averaged_weights_and_trains_on_its_own(straight):
-    seen = []
+    seen, observed = [], []
 
     def validate():
         seen.append(trainer.model.get_weights())
         return 0.5
 
+    def observe():
+        observed.append(trainer.model.get_weights())
+        return {}
+
     trainer = small_trainer(validate=validate, weight_average=0.9)
+    trainer.observe = observe
     trainer.run()
+    # What is measured beside the accuracy is of the same weights.
+    assert len(observed) == len(seen) > 1
+    for mine, theirs in zip(observed[-1], seen[-1], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
     last = trainer.model.get_weights()
     for mine, theirs in zip(last, straight.model.get_weights(), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-6)

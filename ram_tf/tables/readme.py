@@ -36,6 +36,7 @@ WORTH = {
     "best/fashion_mnist_8g": "Fashion-MNIST",
     "best/translated_cifar10_8g": "translated CIFAR-10",
     "best/cifar10_4g": "CIFAR-10 with four glimpses of 8x8",
+    "best/cifar10_inception_8g": "with Inception and ConvLSTM",
 }
 HEADLINE_COLUMNS = ("Images", "Model", "Printed %", "Ours %", "Std. dev.", "Seeds")
 COLUMNS = ("Model", "Printed %", "Ours %", "Difference", "Seeds", "Wall time")

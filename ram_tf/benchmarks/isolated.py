@@ -4,6 +4,7 @@
 standard input and prints the measured fields as JSON.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import json
@@ -11,6 +12,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from ram_tf.benchmarks.stopwatch import Budget
@@ -59,28 +61,38 @@ def run_fresh(
         "budget": dataclasses.asdict(budget),
         "options": options,
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", __name__],
-        env=child_environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # It has folders and perhaps a training of its own to remove: Ctrl-C ends this
-        # process, and this process asks that one to end, once.
-        start_new_session=True,
-    )
-    try:
+    # It has folders and perhaps a training of its own to remove: Ctrl-C ends this
+    # process, and this process asks that one to end, once.
+    pipe = subprocess.PIPE
+    pipes: dict[str, Any] = {"stdin": pipe, "stdout": pipe, "stderr": pipe}
+    with child(["-m", __name__], **pipes, text=True, start_new_session=True) as process:
         output, errors = process.communicate(json.dumps(request))
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
     if process.returncode:
         line = last_line(errors).removeprefix("error: ")
         raise RamError(line or f"{measure}: found exit status {process.returncode}")
     found: dict[str, Any] = json.loads(last_line(output))
     return found
+
+
+@contextlib.contextmanager
+def child(words: list[str], **options: Any) -> Iterator[subprocess.Popen]:
+    """Runs Python in a fresh process, and asks it to end behind the block.
+
+    Args:
+      words: of the command, behind the interpreter.
+      **options: of subprocess.Popen.
+
+    Yields:
+      The process.
+    """
+    process = subprocess.Popen(
+        [sys.executable, *words], env=child_environment(), **options
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def child_environment() -> dict[str, str]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ram_tf.benchmarks.isolated import child_environment, last_line
+from ram_tf.benchmarks.isolated import child, child_environment, last_line
 from ram_tf.benchmarks.stopwatch import Budget
 from ram_tf.config import Config
 from ram_tf.errors import RamError
@@ -85,17 +85,9 @@ def train_process(
     flags = [flag(name, value) for name, value in config.to_dict().items()]
     with log.open("wb") as output:
         before = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ram_tf.train", *flags],
-            env=child_environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=output,
-        )
-        try:
+        words = ["-m", "ram_tf.train", *flags]
+        with child(words, stdout=subprocess.DEVNULL, stderr=output) as process:
             yield process, before
-        finally:
-            process.terminate()
-            process.wait()
 
 
 def _wait_for_checkpoint(
